@@ -1,0 +1,1 @@
+"""Rotations, rigid and similarity transforms, cameras, conventions. Depends on nothing but PyTorch."""
