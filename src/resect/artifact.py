@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 FORMAT = 1
 _MAX_JSON_BYTES = 64 << 20
 _MAX_WEIGHT_BYTES = 16 << 30
+T = typing.TypeVar("T")
 
 
 @dataclass(frozen=True, eq=False)
@@ -173,7 +174,7 @@ def digest(folder: Path | str) -> str:
     return str(read_facts(folder).get("weights_sha256", ""))
 
 
-def settings_from_json[T](cls: type[T], values: Mapping[str, Any], where: object) -> T:
+def settings_from_json(cls: type[T], values: Mapping[str, Any], where: object) -> T:
     """A settings dataclass from JSON; unknown keys and wrong types are errors that name the key."""
     hints = typing.get_type_hints(cls)
     known = {f.name for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
