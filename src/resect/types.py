@@ -218,6 +218,7 @@ class Hypotheses:
         code: latent code of each hypothesis, for scenes that take one.
         source: where each came from, e.g. "landmarks", "retrieval:images/0012.jpg", "oracle:0".
         target: what the poses are of.
+        camera: the camera under which the poses hold, where the prior had to find it because the photo's was unknown.
     """
 
     cam_from_world: SE3
@@ -226,6 +227,7 @@ class Hypotheses:
     code: Float[Tensor, "h d"] | None = None
     source: tuple[str, ...] = ()
     target: Target | None = None
+    camera: Camera | None = None
 
     def __len__(self) -> int:
         return len(self.log_weight)
