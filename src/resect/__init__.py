@@ -1,3 +1,69 @@
-"""resect: the pose of a camera or an object from a single image."""
+"""resect: the pose of a camera or an object from a single image.
+
+A *guess* (prior) feeds an *inversion* of whatever can render (scene), and the answer is *judged*. The names below are
+imported when they are first used; importing resect runs nothing.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
+
+_HOME = {
+    "SE3": "resect.geometry.se3",
+    "Sim3": "resect.geometry.sim3",
+    "Camera": "resect.geometry.camera",
+    "look_at": "resect.geometry.look_at",
+    "view_sphere": "resect.geometry.look_at",
+    "ResectError": "resect.errors",
+    "Cost": "resect.types",
+    "Estimate": "resect.types",
+    "Hypotheses": "resect.types",
+    "Photo": "resect.types",
+    "PhotoSet": "resect.types",
+    "Render": "resect.types",
+    "Split": "resect.types",
+    "Status": "resect.types",
+    "Target": "resect.types",
+    "Truth": "resect.types",
+    "World": "resect.types",
+    "Localizer": "resect.localizer",
+    "load": "resect.zoo",
+    "read": "resect.data",
+    "read_photo": "resect.data",
+}
+
+if TYPE_CHECKING:
+    from resect.data import read as read
+    from resect.data import read_photo as read_photo
+    from resect.errors import ResectError as ResectError
+    from resect.geometry.camera import Camera as Camera
+    from resect.geometry.look_at import look_at as look_at
+    from resect.geometry.look_at import view_sphere as view_sphere
+    from resect.geometry.se3 import SE3 as SE3
+    from resect.geometry.sim3 import Sim3 as Sim3
+    from resect.localizer import Localizer as Localizer
+    from resect.types import Cost as Cost
+    from resect.types import Estimate as Estimate
+    from resect.types import Hypotheses as Hypotheses
+    from resect.types import Photo as Photo
+    from resect.types import PhotoSet as PhotoSet
+    from resect.types import Render as Render
+    from resect.types import Split as Split
+    from resect.types import Status as Status
+    from resect.types import Target as Target
+    from resect.types import Truth as Truth
+    from resect.types import World as World
+    from resect.zoo import load as load
+
+__all__ = sorted([*_HOME, "__version__"])
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'resect' has no attribute '{name}'")
+    return getattr(importlib.import_module(_HOME[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,97 @@
+"""Guess → invert → judge, for one photo at a time: what a server or a robot keeps warm."""
+
+import time
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+
+from resect.errors import ResectError
+from resect.geometry.camera import Camera
+from resect.protocols import Prior, Refiner, Scene
+from resect.types import Cost, Estimate, Hypotheses, Photo, Status
+
+
+@dataclass(frozen=True, eq=False)
+class Localizer:
+    """Finds where a photo was taken from.
+
+    Attributes:
+        scene: what can render; `None` takes the prior's answer as it is.
+        prior: one guess, or several in the order they are tried: the next is asked when the answer that came of the
+            one before was a failure. `None` needs a start for each photo.
+        refiner: inverts the scene; needed with a scene.
+        camera: of the scene's training photos; stands in for a photo's unknown camera where the upright shape agrees.
+        count: hypotheses to ask a prior for.
+        seed: with the photo's name it fixes all randomness, so the order of photos does not matter.
+    """
+
+    scene: Scene | None = None
+    prior: Prior | Sequence[Prior] | None = None
+    refiner: Refiner | None = None
+    camera: Camera | None = None
+    count: int = 64
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.scene is not None and self.refiner is None:
+            raise ResectError("Localizer", "a refiner for the scene", "none", "Pass refiner=resect.Inversion().")
+        if self.scene is None and self.prior is None:
+            raise ResectError("Localizer", "a scene, a prior or both", "neither")
+
+    def estimate(self, photo: Photo, start: Hypotheses | None = None) -> Estimate:
+        """The pose of one photo; never an exception for a photo that does not fit.
+
+        Args:
+            photo: the photo; with an unknown camera the scene's own stands in, or the one a prior finds.
+            start: guesses to refine in place of the prior's.
+        """
+        failure, cost = Estimate(Status.NO_HYPOTHESIS, camera_source=photo.camera_source), Cost()
+        for hypotheses, guessing in self._guesses(photo, start):
+            cost = cost + guessing
+            if len(hypotheses) == 0:
+                continue
+            answer = self._invert(self._with_camera(photo, hypotheses), hypotheses)
+            cost = cost + answer.cost
+            if answer.ok:
+                return replace(answer, cost=cost)
+            failure = answer
+        return replace(failure, cost=cost)
+
+    def _guesses(self, photo: Photo, start: Hypotheses | None) -> Iterator[tuple[Hypotheses, Cost]]:
+        if start is not None:
+            yield start, Cost()
+            return
+        priors = self.prior if isinstance(self.prior, Sequence) else () if self.prior is None else (self.prior,)
+        if not priors:
+            raise ResectError("Localizer", "a prior or a start", "neither", "Pass prior=… or estimate(photo, start=…).")
+        generator = torch.Generator().manual_seed(self.seed + zlib.crc32(photo.name.encode()))
+        for prior in priors:
+            began = time.perf_counter()
+            guess = prior.propose(photo, self.count, generator)
+            yield guess, Cost(ms=(("prior", 1000 * (time.perf_counter() - began)),))
+
+    def _with_camera(self, photo: Photo, hypotheses: Hypotheses) -> Photo:
+        if photo.camera is not None:
+            return photo
+        if hypotheses.camera is not None:
+            return replace(photo, camera=hypotheses.camera, camera_source="prior")
+        height, width = photo.image.shape[:2]
+        mine = self.camera
+        if mine is not None and abs(mine.width / mine.height - width / height) < 0.02 * width / height:
+            return replace(photo, camera=mine.rescale(width, height), camera_source="scene")
+        fix = "Give --camera FILE or --fov-deg."
+        raise ResectError(photo.name, "a photo whose camera is known or can be found", "an unknown one", fix)
+
+    def _invert(self, photo: Photo, hypotheses: Hypotheses) -> Estimate:
+        if self.scene is not None and self.refiner is not None:
+            return replace(
+                self.refiner.refine(self.scene, photo, hypotheses),
+                camera=photo.camera,
+                camera_source=photo.camera_source,
+            )
+        order = hypotheses.log_weight.argsort(descending=True)
+        modes = hypotheses.take(order)
+        modes = replace(modes, log_weight=modes.log_weight.log_softmax(0))
+        return Estimate(Status.OK, modes, camera=photo.camera, camera_source=photo.camera_source)

@@ -1,0 +1,112 @@
+"""The one table: what resect has by name. A dict literal: no registration, nothing imported until it is asked for."""
+
+import importlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from resect.errors import ResectError, unknown_name
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One named method.
+
+    Attributes:
+        role: what it is in guess → invert → judge.
+        line: what it does, in one line.
+        settings: "module:Class" of its frozen dataclass of settings.
+        fit: "module:function" that makes its artefact; empty where there is nothing to learn.
+        load: "module:function" that reads its artefact.
+        cite: keys in `CITATIONS`.
+    """
+
+    role: Literal["scene", "prior", "refiner"]
+    line: str
+    settings: str = ""
+    fit: str = ""
+    load: str = ""
+    cite: tuple[str, ...] = ()
+
+
+ZOO: dict[str, Entry] = {
+    "field": Entry(
+        "scene",
+        "explicit volumetric field; learns a place from posed photos in under a minute on a CPU",
+        settings="resect.scenes.field.settings:FieldSettings",
+        fit="resect.scenes.field.fit:fit",
+        load="resect.scenes.field.scene:Field.load",
+        cite=("nerf", "plenoxels", "mipnerf360"),
+    ),
+    "landmarks": Entry(
+        "prior",
+        "SIFT points triangulated from the training photos, matched to the new photo, PnP",
+        settings="resect.priors.landmarks.settings:LandmarkSettings",
+        fit="resect.priors.landmarks.fit:fit",
+        load="resect.priors.landmarks.prior:Landmarks.load",
+        cite=("sift", "colmap"),
+    ),
+    "retrieval": Entry(
+        "prior",
+        "poses of the training photos that look most alike",
+        settings="resect.priors.retrieval:RetrievalSettings",
+        fit="resect.priors.retrieval:fit",
+        load="resect.priors.retrieval:Retrieval.load",
+    ),
+    "view-sphere": Entry("prior", "many poses around the scene; needs no photo of it"),
+    "given": Entry("prior", "a start from the user, with its uncertainty"),
+}
+
+CITATIONS: dict[str, str] = {
+    "nerf": """@inproceedings{mildenhall2020nerf,
+  title={{NeRF}: Representing Scenes as Neural Radiance Fields for View Synthesis},
+  author={Mildenhall, Ben and Srinivasan, Pratul P. and Tancik, Matthew and Barron, Jonathan T. and Ramamoorthi, Ravi
+    and Ng, Ren}, booktitle={ECCV}, year={2020}}""",
+    "plenoxels": """@inproceedings{fridovichkeil2022plenoxels,
+  title={Plenoxels: Radiance Fields without Neural Networks},
+  author={Fridovich-Keil, Sara and Yu, Alex and Tancik, Matthew and Chen, Qinhong and Recht, Benjamin and Kanazawa,
+    Angjoo}, booktitle={CVPR}, year={2022}}""",
+    "mipnerf360": """@inproceedings{barron2022mipnerf360,
+  title={Mip-{NeRF} 360: Unbounded Anti-Aliased Neural Radiance Fields},
+  author={Barron, Jonathan T. and Mildenhall, Ben and Verbin, Dor and Srinivasan, Pratul P. and Hedman, Peter},
+  booktitle={CVPR}, year={2022}}""",
+    "inerf": """@inproceedings{yenchen2021inerf,
+  title={{iNeRF}: Inverting Neural Radiance Fields for Pose Estimation},
+  author={Yen-Chen, Lin and Florence, Pete and Barron, Jonathan T. and Rodriguez, Alberto and Isola, Phillip and Lin,
+    Tsung-Yi}, booktitle={IROS}, year={2021}}""",
+    "sift": """@article{lowe2004sift,
+  title={Distinctive Image Features from Scale-Invariant Keypoints},
+  author={Lowe, David G.}, journal={IJCV}, volume={60}, number={2}, pages={91--110}, year={2004}}""",
+    "colmap": """@inproceedings{schoenberger2016sfm,
+  title={Structure-from-Motion Revisited},
+  author={Sch\\"onberger, Johannes Lutz and Frahm, Jan-Michael}, booktitle={CVPR}, year={2016}}""",
+}
+
+
+def entry(name: str, *, role: str | None = None, fitted: bool = False) -> Entry:
+    """The entry of a name; unknown names list the near ones."""
+    fits = {k: e for k, e in ZOO.items() if (role is None or e.role == role) and (e.fit or not fitted)}
+    if name not in fits:
+        raise unknown_name("name", name, fits)
+    return fits[name]
+
+
+def resolve(path: str) -> Any:
+    """The object behind "module:attribute.attribute"."""
+    module, _, attributes = path.partition(":")
+    found: Any = importlib.import_module(module)
+    for attribute in attributes.split("."):
+        found = getattr(found, attribute)
+    return found
+
+
+def load(folder: Path | str) -> Any:
+    """The scene or prior in an artefact folder."""
+    from resect import artifact
+
+    folder = Path(folder)
+    kind = artifact.read_facts(folder)["kind"]
+    if kind not in ZOO or not ZOO[kind].load:
+        known = sorted(k for k, e in ZOO.items() if e.load)
+        raise ResectError(folder, f"an artefact of kind {', '.join(known)}", repr(kind))
+    return resolve(ZOO[kind].load)(folder)
