@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, Self
+from typing import Literal
 
 import torch
 from jaxtyping import Float
@@ -56,13 +56,13 @@ class SE3:
         return self.R[..., 2, :]
 
     @classmethod
-    def identity(cls, *shape: int, dtype: torch.dtype = torch.float32, device: torch.device | str = "cpu") -> Self:
+    def identity(cls, *shape: int, dtype: torch.dtype = torch.float32, device: torch.device | str = "cpu") -> "SE3":
         """The identity, repeated to a batch shape."""
         eye = torch.eye(3, dtype=dtype, device=device).expand(*shape, 3, 3)
         return cls(eye, torch.zeros(*shape, 3, dtype=dtype, device=device))
 
     @classmethod
-    def exp(cls, xi: Float[Tensor, "*b 6"]) -> Self:
+    def exp(cls, xi: Float[Tensor, "*b 6"]) -> "SE3":
         """R = exp(ω), t = V(ω) v, with V = I + B[ω] + C[ω]² (see `so3.coefficients`)."""
         v, omega = xi[..., :3], xi[..., 3:]
         a, b, c = (x[..., None, None] for x in so3.coefficients((omega * omega).sum(-1)))
@@ -111,7 +111,7 @@ class SE3:
         return torch.cat([top, last.expand(*self.batch_shape, 1, 4)], -2)
 
     @classmethod
-    def from_matrix(cls, matrix: Float[Tensor, "*b r 4"]) -> Self:
+    def from_matrix(cls, matrix: Float[Tensor, "*b r 4"]) -> "SE3":
         """From (..., 3, 4) or (..., 4, 4); the rotation is taken as it is."""
         return cls(matrix[..., :3, :3], matrix[..., :3, 3])
 

@@ -1,7 +1,6 @@
 """Similarity transforms `a_from_b`: x_a = s R x_b + t, for worlds that differ by a scale."""
 
 from dataclasses import dataclass
-from typing import Self
 
 import torch
 from jaxtyping import Float
@@ -32,7 +31,7 @@ class Sim3:
         return Sim3(s, rt, -s[..., None] * (rt @ self.t[..., None])[..., 0])
 
     @classmethod
-    def identity(cls, dtype: torch.dtype = torch.float32) -> Self:
+    def identity(cls, dtype: torch.dtype = torch.float32) -> "Sim3":
         """The identity."""
         return cls(torch.ones((), dtype=dtype), torch.eye(3, dtype=dtype), torch.zeros(3, dtype=dtype))
 
