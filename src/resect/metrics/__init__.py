@@ -1,0 +1,1 @@
+"""Numbers that say how good a pose, an image or a covariance is."""
