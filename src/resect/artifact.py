@@ -99,6 +99,17 @@ def read_json(path: Path, *, limit: int = _MAX_JSON_BYTES) -> Any:
         raise ResectError(path, "valid JSON", str(error)) from None
 
 
+def as_json(settings: object) -> Any:
+    """A settings dataclass as it reads back from JSON."""
+    return json.loads(json.dumps(dataclasses.asdict(settings)))  # type: ignore[call-overload]
+
+
+def difference(made: Mapping[str, Any], asked: Mapping[str, Any]) -> str:
+    """The fields in which two settings differ, for the message that refuses to mix them."""
+    keys = [k for k in {**made, **asked} if made.get(k) != asked.get(k)]
+    return ", ".join(f"{k} = {asked.get(k)!r} (made with {made.get(k)!r})" for k in keys) or "the same"
+
+
 def save(
     folder: Path,
     kind: str,

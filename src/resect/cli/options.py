@@ -33,6 +33,7 @@ class Common:
 
 
 CommonFlags = Annotated[Common, tyro.conf.OmitArgPrefixes, tyro.conf.arg(name="")]
+COMMON = Common()
 
 
 def parse(kind: Callable[..., A], arguments: Sequence[str], *, prog: str, description: str) -> A:

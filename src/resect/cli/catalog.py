@@ -1,0 +1,28 @@
+"""`resect list`: what there is by name."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from resect.cli.options import COMMON, CommonFlags, parse, result
+from resect.zoo import ZOO
+
+
+@dataclass(frozen=True)
+class ListArguments:
+    """Scenes, priors and refiners by name."""
+
+    common: CommonFlags = COMMON
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Prints the zoo."""
+    flags = parse(ListArguments, arguments, prog="resect list", description="What there is by name.")
+    lines = []
+    for role in ("scene", "prior", "refiner"):
+        named = {name: e for name, e in ZOO.items() if e.role == role}
+        if named:
+            lines.append(f"{role}s")
+            lines += [f"  {name:<13} {'fit' if e.fit else '   '}  {e.line}" for name, e in named.items()]
+    value = {name: {"role": e.role, "fit": bool(e.fit), "line": e.line} for name, e in ZOO.items()}
+    result(flags.common, value, "\n".join(lines))
+    return 0

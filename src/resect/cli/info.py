@@ -1,0 +1,69 @@
+"""`resect info`: what a file or folder is."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import tyro
+
+from resect.cli.options import COMMON, CommonFlags, parse, result
+from resect.errors import ResectError
+
+
+@dataclass(frozen=True)
+class InfoArguments:
+    """What to look at."""
+
+    path: tyro.conf.Positional[Path]
+    """An artefact, a pose file, a folder of photos or a photo."""
+    common: CommonFlags = COMMON
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Prints what was recognised and its main facts."""
+    flags = parse(InfoArguments, arguments, prog="resect info", description="What a file or folder is.")
+    facts = describe(flags.path)
+    text = "\n".join(f"{key}: {value if isinstance(value, str) else json.dumps(value)}" for key, value in facts.items())
+    result(flags.common, facts, text)
+    return 0
+
+
+def describe(path: Path) -> dict[str, Any]:
+    """The main facts of an artefact, a pose file, a dataset or a photo."""
+    if not path.exists():
+        raise ResectError(path, "a file or a folder", "nothing")
+    if (path / "artifact.json").is_file():
+        return _artifact(path)
+    if path.is_dir():
+        return _dataset(path)
+    if path.suffix.lower() in (".csv", ".txt"):
+        from resect.evaluation.pose_file import read_poses
+
+        poses = read_poses(path)
+        return {"what": "pose file", "photos": len({row.photo for row in poses.rows}), "unit": poses.unit}
+    from resect.data import read_photo
+
+    photo = read_photo(path)
+    height, width = photo.image.shape[:2]
+    return {"what": "photo", "size": f"{width}x{height}", "camera": str(photo.camera), "source": photo.camera_source}
+
+
+def _artifact(path: Path) -> dict[str, Any]:
+    from resect.artifact import read_facts
+
+    facts = read_facts(path)
+    size = (path / "weights.safetensors").stat().st_size / 1e6
+    inside = sorted(p.parent.name for p in path.glob("priors/*/artifact.json"))
+    shown = {k: facts[k] for k in ("version", "settings", "parents")}
+    return {"what": f"artefact '{facts['kind']}'", "megabytes": round(size, 1), "priors": inside, **shown}
+
+
+def _dataset(path: Path) -> dict[str, Any]:
+    from resect.data import read
+
+    photos = read(path)
+    camera = photos.cameras[0]
+    facts = {"what": f"dataset '{photos.format}'", "photos": len(photos), "camera": str(camera)}
+    return {**facts, "notes": list(photos.notes), "meters_per_unit": photos.world.meters_per_unit}

@@ -1,0 +1,58 @@
+"""`resect predict DATA --scene DIR --out poses.csv`: poses of the held-out photos, to a file."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import tyro
+
+from resect.cli.main import DONE, SOME_FAILED
+from resect.cli.options import COMMON, CommonFlags, parse, result, say, start
+
+
+@dataclass(frozen=True)
+class PredictArguments:
+    """Which photos, by which scene."""
+
+    data: tyro.conf.Positional[Path]
+    """Folder of posed photos; poses are not looked at."""
+    scene: Path
+    """Folder that 'resect fit' made; its split.json says what is held out."""
+    out: Path
+    """Pose file to write; the same command again resumes it."""
+    poses: Path | None = None
+    """List that names the photos of a 7-Scenes folder."""
+    prior: tuple[str, ...] = ("landmarks", "retrieval")
+    """Guesses in the order to try them: landmarks, retrieval, view-sphere, or a folder of a fitted prior."""
+    split: str = "test"
+    """Which photos: test, train or all."""
+    count: int = 64
+    """Hypotheses to start from."""
+    overwrite: bool = False
+    """Start the file anew."""
+    common: CommonFlags = COMMON
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Predicts, with a progress bar; failed photos become rows without a pose."""
+    flags = parse(PredictArguments, arguments, prog="resect predict", description="Poses of the held-out photos.")
+    start(flags.common)
+    from resect.cli.progress import bar
+    from resect.data import read
+    from resect.data.split import load_split
+    from resect.evaluation.predict import predict
+    from resect.place import open_place
+
+    photos = read(flags.data, poses=flags.poses)
+    split = load_split(flags.scene / "split.json", photos)
+    where = open_place(flags.scene, prior=flags.prior, count=flags.count, seed=flags.common.seed)
+    configuration = {"scene": str(flags.scene), "prior": list(flags.prior), "split": flags.split}
+    configuration |= {"count": flags.count, "seed": flags.common.seed}
+    with bar("photos") as progress:
+        done = predict(
+            where, photos, split, flags.out,
+            which=flags.split, configuration=configuration, overwrite=flags.overwrite, progress=progress,
+        )  # fmt: skip
+    say(f"{done.photos} photos, {done.failed} failed; now: resect score {flags.out} {flags.data}")
+    result(flags.common, {"out": str(flags.out), "photos": done.photos, "failed": done.failed}, str(flags.out))
+    return SOME_FAILED if done.failed else DONE

@@ -1,0 +1,127 @@
+"""`resect render SCENE --poses FILE | --orbit | --photo NAME`: images, or a video, from a scene."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import tyro
+
+from resect.cli.options import COMMON, CommonFlags, parse, refuse_overwrite, result, start
+from resect.errors import NotInstalledError, ResectError
+
+if TYPE_CHECKING:
+    from resect.geometry.se3 import SE3
+
+
+@dataclass(frozen=True)
+class RenderArguments:
+    """What to render, from where."""
+
+    scene: tyro.conf.Positional[Path]
+    """Folder that 'resect fit' made."""
+    poses: tyro.conf.Positional[Path]
+    """Pose file, or posed photos: their poses in order."""
+    out: Path
+    """Folder for PNG files, or a .gif or .mp4 file."""
+    channel: Literal["rgb", "depth", "alpha"] = "rgb"
+    """What to show; depth is drawn from near (bright) to far (dark)."""
+    max_side: int = 480
+    """Longer side of the images in pixels."""
+    between: int = 0
+    """Frames to put between each two poses, for a smooth video."""
+    fps: int = 12
+    """Frames a second of a video."""
+    overwrite: bool = False
+    """Write over what is there."""
+    common: CommonFlags = COMMON
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Renders each pose."""
+    flags = parse(RenderArguments, arguments, prog="resect render", description="Images or a video from a scene.")
+    start(flags.common)
+    refuse_overwrite(flags.out, flags.overwrite)
+    from resect import zoo
+    from resect.artifact import read_json, settings_from_json
+    from resect.cli.progress import bar
+    from resect.geometry.camera import Camera
+
+    scene = zoo.load(flags.scene)
+    camera = settings_from_json(Camera, read_json(flags.scene / "place.json")["camera"], flags.scene)
+    camera = camera.fit_within(flags.max_side)
+    path = _path(flags.poses, flags.between)
+    frames = []
+    with bar("frames") as progress:
+        for i in range(len(path)):
+            shown = scene.render(camera, path[i : i + 1], want=(flags.channel,))
+            frames.append(_picture(getattr(shown, flags.channel)[0], camera.width, camera.height))
+            progress(i + 1, len(path), "")
+    _write(frames, flags.out, flags.fps)
+    result(flags.common, {"out": str(flags.out), "frames": len(frames)}, str(flags.out))
+    return 0
+
+
+def _path(poses: Path, between: int) -> "SE3":
+    from resect.geometry.se3 import SE3
+
+    if poses.is_file() and poses.suffix.lower() in (".csv", ".txt"):
+        from resect.evaluation.pose_file import read_poses
+
+        found = [row.cam_from_world for row in read_poses(poses).rows if row.mode == 0 and row.cam_from_world]
+        if not found:
+            raise ResectError(poses, "at least one pose", "none")
+        path = SE3.stack(found)
+    else:
+        from resect.data import read
+
+        path = read(poses).truth.cam_from_world
+    if between < 1 or len(path) < 2:
+        return path.float()
+    import torch
+
+    path = path.double()
+    steps = torch.linspace(0, 1, between + 2, dtype=torch.float64)[:-1, None]
+    pieces = []
+    for i in range(len(path) - 1):
+        delta = (path[i + 1 : i + 2] @ path[i : i + 1].inverse()).log()
+        pieces.append(SE3.exp(steps * delta) @ path[i : i + 1])
+    return SE3.cat([*pieces, path[-1:]]).float()
+
+
+def _picture(values: Any, width: int, height: int) -> Any:
+    """Values of all pixels as an 8-bit PIL image."""
+    from PIL import Image
+
+    if values.ndim == 1:
+        seen = values > 0
+        far = values[seen].quantile(0.98) if bool(seen.any()) else 1.0
+        near = values[seen].quantile(0.02) if bool(seen.any()) else 0.0
+        shade = (1 - (values - near) / max(float(far - near), 1e-9)).clamp(0.05, 1) * seen
+        values = shade[:, None].expand(-1, 3)
+    pixels = (values.clamp(0, 1) * 255).round().byte().reshape(height, width, 3)
+    return Image.fromarray(pixels.numpy())
+
+
+def _write(frames: Sequence[Any], out: Path, fps: int) -> None:
+    if out.suffix.lower() == ".gif":
+        out.parent.mkdir(parents=True, exist_ok=True)
+        frames[0].save(out, save_all=True, append_images=frames[1:], duration=round(1000 / fps), loop=0)
+    elif out.suffix.lower() in (".mp4", ".mov", ".webm"):
+        _video(frames, out, fps)
+    else:
+        out.mkdir(parents=True, exist_ok=True)
+        for i, frame in enumerate(frames):
+            frame.save(out / f"{i:05d}.png")
+
+
+def _video(frames: Sequence[Any], out: Path, fps: int) -> None:
+    try:
+        import imageio.v2 as imageio
+        import numpy as np
+    except ImportError:
+        raise NotInstalledError("imageio", "video", "writing videos") from None
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with imageio.get_writer(out, fps=fps, macro_block_size=2) as writer:
+        for frame in frames:
+            writer.append_data(np.asarray(frame))
