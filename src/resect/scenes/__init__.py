@@ -1,0 +1,1 @@
+"""Scenes: decoders from a pose to what would be seen."""

@@ -1,0 +1,192 @@
+"""Blocked sparse voxels: a pool of 4x4x4 blocks and a table that says where each cell's block is.
+
+The grid spans the contracted cube [-2, 2]^3 with R^3 cell-centred voxels. A *cell* is 4^3 voxels. ``table`` has one
+int32 per cell: ``2 * block + occupied`` where the cell has a block, else minus the Chebyshev distance in cells to the
+nearest occupied cell. One lookup answers "occupied?", "where?" and "how far may a ray jump?". Cells next to an
+occupied one have a block too (their voxels are corners of its samples) but are not occupied themselves. Block 0 is a
+dummy that missing corners read.
+
+A voxel has a log-density and 12 colour numbers in a record of 16 floats: four groups (spherical harmonics 1, -y, z,
+-x) of (red, green, blue, unused).
+"""
+
+from dataclasses import dataclass
+from itertools import product
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import distance_transform_cdt, maximum_filter
+
+BLOCK = 64
+"""Voxels in a block."""
+RECORD = 16
+"""Floats in a colour record."""
+EMPTY_LOG_DENSITY = -12.0
+"""Log-density of the dummy block and of voxels that come into being without a parent."""
+FARTHEST = 127
+"""Cap of the distance in cells."""
+
+Floats = NDArray[np.float32]
+Ints = NDArray[np.int32]
+Bools = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, eq=False)
+class Grid:
+    """The voxels of a field at one resolution (see the module's text)."""
+
+    resolution: int
+    """Voxels along an edge of the cube, a multiple of 4."""
+    table: Ints
+    """(cells^3,) entries."""
+    density: Floats
+    """(blocks * 64,) log-density."""
+    colour: Floats
+    """(blocks * 64, 16) colour records, 64-byte aligned."""
+
+    @property
+    def cells(self) -> int:
+        """Cells along an edge."""
+        return self.resolution // 4
+
+    @property
+    def blocks(self) -> int:
+        """Blocks in the pool, the dummy included."""
+        return len(self.density) // BLOCK
+
+    def occupied(self) -> Bools:
+        """(cells, cells, cells) mask of the cells in which rays take samples."""
+        return ((self.table >= 0) & (self.table & 1 == 1)).reshape(self.cells, self.cells, self.cells)
+
+
+def aligned_zeros(*shape: int) -> Floats:
+    """Float32 zeros whose first element starts a cache line."""
+    count = int(np.prod(shape))
+    raw = np.zeros(count * 4 + 64, np.uint8)
+    start = -raw.ctypes.data % 64
+    return raw[start : start + count * 4].view(np.float32).reshape(shape)
+
+
+def full_grid(resolution: int, log_density: float) -> Grid:
+    """A grid in which every cell is occupied, of constant log-density and grey colour."""
+    cells = resolution // 4
+    table, blocks = make_table(np.ones((cells, cells, cells), bool))
+    density = np.full(blocks * BLOCK, log_density, np.float32)
+    density[:BLOCK] = EMPTY_LOG_DENSITY
+    return Grid(resolution, table, density, aligned_zeros(blocks * BLOCK, RECORD))
+
+
+def make_table(occupied: Bools) -> tuple[Ints, int]:
+    """The table for a mask of occupied cells, and the number of blocks it needs (the dummy included).
+
+    A block is given to every occupied cell and to the seven neighbours on its positive side.
+    """
+    has_block = maximum_filter(occupied, size=2, mode="constant", cval=False)
+    table = -_cells_to_nearest(occupied)
+    count = int(has_block.sum())
+    table[has_block] = 2 * np.arange(1, count + 1, dtype=np.int32) + occupied[has_block]
+    return np.ascontiguousarray(table.reshape(-1)), count + 1
+
+
+def _cells_to_nearest(occupied: Bools) -> Ints:
+    """Chebyshev distance in cells to the nearest occupied cell, capped."""
+    if not occupied.any():
+        return np.full(occupied.shape, FARTHEST, np.int32)
+    distance = distance_transform_cdt(~occupied, metric="chessboard")
+    return np.minimum(distance, FARTHEST).astype(np.int32)
+
+
+def reachable_maximum(grid: Grid, value: Floats) -> Floats:
+    """Largest of a per-voxel ``value`` that a sample in each cell can read: (cells, cells, cells), -inf where none.
+
+    The samples of a cell read its own 4^3 voxels and the first layer of the neighbours on its positive side.
+    """
+    cells = grid.cells
+    blocks = value.reshape(grid.blocks, 4, 4, 4)
+    has_block = grid.table >= 0
+    at = grid.table[has_block] >> 1
+    out = np.full((cells, cells, cells), -np.inf, np.float32)
+    for offset in product((0, 1), repeat=3):
+        read = tuple(slice(0, 1) if o else slice(None) for o in offset)
+        part = np.full(cells**3, -np.inf, np.float32)
+        part[has_block] = blocks[:, *read].max(axis=(1, 2, 3))[at]
+        here = tuple(slice(0, cells - o) for o in offset)
+        there = tuple(slice(o, cells) for o in offset)
+        np.maximum(out[here], part.reshape(out.shape)[there], out=out[here])
+    return out
+
+
+def prune(grid: Grid, keep: Bools) -> Grid:
+    """The grid with only the cells of ``keep`` (cells, cells, cells) occupied; their voxels are moved, not changed."""
+    table, blocks = make_table(keep & grid.occupied())
+    old = grid.table[table >= 0]
+    new = table[table >= 0] >> 1
+    known = old >= 0
+    density = np.full((blocks, BLOCK), EMPTY_LOG_DENSITY, np.float32)
+    density[new[known]] = grid.density.reshape(-1, BLOCK)[old[known] >> 1]
+    colour = aligned_zeros(blocks, BLOCK, RECORD)
+    colour[new[known]] = grid.colour.reshape(-1, BLOCK, RECORD)[old[known] >> 1]
+    return Grid(grid.resolution, table, density.reshape(-1), colour.reshape(-1, RECORD))
+
+
+def refine(grid: Grid, resolution: int) -> Grid:
+    """The grid at a higher resolution: trilinear between the coarse voxels that exist, children of occupied cells only.
+
+    ``resolution`` may be any multiple of 4 above the present one; where no coarse voxel exists the density is empty.
+    """
+    table, blocks = make_table(_refined_mask(grid.occupied(), resolution // 4))
+    low, fraction = _parents(grid.resolution, resolution)
+    index = _block_voxel_indices(table, resolution // 4)
+    total = np.zeros(len(index), np.float32)
+    density = np.zeros(len(index), np.float32)
+    colour = aligned_zeros(blocks * BLOCK, RECORD)
+    body = colour[BLOCK:]
+    for offset in product((0, 1), repeat=3):
+        weight = np.ones(len(index), np.float32)
+        parent = np.empty_like(index)
+        for axis, o in enumerate(offset):
+            at = index[:, axis]
+            parent[:, axis] = np.clip(low[at] + o, 0, grid.resolution - 1)
+            weight *= fraction[at] if o else 1 - fraction[at]
+        voxel = voxel_index(grid, parent)
+        weight[voxel < 0] = 0
+        total += weight
+        density += weight * grid.density[voxel]
+        body += weight[:, None] * grid.colour[voxel]
+    body /= np.maximum(total, 1e-6)[:, None]
+    density = np.where(total > 0, density / np.maximum(total, 1e-6), EMPTY_LOG_DENSITY)
+    head = np.full(BLOCK, EMPTY_LOG_DENSITY)
+    return Grid(resolution, table, np.concatenate([head, density]).astype(np.float32), colour)
+
+
+def _refined_mask(occupied: Bools, cells: int) -> Bools:
+    """Mask at ``cells`` per edge of the cells that overlap an occupied one."""
+    old = occupied.shape[0]
+    first = np.arange(cells) * old // cells
+    last = ((np.arange(cells) + 1) * old - 1) // cells
+    for axis in range(3):
+        occupied = np.take(occupied, first, axis) | np.take(occupied, last, axis)
+    return occupied
+
+
+def _parents(old: int, new: int) -> tuple[NDArray[np.int64], Floats]:
+    """For each fine voxel along an axis: the lower coarse voxel and the fraction on the way to the next one."""
+    place = (np.arange(new) + 0.5) * old / new - 0.5
+    low = np.floor(place)
+    return low.astype(np.int64), (place - low).astype(np.float32)
+
+
+def _block_voxel_indices(table: Ints, cells: int) -> NDArray[np.int64]:
+    """(blocks * 64, 3) grid indices of the voxels of all blocks but the dummy, in pool order."""
+    cell = np.stack(np.unravel_index(np.flatnonzero(table >= 0), (cells, cells, cells)), axis=-1)
+    local = np.stack(np.unravel_index(np.arange(BLOCK), (4, 4, 4)), axis=-1)
+    return (4 * cell[:, None] + local[None]).reshape(-1, 3)
+
+
+def voxel_index(grid: Grid, index: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Pool indices of voxels given by grid indices (n, 3); -1 where there is no block."""
+    cell = index >> 2
+    entry = grid.table[(cell[:, 0] * grid.cells + cell[:, 1]) * grid.cells + cell[:, 2]].astype(np.int64)
+    local = index & 3
+    voxel = (entry >> 1) * BLOCK + local[:, 0] * 16 + local[:, 1] * 4 + local[:, 2]
+    return np.where(entry >= 0, voxel, -1)

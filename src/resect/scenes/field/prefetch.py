@@ -1,0 +1,31 @@
+"""A hint to the processor that a row of an array will be wanted soon.
+
+The training kernel waits for memory: a batch of random rays touches megabytes once. Asking for the lines of a sample
+while the ray still marches halves the time of a step.
+"""
+
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
+
+
+@intrinsic
+def prefetch(typing_context: Any, array: Any, row: Any) -> Any:
+    """``prefetch(array, row)`` inside a kernel: bring the cache line where ``array[row]`` starts."""
+    del typing_context
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        i64, i32, pointer = ir.IntType(64), ir.IntType(32), ir.IntType(8).as_pointer()
+        view = context.make_array(signature.args[0])(context, builder, arguments[0])
+        stride = builder.extract_value(view.strides, 0)
+        index = context.cast(builder, arguments[1], signature.args[1], types.int64)
+        address = builder.add(builder.ptrtoint(view.data, i64), builder.mul(index, stride))
+        kind = ir.FunctionType(ir.VoidType(), [pointer, i32, i32, i32])
+        hint = builder.module.declare_intrinsic("llvm.prefetch", [pointer], kind)
+        to_read, everywhere, data = i32(0), i32(3), i32(1)
+        builder.call(hint, [builder.inttoptr(address, pointer), to_read, everywhere, data])
+        return context.get_dummy_value()
+
+    return types.void(array, row), generate
