@@ -1,0 +1,64 @@
+"""Intrinsics on their own: a small JSON of resect's, a transforms.json, or COLMAP's cameras file."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from resect.artifact import read_json, settings_from_json, write_json
+from resect.data.colmap import camera_for_photo, read_cameras
+from resect.data.transforms import camera_from_transforms
+from resect.errors import ResectError
+from resect.geometry.camera import Camera
+
+
+def read_camera(path: Path | str, photo: str = "", width: int = 0, height: int = 0) -> Camera:
+    """A camera from a file.
+
+    Takes `{"fx", "fy", "cx", "cy", "width", "height", "model", "distortion"}` in resect's convention (pixel origin at
+    the image corner), a transforms file, or COLMAP's cameras.txt / cameras.bin (one camera in it, or a folder with the
+    images file that names the photo).
+
+    Args:
+        path: the file.
+        photo: name of the photo, to find it in a file with many cameras.
+        width: stored width of the photo, to tell cameras apart and for files that give no size.
+        height: its stored height.
+    """
+    path = Path(path)
+    if path.suffix in (".txt", ".bin"):
+        return _from_colmap(path, photo, width, height)
+    facts = read_json(path)
+    if isinstance(facts, dict) and "frames" in facts:
+        found = camera_from_transforms(path, photo, width, height) if photo else None
+        return found or _top(path, width, height)
+    if not isinstance(facts, dict) or not {"fx", "fy", "cx", "cy", "width", "height"} <= set(facts):
+        raise ResectError(path, "keys fx, fy, cx, cy, width, height", "something else")
+    return settings_from_json(Camera, facts, path)
+
+
+def write_camera(camera: Camera, path: Path) -> None:
+    """Writes a camera as the small JSON that `read_camera` takes."""
+    facts: dict[str, Any] = asdict(camera)
+    write_json(path, {**facts, "distortion": list(camera.distortion)})
+
+
+def _top(path: Path, width: int, height: int) -> Camera:
+    if width < 1 or height < 1:
+        facts = read_json(path)
+        width, height = (facts.get("w", 0) or 1, facts.get("h", 0) or 1)
+    camera = camera_from_transforms(path, "", width, height)
+    assert camera is not None
+    return camera
+
+
+def _from_colmap(path: Path, photo: str, width: int, height: int) -> Camera:
+    cameras = read_cameras(path)
+    found = camera_for_photo(path.parent, cameras, photo) if photo else None
+    if found is not None:
+        return found
+    fitting = [c for c in cameras.values() if (c.width, c.height) == (width, height)]
+    chosen = fitting if len(cameras) > 1 else list(cameras.values())
+    if len(chosen) != 1:
+        fix = "Write the camera you mean into a file of its own."
+        raise ResectError(path, "one camera that fits the photo", f"{len(chosen)} of {len(cameras)}", fix)
+    return chosen[0]

@@ -1,0 +1,55 @@
+"""Which format a data folder is in, by what lies in it."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from resect.data.colmap import find_model, read_colmap
+from resect.data.transforms import find_transforms, read_transforms
+from resect.errors import ResectError
+from resect.types import PhotoSet
+
+Reader = Callable[[Path, Path | None], PhotoSet]
+
+_FORMATS: dict[str, tuple[str, Callable[[Path], bool], Reader]] = {
+    "transforms": (
+        "transforms.json or transforms_train.json (nerfstudio, instant-ngp, Blender)",
+        lambda p: bool(find_transforms(p)),
+        lambda p, _: read_transforms(p),
+    ),
+    "colmap": (
+        "cameras and images files in sparse/0, sparse or the folder (COLMAP)",
+        lambda p: find_model(p) is not None,
+        lambda p, _: read_colmap(p),
+    ),
+}
+
+
+def read(path: Path | str, poses: Path | str | None = None) -> PhotoSet:
+    """Posed photos from a folder, or from a transforms file; the format is detected and said.
+
+    Args:
+        path: the data folder.
+        poses: a pose list to use instead of the poses in the folder (7-Scenes lists, TUM trajectories).
+
+    Raises:
+        ResectError: no known format, nothing readable, or bad input, naming the file and the frame.
+    """
+    path = Path(path)
+    listed = None if poses is None else Path(poses)
+    if path.is_file() and path.suffix == ".json":
+        return read_transforms(path)
+    if not path.is_dir():
+        raise ResectError(path, "a folder with posed photos", "a file" if path.exists() else "nothing there")
+    if listed is not None and not listed.is_file():
+        raise ResectError(listed, "a pose list", "no file")
+    for _, fits, reader in _FORMATS.values():
+        if fits(path):
+            return reader(path, listed)
+    known = "; ".join(text for text, _, _ in _FORMATS.values())
+    fix = "Photos without poses: run 'resect data pose' first."
+    raise ResectError(path, f"a known format: {known}", _contents(path), fix)
+
+
+def _contents(path: Path) -> str:
+    names = sorted(p.name for p in path.iterdir())
+    return ", ".join(names[:6]) + (" …" if len(names) > 6 else "") if names else "an empty folder"

@@ -1,0 +1,26 @@
+"""Makes `captures.py` importable by the tests beside it; finds the real data."""
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from resect.types import PhotoSet
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> PhotoSet:
+    from captures import ring
+
+    return ring(10, tmp_path)
+
+
+@pytest.fixture(scope="session")
+def real() -> Path:
+    folder = os.environ.get("RESECT_TEST_DATA")
+    if not folder:
+        pytest.skip("RESECT_TEST_DATA does not point at the real photos")
+    return Path(folder)
