@@ -12,7 +12,7 @@ from photo_sets import FromPixels, answer, make_photos, shuffled, split_of
 
 from resect.errors import ResectError
 from resect.evaluation.pose_file import read_poses
-from resect.evaluation.predict import predict
+from resect.evaluation.predict import Done, predict
 from resect.evaluation.run_folder import difference, read_run
 from resect.geometry.se3 import SE3
 from resect.types import Status
@@ -25,13 +25,11 @@ def still() -> float:
 
 def test_held_out_photos_are_answered_in_order(tmp_path: Path):
     photos = make_photos(8)
-    seen: list[tuple[int, int, str]] = []
-    found = predict(
-        FromPixels(), photos, split_of(photos), tmp_path / "p.csv", progress=lambda *told: seen.append(told)
-    )
+    seen: list[Done] = []
+    found = predict(FromPixels(), photos, split_of(photos), tmp_path / "p.csv", progress=seen.append)
     names = [photos.names[i] for i in (0, 2, 4, 6)]
     assert [r.photo for r in found.rows] == names
-    assert seen == [(k + 1, 4, n) for k, n in enumerate(names)]
+    assert [(d.count, d.total, d.photo, d.status) for d in seen] == [(k + 1, 4, n, "OK") for k, n in enumerate(names)]
     assert (found.photos, found.failed, found.unit) == (4, 0, "scene")
     run = read_run(tmp_path / "p.csv")
     assert run is not None
@@ -152,11 +150,11 @@ def test_kill_9_loses_at_most_the_photo_at_work(tmp_path: Path):
 def test_another_configuration_is_refused_by_name(tmp_path: Path):
     photos = make_photos(8)
     out = tmp_path / "p.csv"
-    predict(FromPixels(), photos, split_of(photos), out, configuration={"prior": "a", "deep": {"count": 4}})
-    with pytest.raises(ResectError, match=r"configuration.deep.count: expected 4 as when the run was started, got 5"):
-        predict(FromPixels(), photos, split_of(photos), out, configuration={"prior": "a", "deep": {"count": 5}})
+    predict(FromPixels(), photos, split_of(photos), out, settings={"prior": "a", "deep": {"count": 4}})
+    with pytest.raises(ResectError, match=r"settings.deep.count: expected 4 as when the run was started, got 5"):
+        predict(FromPixels(), photos, split_of(photos), out, settings={"prior": "a", "deep": {"count": 5}})
     with pytest.raises(ResectError, match=r"data\.count: expected 4"):
-        predict(FromPixels(), photos, split_of(photos, 4), out, configuration={"prior": "a", "deep": {"count": 4}})
+        predict(FromPixels(), photos, split_of(photos, 4), out, settings={"prior": "a", "deep": {"count": 4}})
     other = FromPixels()
     predict(other, photos, split_of(photos, 4), out, overwrite=True)
     assert other.calls == 2

@@ -4,6 +4,7 @@ import hashlib
 import time
 import traceback
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -27,18 +28,37 @@ class Estimator(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Done:
+    """Told after each photo.
+
+    Attributes:
+        count: photos that are done, earlier ones of a resumed run included.
+        total: photos of the run.
+        photo: the one just done.
+        status: how it ended.
+        seconds: what it took; `None` if it was not answered.
+    """
+
+    count: int
+    total: int
+    photo: str
+    status: str
+    seconds: float | None
+
+
 def predict(
     localizer: Estimator,
     photos: PhotoSet,
     split: Split,
     out: Path,
     *,
-    configuration: Mapping[str, Any] | None = None,
+    settings: Mapping[str, Any] | None = None,
     which: str = "test",
     resume: bool = True,
     overwrite: bool = False,
     load_seconds: float | None = None,
-    progress: Callable[[int, int, str], None] | None = None,
+    progress: Callable[[Done], None] | None = None,
     clock: Callable[[], float] = time.perf_counter,
 ) -> PoseList:
     """Answers photo after photo; the same call again goes on where the last one stopped.
@@ -50,13 +70,13 @@ def predict(
         photos: all of them.
         split: which are held out.
         out: the Pose file to make; `poses.run/` beside it keeps settings, log and cost.
-        configuration: what the answers depend on besides the photos (scene, prior, refiner, seed), as JSON; a run that
-            was started with another one is refused.
+        settings: what the answers depend on besides the photos (scene, prior, refiner, seed), as JSON; a run that
+            was started with others is refused.
         which: photos: "test", "train" or "all".
         resume: go on with an unfinished run.
         overwrite: throw away what is there.
         load_seconds: what loading the scene took, for the record.
-        progress: called after each photo with how many are done, how many there are, and its name.
+        progress: told after each photo.
         clock: seconds; the time of decoding a photo is kept apart.
     """
     halves = {"test": split.test, "train": split.train, "all": tuple(range(len(photos)))}
@@ -66,7 +86,7 @@ def predict(
     if not order:
         raise ResectError("predict", f"at least one photo in the '{which}' half of the split", f"none ({split.rule})")
     unit: Unit = "m" if photos.world.meters_per_unit == 1.0 else "scene"
-    asked = _asked(photos, split, which, order, unit, configuration or {})
+    asked = _asked(photos, split, which, order, unit, settings or {})
     with open_run(out, asked, unit, resume=resume, overwrite=overwrite) as run:
         if out.is_file() and len(run.entries) == len(order):
             (run_folder(out) / "poses.partial.csv").unlink(missing_ok=True)
@@ -76,17 +96,17 @@ def predict(
             rows, facts = _answer(localizer, photos, i, clock)
             run.add(rows, {**facts, "load_seconds": load_seconds})
             if progress is not None:
-                progress(len(run.entries), len(order), photos.names[i])
+                progress(Done(len(run.entries), len(order), photos.names[i], rows[0].status, rows[0].seconds))
         run.finish()
     return read_poses(out)
 
 
 def _asked(
-    photos: PhotoSet, split: Split, which: str, order: tuple[int, ...], unit: str, configuration: Mapping[str, Any]
+    photos: PhotoSet, split: Split, which: str, order: tuple[int, ...], unit: str, settings: Mapping[str, Any]
 ) -> dict[str, Any]:
     names = hashlib.sha256("\0".join(photos.names[i] for i in order).encode()).hexdigest()
     data = {"format": photos.format, "unit": unit, "split": split.rule, "which": which, "count": len(order)}
-    return {"resect_predict": 1, "data": {**data, "photo_names_sha256": names}, "configuration": dict(configuration)}
+    return {"resect_predict": 1, "data": {**data, "photo_names_sha256": names}, "settings": dict(settings)}
 
 
 def _answer(
