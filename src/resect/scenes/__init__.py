@@ -1,1 +1,1 @@
-"""Scenes: decoders from a pose to what would be seen."""
+"""Scenes: from a pose to what would be seen."""
