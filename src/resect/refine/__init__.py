@@ -1,0 +1,1 @@
+"""Inversion: from hypotheses and a scene to the pose at which the render agrees with the photo."""
