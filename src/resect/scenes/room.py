@@ -11,7 +11,7 @@ from resect.data.procedural import ROOM_M, ProceduralRoom, follow, intersect, ma
 from resect.errors import ResectError, unknown_name
 from resect.geometry.camera import Camera
 from resect.geometry.se3 import SE3
-from resect.protocols import Scene
+from resect.protocols import RayScene
 from resect.types import Channel, Photo, Render
 
 _TYPICAL_M = 2.0  # distance from a camera in the room to what it sees
@@ -89,7 +89,7 @@ class Room:
         colour, by_origin, by_direction = zip(*(self._differentiate(o, d) for o, d in few), strict=True)
         return torch.cat(colour), torch.cat(by_origin), torch.cat(by_direction)
 
-    def lod(self, pixel_rad: float) -> Scene:
+    def lod(self, pixel_rad: float) -> RayScene:
         """The room without the texture that such pixels average away; itself for fine pixels."""
         pixel_m = _TYPICAL_M * pixel_rad
         return self if pixel_m < 0.004 else replace(self, model=self.model.faded(pixel_m))
