@@ -50,7 +50,7 @@ def fit_place(
     from resect.data.split import save_split
 
     out.mkdir(parents=True, exist_ok=True)
-    save_split(out / "split.json", photos, split)
+    save_split(split, photos, out / "split.json")
     train = photos.subset(split.train)
     facts = {
         "camera": asdict(train.cameras[0]),

@@ -1,8 +1,10 @@
 """`resect predict DATA --scene DIR --out poses.csv`: poses of the held-out photos, to a file."""
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import tyro
 
@@ -24,8 +26,8 @@ class PredictArguments:
     """List that names the photos of a 7-Scenes folder."""
     prior: tuple[str, ...] = ("landmarks", "retrieval")
     """Guesses in the order to try them: landmarks, retrieval, view-sphere, or a folder of a fitted prior."""
-    split: str = "test"
-    """Which photos: test, train or all."""
+    split: Literal["test", "train", "all"] = "test"
+    """Which photos."""
     count: int = 64
     """Hypotheses to start from."""
     overwrite: bool = False
@@ -37,6 +39,7 @@ def run(arguments: Sequence[str]) -> int:
     """Predicts, with a progress bar; failed photos become rows without a pose."""
     flags = parse(PredictArguments, arguments, prog="resect predict", description="Poses of the held-out photos.")
     start(flags.common)
+    from resect.artifact import digest
     from resect.cli.progress import bar
     from resect.data import read
     from resect.data.split import load_split
@@ -45,14 +48,24 @@ def run(arguments: Sequence[str]) -> int:
 
     photos = read(flags.data, poses=flags.poses)
     split = load_split(flags.scene / "split.json", photos)
+    began = time.perf_counter()
     where = open_place(flags.scene, prior=flags.prior, count=flags.count, seed=flags.common.seed)
-    configuration = {"scene": str(flags.scene), "prior": list(flags.prior), "split": flags.split}
-    configuration |= {"count": flags.count, "seed": flags.common.seed}
-    with bar("photos") as progress:
-        done = predict(
-            where, photos, split, flags.out,
-            which=flags.split, configuration=configuration, overwrite=flags.overwrite, progress=progress,
-        )  # fmt: skip
-    say(f"{done.photos} photos, {done.failed} failed; now: resect score {flags.out} {flags.data}")
-    result(flags.common, {"out": str(flags.out), "photos": done.photos, "failed": done.failed}, str(flags.out))
-    return SOME_FAILED if done.failed else DONE
+    load_seconds = time.perf_counter() - began
+    settings = {"scene": digest(flags.scene), "prior": list(flags.prior), "count": flags.count, "seed": flags.common.seed}
+    with bar("photos") as advance:
+        found = predict(
+            where,
+            photos,
+            split,
+            flags.out,
+            settings=settings,
+            which=flags.split,
+            overwrite=flags.overwrite,
+            load_seconds=load_seconds,
+            progress=lambda done: advance(done.count, done.total, f"{done.photo} {done.status}"),
+        )
+    best = [row for row in found.rows if row.mode == 0]
+    failed = sum(row.cam_from_world is None for row in best)
+    say(f"{len(best)} photos, {failed} failed; now: resect score {flags.out} {flags.data}")
+    result(flags.common, {"out": str(flags.out), "photos": len(best), "failed": failed}, str(flags.out))
+    return SOME_FAILED if failed else DONE
