@@ -110,11 +110,14 @@ class Camera:
         x, y, z = points.unbind(-1)
         ahead = z > 1e-9 * points.norm(dim=-1) if self.model != "fisheye" else points.norm(dim=-1) > 0
         if self.model == "fisheye":
-            radius = torch.hypot(x, y)
+            r2 = x * x + y * y
+            on_axis = r2 < 1e-14 * z * z  # θ/r tends to 1/z there; the double `where` keeps its gradient finite
+            radius = torch.where(on_axis | ~ahead, torch.ones_like(r2), r2).sqrt()
             theta = torch.atan2(radius, z)
+            theta = torch.where(on_axis, torch.where(z > 0, 0.0, math.pi).to(theta), theta)
             inside = theta < self._max_angle
-            gain = self._fisheye_radius(theta) / radius.clamp_min(1e-30)
-            gain = torch.where(radius > 1e-12, gain, 1 / z.clamp_min(1e-30))
+            near = 1 / torch.where(on_axis & ahead, z, torch.ones_like(z))
+            gain = torch.where(on_axis, near, self._fisheye_radius(theta) / radius)
             u, v = x * gain, y * gain
         else:
             safe = torch.where(ahead, z, torch.ones_like(z))
