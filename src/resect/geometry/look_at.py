@@ -22,8 +22,7 @@ def look_at(center: Float[Tensor, "*b 3"], target: Float[Tensor, "*b 3"], up: Fl
     up_ = torch.tensor([0.0, 0.0, 1.0]) if up is None else up
     up_ = up_.to(center).expand(center.shape)
     z = torch.nn.functional.normalize(target - center, dim=-1)
-    spare = torch.zeros_like(z)
-    spare[..., 1] = 1.0
+    spare = torch.nn.functional.one_hot(z.abs().argmin(-1), 3).to(z)
     parallel = torch.linalg.cross(z, up_).norm(dim=-1, keepdim=True) < 1e-6 * up_.norm(dim=-1, keepdim=True)
     x = torch.nn.functional.normalize(torch.linalg.cross(z, torch.where(parallel, spare, up_)), dim=-1)
     rotation = torch.stack([x, torch.linalg.cross(z, x), z], -2)
