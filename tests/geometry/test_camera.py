@@ -199,3 +199,30 @@ def test_impossible_cameras_are_refused(change: dict[str, object], says: str) ->
 def test_impossible_fields_of_view_are_refused(fov: float) -> None:
     with pytest.raises(ResectError, match="between 0 and 180"):
         Camera.from_fov(fov, 10, 10)
+
+
+@each_camera
+def test_no_pixels_and_no_points(camera: Camera) -> None:
+    assert camera.rays(torch.zeros(0, 2)).shape == (0, 3)
+    pixels, valid = camera.project(torch.zeros(0, 3))
+    assert pixels.shape == (0, 2)
+    assert valid.shape == (0,)
+
+
+@pytest.mark.parametrize("camera", [replace(PINHOLE, model="opencv", distortion=(-0.28,)), FISHEYE])
+def test_pixels_beyond_the_lens_get_the_direction_at_its_edge(camera: Camera) -> None:
+    far = torch.tensor([[5000.0, 118.2], [161.3, -9000.0], [1e6, 1e6]], dtype=torch.float64)
+    rays = camera.rays(far)
+    assert rays.isfinite().all()
+    torch.testing.assert_close(rays.norm(dim=-1), torch.ones(3, dtype=torch.float64))
+    angle = torch.atan2(rays[:, :2].norm(dim=-1), rays[:, 2])
+    assert (angle - angle[0]).abs().max() < 1e-3
+    assert 0.5 < angle[0] < math.pi
+
+
+def test_cameras_outside_the_batch_of_points() -> None:
+    points = points_in_view(BARREL, 24).view(2, 3, 4, 3)
+    pixels, valid = BARREL.project(points)
+    assert pixels.shape == (2, 3, 4, 2)
+    assert valid.shape == (2, 3, 4)
+    torch.testing.assert_close(BARREL.rays(pixels).view(-1, 3), BARREL.rays(pixels.view(-1, 2)))

@@ -174,7 +174,7 @@ class Camera:
             u, v = u - (j22 * ex - j12 * ey) / det, v - (j11 * ey - j12 * ex) / det
             shrink = (limit / torch.hypot(u, v).clamp_min(1e-30)).clamp_max(1.0)
             u, v = u * shrink, v * shrink
-            if max(ex.abs().max().item(), ey.abs().max().item()) < 1e-13:
+            if bool((torch.maximum(ex.abs(), ey.abs()) < 1e-13).all()):
                 break
         return u, v
 
