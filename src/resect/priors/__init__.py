@@ -1,0 +1,1 @@
+"""Guesses: where a photo may have been taken from."""

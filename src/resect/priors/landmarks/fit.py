@@ -1,0 +1,193 @@
+"""From posed photos to a map of landmarks: detect, match, triangulate, keep what holds."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from resect.errors import ResectError
+from resect.priors.landmarks.calibrate import inflation
+from resect.priors.landmarks.features import Features, detect
+from resect.priors.landmarks.matching import match_all
+from resect.priors.landmarks.prior import Landmarks
+from resect.priors.landmarks.settings import LandmarkSettings
+from resect.priors.landmarks.triangulate import Observations, covariance, residuals, triangulate, widest_angle
+from resect.types import PhotoSet
+
+
+@dataclass(frozen=True, eq=False)
+class TriangulatedPoints:
+    """Points seen in several photos of a set, as structure from motion with known poses finds them.
+
+    Attributes:
+        xyz: world units.
+        error_px: root mean square reprojection error of each, working pixels.
+        views: how many photos see each.
+        covariance: of each, world units squared.
+        track: of each observation, which point it sees.
+        photo: of each observation, the index of its photo in the set.
+        pixels: of each observation, in that photo.
+        descriptors: of each observation.
+    """
+
+    xyz: Float[Tensor, "n 3"]
+    error_px: Float[Tensor, "n"]
+    views: Int[Tensor, "n"]
+    covariance: Float[Tensor, "n 3 3"]
+    track: Int[Tensor, "m"]
+    photo: Int[Tensor, "m"]
+    pixels: Float[Tensor, "m 2"]
+    descriptors: Float[Tensor, "m 128"]
+
+    def __len__(self) -> int:
+        return len(self.xyz)
+
+
+def triangulated_points(
+    data: PhotoSet, settings: LandmarkSettings | None = None, *, progress: Callable[[float], None] | None = None
+) -> TriangulatedPoints:
+    """Points of all photos of `data` (give it training photos only), from their given poses.
+
+    Args:
+        data: posed photos; at least two.
+        settings: thresholds.
+        progress: called with the share that is done.
+    """
+    return _triangulate(data, settings or LandmarkSettings(), progress)[0]
+
+
+def _triangulate(
+    data: PhotoSet, settings: LandmarkSettings, progress: Callable[[float], None] | None
+) -> tuple[TriangulatedPoints, Observations]:
+    if len(data) < 2:
+        raise ResectError("photos to triangulate from", "at least 2", str(len(data)), "Add posed photos.")
+    say = progress or (lambda share: None)
+    found = []
+    for i in range(len(data)):
+        found.append(_features(data, i, settings))
+        say(0.4 * (i + 1) / len(data))
+    cam_from_world = data.truth.cam_from_world.double()
+    rays = [camera.rays(f.pixels.double()) for camera, f in zip(data.cameras, found, strict=True)]
+    pixel_rad = [camera.pixel_rad * f.scale for camera, f in zip(data.cameras, found, strict=True)]
+    descriptors = [f.descriptors for f in found]
+    track = match_all(descriptors, rays, pixel_rad, cam_from_world, settings)
+    say(0.9)
+    photo = torch.repeat_interleave(torch.arange(len(data)), torch.tensor([len(f) for f in found]))
+    angle = torch.tensor(pixel_rad, dtype=torch.float64)[photo]
+    seen = Observations(track, photo, torch.cat(rays), angle, cam_from_world[photo])
+    points, kept, seen = _settle(seen, settings)
+    pixels = torch.cat([f.pixels for f in found])[kept]
+    return _record(seen, points, pixels, torch.cat(descriptors)[kept]), seen
+
+
+def fit(
+    data: PhotoSet,
+    settings: LandmarkSettings | None = None,
+    *,
+    out: Path | None = None,
+    parents: tuple[object, ...] = (),
+    resume: bool = False,
+    generator: torch.Generator | None = None,
+    progress: Callable[[float], None] | None = None,
+) -> Landmarks:
+    """Makes the landmark map of training photos; nothing in it is random.
+
+    Args:
+        data: training photos only, e.g. `data.subset(split.train)`.
+        settings: thresholds.
+        out: folder to save to.
+        parents: none are needed.
+        resume: a map takes seconds and is made whole.
+        generator: not needed.
+        progress: called with the share that is done.
+    """
+    settings = settings or LandmarkSettings()
+    found, seen = _triangulate(data, settings, progress)
+    if len(found) < settings.min_inliers:
+        fix = "The photos may lack texture or overlap, or the poses are wrong: try 'resect data check'."
+        raise ResectError("landmarks", f"at least {settings.min_inliers} points", str(len(found)), fix)
+    made = _map(found, data, settings, inflation(seen, found.xyz, found.pixels, data))
+    if progress is not None:
+        progress(1.0)
+    if out is not None:
+        made.save(out)
+    return made
+
+
+def _features(data: PhotoSet, index: int, settings: LandmarkSettings) -> Features:
+    photo = data[index]
+    return detect(photo, max_side=settings.max_side, max_features=settings.max_features, contrast=settings.contrast)
+
+
+def _settle(
+    seen: Observations, settings: LandmarkSettings
+) -> tuple[Float[Tensor, "t 3"], Int[Tensor, "m"], Observations]:
+    """Triangulates, drops observations that disagree, does it again, drops points that do not hold.
+
+    Returns the points, the rows of `seen` that were kept and those rows themselves, tracks renumbered.
+    """
+    kept = (seen.track >= 0).nonzero()[:, 0]
+    rows = seen.take(kept)
+    for limit in (2 * settings.reprojection_px, settings.reprojection_px):
+        count = int(rows.track.max()) + 1 if len(rows) else 0
+        points = triangulate(rows, count, robust_px=0.5 * settings.reprojection_px)
+        r, _, ahead = residuals(rows, points[rows.track])
+        error = torch.where(ahead, r.norm(dim=-1), torch.full_like(r[:, 0], torch.inf))
+        good = _best_of_photo(rows, error) & (error < limit)
+        kept, rows = kept[good], rows.take(good)
+    points = triangulate(rows, count, robust_px=0.5 * settings.reprojection_px)
+    holds = torch.bincount(rows.track, minlength=count) >= settings.min_views
+    holds &= widest_angle(rows, points) > torch.deg2rad(torch.tensor(settings.min_angle_deg))
+    holds &= points.isfinite().all(-1)
+    stays = holds[rows.track]
+    number = holds.cumsum(0) - 1
+    rows, kept = rows.take(stays), kept[stays]
+    renumbered = Observations(number[rows.track], rows.photo, rows.ray, rows.pixel_rad, rows.cam_from_world)
+    return points[holds], kept, renumbered
+
+
+def _best_of_photo(seen: Observations, error: Float[Tensor, "n"]) -> Tensor:
+    """True for the observation with the least error among those of one photo in one track."""
+    order = error.argsort(stable=True)
+    key = seen.track[order] * (int(seen.photo.max()) + 1 if len(seen) else 1) + seen.photo[order]
+    key, first = key.sort(stable=True)
+    lead = torch.ones_like(key, dtype=torch.bool)
+    lead[1:] = key[1:] != key[:-1]
+    best = torch.zeros(len(seen), dtype=torch.bool)
+    best[order[first[lead]]] = True
+    return best
+
+
+def _record(
+    seen: Observations, points: Float[Tensor, "t 3"], pixels: Float[Tensor, "m 2"], descriptors: Float[Tensor, "m 128"]
+) -> TriangulatedPoints:
+    r, _, _ = residuals(seen, points[seen.track])
+    views = torch.bincount(seen.track, minlength=len(points))
+    square = torch.zeros(len(points), dtype=r.dtype).index_add_(0, seen.track, (r * r).sum(-1))
+    error = (square / views.clamp_min(1)).sqrt()
+    sigma = float((r.abs().median() * 1.4826).clamp_min(0.05)) if len(r) else 1.0
+    spread = covariance(seen, points, sigma)
+    return TriangulatedPoints(points, error, views, spread, seen.track, seen.photo, pixels, descriptors)
+
+
+def _map(found: TriangulatedPoints, data: PhotoSet, settings: LandmarkSettings, excess: float) -> Landmarks:
+    total = torch.zeros(len(found), 128).index_add_(0, found.track, found.descriptors)
+    away = torch.nn.functional.normalize(
+        data.truth.cam_from_world.double().center[found.photo] - found.xyz[found.track], dim=-1
+    )
+    toward = torch.zeros(len(found), 3, dtype=torch.float64).index_add_(0, found.track, away)
+    order = found.views.argsort(descending=True, stable=True)[: settings.max_landmarks].sort().values
+    mean = torch.nn.functional.normalize(total[order], dim=-1)
+    return Landmarks(
+        settings=settings,
+        points=found.xyz[order],
+        covariance=found.covariance[order],
+        toward=torch.nn.functional.normalize(toward[order], dim=-1),
+        views=found.views[order],
+        descriptors=(mean * 512).round().clamp(0, 255).to(torch.uint8),
+        camera=data.cameras[0],
+        inflation=excess,
+    )

@@ -1,0 +1,182 @@
+"""Which features of which training photos show the same point: pairs by pose, matches by look and geometry, tracks."""
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from resect.geometry.camera import Camera
+from resect.geometry.look_at import nearest_point_to_axes
+from resect.geometry.se3 import SE3
+from resect.priors.landmarks.features import Features
+from resect.priors.landmarks.settings import LandmarkSettings
+
+_IN_REACH = 4  # features that a landmark is compared with in the second pass
+
+
+def choose_pairs(cam_from_world: SE3, neighbours: int) -> Int[Tensor, "p 2"]:
+    """Pairs of photos likely to see the same things: each with the `neighbours` nearest in place and direction.
+
+    The distance of two cameras is the angle between their axes over 40°, plus the distance of their centres over half
+    the mean distance to the point they look at. All pairs where there are few photos.
+    """
+    n = len(cam_from_world)
+    if n <= neighbours + 1:
+        return torch.combinations(torch.arange(n), 2)
+    centers, axes = cam_from_world.center.double(), cam_from_world.axis.double()
+    angle = torch.atan2(
+        torch.linalg.cross(axes[:, None].expand(n, n, 3), axes[None].expand(n, n, 3)).norm(dim=-1), axes @ axes.mT
+    )
+    reach = (centers - nearest_point_to_axes(centers, axes)).norm(dim=-1).mean().clamp_min(1e-12)
+    distance = torch.rad2deg(angle) / 40 + torch.cdist(centers, centers) / (0.5 * reach)
+    distance.fill_diagonal_(torch.inf)
+    near = distance.topk(neighbours, largest=False).indices
+    pairs = torch.stack([torch.arange(n)[:, None].expand_as(near), near], -1).flatten(0, 1)
+    return pairs.sort(dim=-1).values.unique(dim=0)
+
+
+def match_pair(
+    descriptors: tuple[Float[Tensor, "m 128"], Float[Tensor, "n 128"]],
+    rays: tuple[Float[Tensor, "m 3"], Float[Tensor, "n 3"]],
+    b_from_a: SE3,
+    angle_limits: tuple[float, float],
+    ratio: float,
+) -> Int[Tensor, "k 2"]:
+    """Mutual best matches between photos a and b that pass the ratio test and lie on their epipolar lines.
+
+    Args:
+        descriptors: unit vectors of a and of b.
+        rays: unit directions in each camera.
+        b_from_a: where the cameras stand to each other.
+        angle_limits: most angle in radians of a ray from its epipolar plane, in a and in b.
+        ratio: best distance over second best.
+    """
+    if min(len(descriptors[0]), len(descriptors[1])) < 2:
+        return torch.zeros(0, 2, dtype=torch.long)
+    best, second, in_b, mutual = best_two(*descriptors)
+    a = (mutual & (1 - best < ratio**2 * (1 - second))).nonzero()[:, 0]
+    b = in_b[a]
+    ray_a, ray_b = rays[0][a] @ b_from_a.R.mT, rays[1][b]
+    across_a = torch.linalg.cross(b_from_a.t.expand_as(ray_a), ray_a)
+    across_b = torch.linalg.cross(b_from_a.t.expand_as(ray_b), ray_b)
+    off_b = (across_a * ray_b).sum(-1).abs() / across_a.norm(dim=-1).clamp_min(1e-30)
+    off_a = (across_b * ray_a).sum(-1).abs() / across_b.norm(dim=-1).clamp_min(1e-30)
+    on_line = (off_a < angle_limits[0]) & (off_b < angle_limits[1])
+    return torch.stack([a[on_line], b[on_line]], -1)
+
+
+def best_two(
+    a: Float[Tensor, "m d"], b: Float[Tensor, "n d"]
+) -> tuple[Float[Tensor, "m"], Float[Tensor, "m"], Int[Tensor, "m"], Bool[Tensor, "m"]]:
+    """For each row of a: greatest and second greatest dot product with rows of b, which is best, whether mutual.
+
+    Blocks of rows stay in the processor's cache; NumPy's reductions are several times faster than PyTorch's here.
+    """
+    block = max(1, min(len(a), (1 << 20) // max(1, len(b))))
+    table = torch.empty(block, len(b))
+    best, second, index = np.empty(len(a), np.float32), np.empty(len(a), np.float32), np.empty(len(a), np.int64)
+    of_column = np.full(len(b), -np.inf, np.float32)
+    for start in range(0, len(a), block):
+        rows = a[start : start + block]
+        likeness = torch.mm(rows, b.mT, out=table[: len(rows)]).numpy()
+        here, line = slice(start, start + len(rows)), np.arange(len(rows))
+        index[here] = likeness.argmax(1)
+        best[here] = likeness[line, index[here]]
+        np.maximum(of_column, likeness.max(0), out=of_column)
+        likeness[line, index[here]] = -np.inf
+        second[here] = likeness.max(1)
+    mutual = best >= of_column[index]
+    return torch.from_numpy(best), torch.from_numpy(second), torch.from_numpy(index), torch.from_numpy(mutual)
+
+
+def tracks(edges: Int[Tensor, "e 2"], nodes: int) -> Int[Tensor, "nodes"]:
+    """The track of each feature: connected features share a number from 0; −1 for those without a match."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    weight = torch.ones(len(edges), dtype=torch.int8).numpy()
+    graph = coo_array((weight, (edges[:, 0].numpy(), edges[:, 1].numpy())), shape=(nodes, nodes))
+    _, label = connected_components(graph, directed=False)
+    labels = torch.from_numpy(label).long()
+    lonely = torch.bincount(labels)[labels] < 2
+    labels[lonely] = labels.max() + 1 if len(labels) else 0
+    _, dense = labels.unique(return_inverse=True)
+    return torch.where(lonely, torch.full_like(dense, -1), dense)
+
+
+def match_all(
+    descriptors: list[Float[Tensor, "_ 128"]],
+    rays: list[Float[Tensor, "_ 3"]],
+    pixel_rad: list[float],
+    cam_from_world: SE3,
+    settings: LandmarkSettings,
+) -> Int[Tensor, "nodes"]:
+    """The track of every feature of every photo, features numbered photo after photo.
+
+    Args:
+        descriptors: of each photo.
+        rays: of each photo, camera frame.
+        pixel_rad: angle of a working pixel of each photo, radians.
+        cam_from_world: of each photo.
+        settings: thresholds.
+    """
+    start = [0]
+    for d in descriptors:
+        start.append(start[-1] + len(d))
+    edges = []
+    for a, b in choose_pairs(cam_from_world, settings.neighbours).tolist():
+        b_from_a = (cam_from_world[b] @ cam_from_world[a].inverse()).double()
+        limits = (settings.epipolar_px * pixel_rad[a], settings.epipolar_px * pixel_rad[b])
+        pair = match_pair((descriptors[a], descriptors[b]), (rays[a], rays[b]), b_from_a, limits, settings.pair_ratio)
+        edges.append(pair + torch.tensor([start[a], start[b]]))
+    all_edges = torch.cat(edges) if edges else torch.zeros(0, 2, dtype=torch.long)
+    return tracks(all_edges, start[-1])
+
+
+def guided_matches(
+    found: Features,
+    points: Float[Tensor, "n 3"],
+    toward: Float[Tensor, "n 3"],
+    descriptors: Float[Tensor, "n 128"],
+    camera: Camera,
+    cam_from_world: SE3,
+    *,
+    radius_px: float,
+    least_cosine: float,
+    ratio: float,
+) -> tuple[Int[Tensor, "k"], Int[Tensor, "k"]]:
+    """Landmarks and the features found where a pose says they should be; each of either at most once.
+
+    Args:
+        found: features of the photo.
+        points: of the map, world units.
+        toward: unit vectors from the points to where they were seen from.
+        descriptors: unit vectors of the map.
+        camera: of the photo.
+        cam_from_world: the pose.
+        radius_px: how far a feature may lie from its landmark's projection.
+        least_cosine: of the descriptors of a match.
+        ratio: best distance over second best among the features in reach.
+    """
+    from scipy.spatial import cKDTree
+
+    pixels, inside = camera.project(cam_from_world.apply(points))
+    facing = ((cam_from_world.center - points) * toward).sum(-1) > 0
+    landmark = (inside & facing).nonzero()[:, 0]
+    if len(landmark) == 0 or len(found) == 0:
+        return landmark[:0], landmark[:0]
+    tree = cKDTree(found.pixels.numpy())
+    _, near = tree.query(pixels[landmark].numpy(), k=_IN_REACH, distance_upper_bound=radius_px)
+    reached = near[:, 0] < len(found)
+    landmark, near = landmark[torch.from_numpy(reached)], torch.from_numpy(near[reached])
+    missing = near == len(found)
+    candidates = found.descriptors[near.masked_fill(missing, 0)]
+    likeness = (candidates @ descriptors[landmark][:, :, None])[..., 0].masked_fill(missing, -1.0)
+    (best, second), which = (x.T for x in likeness.topk(2, dim=1))
+    good = (best > least_cosine) & (1 - best < ratio**2 * (1 - second))
+    landmark, best = landmark[good], best[good]
+    feature = near.gather(1, which[0][:, None])[good, 0]
+    order = best.argsort(descending=True, stable=True)
+    _, first = np.unique(feature[order].numpy(), return_index=True)
+    chosen = order[torch.from_numpy(first)]
+    return landmark[chosen], feature[chosen]

@@ -1,0 +1,231 @@
+"""The fitted map: which landmarks a photo shows, and from where.
+
+A query is: features of the photo; its strongest ones against the whole map; a first pose by RANSAC; then, twice, every
+landmark is projected with the pose and looks for its feature near by, and the pose is solved again from all that were
+found. The second pass finds three to five times as many points as the first and is where the accuracy comes from.
+"""
+
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Self
+
+import torch
+from jaxtyping import Float, Int, UInt8
+from torch import Tensor
+
+from resect import artifact
+from resect.errors import ResectError
+from resect.geometry.camera import Camera
+from resect.geometry.se3 import SE3
+from resect.priors.landmarks.features import Features, detect
+from resect.priors.landmarks.matching import best_two, guided_matches
+from resect.priors.landmarks.resection import Seen, Solution, first_pose, refine
+from resect.priors.landmarks.settings import LandmarkSettings
+from resect.types import Hypotheses, Photo
+
+_KIND = "landmarks"
+_MOST = 5_000_000
+_TRIALS = 2000
+_UNKNOWN_FOCAL = 1.2  # focal length over the longer side where nothing is known, as COLMAP assumes
+
+
+@dataclass(frozen=True, eq=False)
+class LandmarkMatch:
+    """What the landmarks say of a photo.
+
+    Attributes:
+        hypotheses: poses, best first; none if the photo does not show the place. `log_weight` = log of the inliers.
+        camera: of the photo; its focal length found here where it was unknown.
+        inliers: points that agree with the best pose within 2 working pixels.
+        share: of the points found near where they should be, how many agree; in [0, 1].
+        tentative: matches before any geometry.
+        points: world, of the inliers of the best pose.
+        pixels: in the photo, of the same.
+        sigma_px: standard deviation of their error, photo pixels.
+    """
+
+    hypotheses: Hypotheses
+    camera: Camera
+    inliers: int
+    share: float
+    tentative: int
+    points: Float[Tensor, "n 3"]
+    pixels: Float[Tensor, "n 2"]
+    sigma_px: float
+
+
+@dataclass(frozen=True, eq=False)
+class Landmarks:
+    """Points of a place with the look of their surroundings.
+
+    Attributes:
+        settings: how it was made and is asked.
+        points: world units.
+        covariance: of each point, world units squared.
+        toward: unit vector from each point to the middle of the cameras that saw it.
+        views: how many training photos saw each.
+        descriptors: mean RootSIFT of each point, times 512.
+        camera: of the first training photo.
+        inflation: by how much squared errors of the poses exceed what the points' errors explain, from training photos
+            left out one at a time; at least 1. Information is divided by it.
+    """
+
+    settings: LandmarkSettings
+    points: Float[Tensor, "n 3"]
+    covariance: Float[Tensor, "n 3 3"]
+    toward: Float[Tensor, "n 3"]
+    views: Int[Tensor, "n"]
+    descriptors: UInt8[Tensor, "n 128"]
+    camera: Camera
+    inflation: float = 1.0
+
+    def __len__(self) -> int:
+        return len(self.points)
+
+    def propose(self, photo: Photo, count: int, generator: torch.Generator) -> Hypotheses:
+        """At most `count` poses, mostly one; none if too few landmarks agree."""
+        seed = int(torch.randint(1 << 31, (1,), generator=generator))
+        return self.localize(photo, count=count, seed=seed).hypotheses
+
+    def localize(self, photo: Photo, *, count: int = 1, seed: int = 0) -> LandmarkMatch:
+        """The poses with all that speaks for them.
+
+        Args:
+            photo: with an unknown camera the focal length is found too (square pixels, centred, no distortion).
+            count: most poses. A second one is looked for among the matches that the first does not explain.
+            seed: of RANSAC.
+        """
+        s = self.settings
+        find_focal = photo.camera is None
+        camera = photo.camera or self._guess_camera(photo)
+        found = detect(photo, max_side=s.max_side, max_features=s.max_features, contrast=s.contrast)
+        nothing = self._nothing(photo, camera)
+        for most in (s.first_features, s.max_features):
+            matches = self._first_matches(found, most, camera)
+            answers = self._modes(found, matches, camera, find_focal, count, seed)
+            if answers or len(found) <= s.first_features:
+                break
+        if not answers:
+            return replace(nothing, tentative=len(matches))
+        return self._report(photo, answers, len(matches), find_focal)
+
+    @cached_property
+    def _unit_descriptors(self) -> Float[Tensor, "n 128"]:
+        return torch.nn.functional.normalize(self.descriptors.float(), dim=-1)
+
+    def _guess_camera(self, photo: Photo) -> Camera:
+        height, width = photo.image.shape[:2]
+        focal = _UNKNOWN_FOCAL * max(height, width)
+        return Camera(focal, focal, width / 2, height / 2, width, height)
+
+    def _nothing(self, photo: Photo, camera: Camera) -> LandmarkMatch:
+        none = Hypotheses(
+            SE3.identity(0, dtype=torch.float64), torch.zeros(0), torch.zeros(0, 6, 6, dtype=torch.float64),
+            target=photo.target,
+        )  # fmt: skip
+        return LandmarkMatch(none, camera, 0, 0.0, 0, torch.zeros(0, 3), torch.zeros(0, 2), 1.0)
+
+    def _first_matches(self, found: Features, most: int, camera: Camera) -> Seen:
+        """The strongest features with a clear best landmark."""
+        best, second, index, _ = best_two(found.descriptors[:most], self._unit_descriptors)
+        clear = 1 - best < self.settings.ratio**2 * (1 - second)
+        return self._seen(index[clear], found.pixels[:most][clear], found.scale)
+
+    def _seen(self, landmarks: Int[Tensor, "n"], pixels: Float[Tensor, "n 2"], scale: float) -> Seen:
+        return Seen(self.points[landmarks], self.covariance[landmarks], pixels.double(), 0.5 * scale)
+
+    def _modes(
+        self, found: Features, matches: Seen, camera: Camera, find_focal: bool, count: int, seed: int
+    ) -> list[tuple[Solution, Seen, float]]:
+        """Poses with their inliers and the share of those that were expected, the one with the most inliers first."""
+        answers: list[tuple[Solution, Seen, float]] = []
+        while len(answers) < count and len(matches) >= self.settings.min_inliers // 2:
+            start = first_pose(
+                matches, camera, find_focal=find_focal, max_error_px=self.settings.ransac_px * found.scale,
+                trials=_TRIALS, seed=seed,
+            )  # fmt: skip
+            answer = None if start is None else self._polish(found, matches.take(start[2]), start, find_focal)
+            if start is None or answer is None:
+                break
+            answers.append(answer)
+            matches = matches.take(~start[2])
+            if len(matches) < 0.5 * int(start[2].sum()):
+                break
+        return sorted(answers, key=lambda a: -len(a[1]))
+
+    def _polish(
+        self, found: Features, inliers: Seen, start: tuple[SE3, Camera, Tensor], find_focal: bool
+    ) -> tuple[Solution, Seen, float] | None:
+        """Two guided passes from a first pose; `None` if too few landmarks agree in the end."""
+        s = self.settings
+        solution = refine(inliers, start[0], start[1], find_focal=find_focal)
+        for radius in (s.guided_px, 0.5 * s.guided_px):
+            landmarks, features = guided_matches(
+                found, self.points, self.toward, self._unit_descriptors, solution.camera, solution.cam_from_world,
+                radius_px=radius * found.scale, least_cosine=s.guided_cosine, ratio=s.guided_ratio,
+            )  # fmt: skip
+            if len(landmarks) < s.min_inliers:
+                return None
+            seen = self._seen(landmarks, found.pixels[features], found.scale)
+            solution = refine(seen, solution.cam_from_world, solution.camera, find_focal=find_focal)
+        agree = solution.error_px < 2 * found.scale
+        if int(agree.sum()) < s.min_inliers:
+            return None
+        return solution, seen.take(agree), float(agree.double().mean())
+
+    def _report(
+        self, photo: Photo, answers: list[tuple[Solution, Seen, float]], tentative: int, find_focal: bool
+    ) -> LandmarkMatch:
+        best, seen, share = answers[0]
+        inliers = torch.tensor([len(a[1]) for a in answers])
+        hypotheses = Hypotheses(
+            SE3.stack([a[0].cam_from_world for a in answers]),
+            inliers.double().log(),
+            torch.stack([a[0].information for a in answers]) / self.inflation,
+            source=(_KIND,) * len(answers),
+            target=photo.target,
+            camera=best.camera if find_focal else None,
+        )
+        return LandmarkMatch(
+            hypotheses, best.camera, int(inliers[0]), share, tentative, seen.points, seen.pixels, best.sigma_px
+        )
+
+    def save(self, folder: Path) -> None:
+        """Writes the artefact; about 200 bytes a landmark."""
+        upper = torch.triu_indices(3, 3)
+        tensors = {
+            "points": self.points,
+            "covariance": self.covariance[:, upper[0], upper[1]],
+            "toward": self.toward.float(),
+            "views": self.views.int(),
+            "descriptors": self.descriptors,
+        }
+        extra = {"camera": asdict(self.camera), "landmarks": len(self), "inflation": self.inflation}
+        artifact.save(folder, _KIND, self.settings, tensors, extra=extra)
+
+    @classmethod
+    def load(cls, folder: Path | str) -> Self:
+        """Reads and checks the artefact."""
+        found = artifact.load(folder, _KIND)
+        points = found.tensor("points", (None, 3), torch.float64)
+        n = len(points)
+        upper = found.tensor("covariance", (n, 6), torch.float64)
+        toward = found.tensor("toward", (n, 3), torch.float32)
+        inflation = found.extra.get("inflation")
+        fine = bool(points.isfinite().all() and upper.isfinite().all() and toward.isfinite().all())
+        if not fine or not 0 < n <= _MOST or not isinstance(inflation, float) or not inflation >= 1:
+            got = f"{n} landmarks, inflation {inflation}, finite: {fine}"
+            raise ResectError(folder, "finite landmarks", got, "The artefact is damaged; fit it again.")
+        where = f"{folder}/artifact.json"
+        full = upper[:, torch.tensor([0, 1, 2, 1, 3, 4, 2, 4, 5])].unflatten(-1, (3, 3))
+        return cls(
+            settings=artifact.settings_from_json(LandmarkSettings, found.settings, where),
+            points=points,
+            covariance=full,
+            toward=toward.double(),
+            views=found.tensor("views", (n,), torch.int32).long(),
+            descriptors=found.tensor("descriptors", (n, 128), torch.uint8),
+            camera=artifact.settings_from_json(Camera, found.extra.get("camera") or {}, where),
+            inflation=inflation,
+        )
