@@ -111,9 +111,14 @@ def _timed(lines: list[tuple[int, list[str]]], path: Path, unit: Unit) -> PoseLi
 def _kitti(lines: list[tuple[int, list[str]]], path: Path, unit: Unit) -> PoseList:
     matrix = _numbers(lines, 0, 12, path).unflatten(-1, (3, 4))
     wheres = [f"{path}: line {number}" for number, _ in lines]
-    poses = SE3(_proper(matrix[:, :, :3], wheres), matrix[:, :, 3]).inverse()
+    rotation = _proper(matrix[:, :, :3], wheres)
+    poses = SE3(rotation, matrix[:, :, 3]).inverse()
     names = [f"{i:06d}" for i in range(len(lines))]
-    return _list(names, poses, path, "kitti", unit, f"{len(lines)} lines of 3×4 matrices, world from camera, no names")
+    note = f"{len(lines)} lines of 3×4 matrices, world from camera, no names"
+    off = float((rotation - matrix[:, :, :3]).abs().max())
+    if off > 1e-4:
+        note += f"; they differ from rotations by up to {off:.1g}, and the nearest rotations were taken"
+    return _list(names, poses, path, "kitti", unit, note)
 
 
 def _proper(matrix: Tensor, wheres: list[str]) -> Tensor:
