@@ -3,6 +3,8 @@
 Helpers are forced inline: numba's calls are cheap, a call per voxel is not.
 Numba's on-disk cache follows the file of the *calling* kernel only; after editing this file, touch the kernels.
 """
+# numba infers the types: annotations would be comments at best
+# mypy: disable-error-code="no-untyped-def, no-untyped-call"
 
 import numpy as np
 from numba import njit

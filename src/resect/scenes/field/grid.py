@@ -12,6 +12,7 @@ A voxel has a log-density and 12 colour numbers in a record of 16 floats: four g
 
 from dataclasses import dataclass
 from itertools import product
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,6 +58,21 @@ class Grid:
     def occupied(self) -> Bools:
         """(cells, cells, cells) mask of the cells in which rays take samples."""
         return ((self.table >= 0) & (self.table & 1 == 1)).reshape(self.cells, self.cells, self.cells)
+
+
+class March(NamedTuple):
+    """Constants of marching rays through one grid."""
+
+    near: np.float32
+    """First distance at which a ray may be sampled (local units)."""
+    far: np.float32
+    """Distance at which a ray ends."""
+    voxels: np.float32
+    """Step in voxels, along the ray in contracted space."""
+    least_weight: np.float32
+    """Samples of less compositing weight show no colour and get no gradient."""
+    least_transmittance: np.float32
+    """A ray stops when less light than this is left."""
 
 
 def aligned_zeros(*shape: int) -> Floats:
@@ -116,17 +132,25 @@ def reachable_maximum(grid: Grid, value: Floats) -> Floats:
     return out
 
 
-def prune(grid: Grid, keep: Bools) -> Grid:
-    """The grid with only the cells of ``keep`` (cells, cells, cells) occupied; their voxels are moved, not changed."""
+def prune(grid: Grid, keep: Bools, carried: Floats | None = None) -> tuple[Grid, Floats]:
+    """The grid with only the cells of ``keep`` (cells, cells, cells) occupied; voxels are moved, not changed.
+
+    ``carried`` is a further per-voxel array (blocks * 64, k) that moves along; voxels without a past get zeros.
+    """
     table, blocks = make_table(keep & grid.occupied())
     old = grid.table[table >= 0]
-    new = table[table >= 0] >> 1
     known = old >= 0
+    source, target = old[known] >> 1, (table[table >= 0] >> 1)[known]
     density = np.full((blocks, BLOCK), EMPTY_LOG_DENSITY, np.float32)
-    density[new[known]] = grid.density.reshape(-1, BLOCK)[old[known] >> 1]
+    density[target] = grid.density.reshape(-1, BLOCK)[source]
     colour = aligned_zeros(blocks, BLOCK, RECORD)
-    colour[new[known]] = grid.colour.reshape(-1, BLOCK, RECORD)[old[known] >> 1]
-    return Grid(grid.resolution, table, density.reshape(-1), colour.reshape(-1, RECORD))
+    colour[target] = grid.colour.reshape(-1, BLOCK, RECORD)[source]
+    extra = np.zeros((0, 1), np.float32) if carried is None else carried
+    moved = np.zeros((blocks, BLOCK, extra.shape[1]), np.float32)
+    if carried is not None:
+        moved[target] = carried.reshape(-1, BLOCK, carried.shape[1])[source]
+    pruned = Grid(grid.resolution, table, density.reshape(-1), colour.reshape(-1, RECORD))
+    return pruned, moved.reshape(-1, extra.shape[1])
 
 
 def refine(grid: Grid, resolution: int) -> Grid:
@@ -136,7 +160,7 @@ def refine(grid: Grid, resolution: int) -> Grid:
     """
     table, blocks = make_table(_refined_mask(grid.occupied(), resolution // 4))
     low, fraction = _parents(grid.resolution, resolution)
-    index = _block_voxel_indices(table, resolution // 4)
+    index = block_voxel_indices(table, resolution // 4)
     total = np.zeros(len(index), np.float32)
     density = np.zeros(len(index), np.float32)
     colour = aligned_zeros(blocks * BLOCK, RECORD)
@@ -176,7 +200,7 @@ def _parents(old: int, new: int) -> tuple[NDArray[np.int64], Floats]:
     return low.astype(np.int64), (place - low).astype(np.float32)
 
 
-def _block_voxel_indices(table: Ints, cells: int) -> NDArray[np.int64]:
+def block_voxel_indices(table: Ints, cells: int) -> NDArray[np.int64]:
     """(blocks * 64, 3) grid indices of the voxels of all blocks but the dummy, in pool order."""
     cell = np.stack(np.unravel_index(np.flatnonzero(table >= 0), (cells, cells, cells)), axis=-1)
     local = np.stack(np.unravel_index(np.arange(BLOCK), (4, 4, 4)), axis=-1)

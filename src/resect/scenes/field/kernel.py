@@ -7,6 +7,8 @@ that a step is deterministic for a given number of workers.
 The loss of a ray is 1/2 |colour - target|^2 + weight * distortion; a *sum* over rays (the RMSprop epsilon depends on
 it). The distortion loss is Barron et al., Mip-NeRF 360 (2022), eq. 15, on s = t / (1 + t), in O(n).
 """
+# numba infers the types: annotations would be comments at best
+# mypy: disable-error-code="no-untyped-def, no-untyped-call"
 
 import math
 
@@ -24,7 +26,7 @@ MOST_SAMPLES = 320
 @njit(**KERNEL)
 def accumulate(
     resolution, table, density, colour, march, distortion, origin, direction, target, background, start,
-    first, last, gradient, marks, dirty, strongest, loss_of_ray,
+    first, last, gradient, marks, dirty, strongest, error,
 ):  # fmt: skip
     """Render rays ``first`` to ``last``, add the loss gradient into ``gradient`` and mark what was touched.
 
@@ -41,7 +43,7 @@ def accumulate(
         marks: (blocks,) one bit per touched voxel.
         dirty: (blocks,) written: the blocks with a mark.
         strongest: (cells^3,) largest weight of a kept sample in the cell so far.
-        loss_of_ray: (N,) written: squared colour error of each ray.
+        error: (N, 3) written: rendered colour - target.
 
     Returns:
         (dirty blocks, kept samples of all rays).
@@ -153,7 +155,9 @@ def accumulate(
         e0 = red - target[ray, 0]
         e1 = green - target[ray, 1]
         e2 = blue - target[ray, 2]
-        loss_of_ray[ray] = e0 * e0 + e1 * e1 + e2 * e2
+        error[ray, 0] = e0
+        error[ray, 1] = e1
+        error[ray, 2] = e2
         for m in range(n):
             pull[m] = e0 * seen[m * 4] + e1 * seen[m * 4 + 1] + e2 * seen[m * 4 + 2]
         if distortion > f32(0):
@@ -283,6 +287,7 @@ def update(
                     total[c] *= fc
                 total[3] = gd * rate_density / (math.sqrt(sd) + eps)
                 density[v] -= total[3]
+                total[3] = f32(0)
                 for c in range(16):
                     colour[v, c] -= total[c]
             for other in range(workers):

@@ -5,6 +5,8 @@ T_i = exp(-sum_{j<i} tau_j) has gradient -T_i S_i with S_i = sum_{j<i} grad tau_
 respect to the ray's origin, and the same weighted by distance for its direction) are all that is kept. The distances
 of the samples are held fixed.
 """
+# numba infers the types: annotations would be comments at best
+# mypy: disable-error-code="no-untyped-def, no-untyped-call"
 
 import math
 

@@ -1,27 +1,12 @@
 """How a ray walks through the blocked grid: inlined numba helpers shared by the training and rendering kernels."""
+# numba infers the types: annotations would be comments at best
+# mypy: disable-error-code="no-untyped-def, no-untyped-call"
 
 import math
-from typing import NamedTuple
 
-import numpy as np
 from numba import njit
 
 from resect.scenes.field.arithmetic import HELPER, f32, i32, u32, u64
-
-
-class March(NamedTuple):
-    """Constants of marching rays through one grid."""
-
-    near: np.float32
-    """First distance at which a ray may be sampled (local units)."""
-    far: np.float32
-    """Distance at which a ray ends."""
-    voxels: np.float32
-    """Step in voxels, along the ray in contracted space."""
-    least_weight: np.float32
-    """Samples of less compositing weight show no colour and get no gradient."""
-    least_transmittance: np.float32
-    """A ray stops when less light than this is left."""
 
 
 @njit(**HELPER)

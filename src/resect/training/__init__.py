@@ -1,0 +1,1 @@
+"""What every fitted method shares: a log, checkpoints, and a clean stop on Ctrl-C."""
