@@ -1,5 +1,7 @@
 import io
+import struct
 import sys
+import zlib
 from pathlib import Path
 
 import cv2
@@ -89,7 +91,12 @@ def test_broken_files_are_named(tmp_path: Path) -> None:
 
 
 def test_a_decompression_bomb_is_refused_before_it_is_decoded(tmp_path: Path) -> None:
-    Image.new("1", (60000, 60000)).save(tmp_path / "bomb.png")
+    header = struct.pack(">IIBBBBB", 60000, 60000, 8, 2, 0, 0, 0)
+    chunks = b"".join(
+        struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+        for kind, body in ((b"IHDR", header), (b"IDAT", zlib.compress(b"\0" * 100)), (b"IEND", b""))
+    )
+    (tmp_path / "bomb.png").write_bytes(b"\x89PNG\r\n\x1a\n" + chunks)
     with pytest.raises(ResectError, match=r"megapixels|exceeds limit"):
         read_image(tmp_path / "bomb.png")
 

@@ -4,7 +4,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from resect.data.colmap import find_model, read_colmap
+from resect.data.llff import FILE, read_llff
+from resect.data.seven_scenes import find_frames, read_seven_scenes
 from resect.data.transforms import find_transforms, read_transforms
+from resect.data.tum import fits_tum, read_tum
 from resect.errors import ResectError
 from resect.types import PhotoSet
 
@@ -16,12 +19,28 @@ _FORMATS: dict[str, tuple[str, Callable[[Path], bool], Reader]] = {
         lambda p: bool(find_transforms(p)),
         lambda p, _: read_transforms(p),
     ),
+    "llff": (
+        "poses_bounds.npy with images, images_4 or images_8 (LLFF)",
+        lambda p: (p / FILE).is_file(),
+        lambda p, _: read_llff(p),
+    ),
+    "7scenes": (
+        "frame-XXXXXX.color.png in the folder or in seq-XX (7-Scenes)",
+        lambda p: bool(find_frames(p)),
+        read_seven_scenes,
+    ),
+    "tum": (
+        "groundtruth.txt with rgb.txt, or one pose row for each photo in rgb or raw_imgs (TUM RGB-D)",
+        fits_tum,
+        read_tum,
+    ),
     "colmap": (
         "cameras and images files in sparse/0, sparse or the folder (COLMAP)",
         lambda p: find_model(p) is not None,
         lambda p, _: read_colmap(p),
     ),
 }
+_WITH_LIST = ("7scenes", "tum")
 
 
 def read(path: Path | str, poses: Path | str | None = None) -> PhotoSet:
@@ -42,8 +61,11 @@ def read(path: Path | str, poses: Path | str | None = None) -> PhotoSet:
         raise ResectError(path, "a folder with posed photos", "a file" if path.exists() else "nothing there")
     if listed is not None and not listed.is_file():
         raise ResectError(listed, "a pose list", "no file")
-    for _, fits, reader in _FORMATS.values():
+    for name, (_, fits, reader) in _FORMATS.items():
         if fits(path):
+            if listed is not None and name not in _WITH_LIST:
+                got = f"a folder in format {name}"
+                raise ResectError(listed, f"a folder in format {' or '.join(_WITH_LIST)} for a pose list", got)
             return reader(path, listed)
     known = "; ".join(text for text, _, _ in _FORMATS.values())
     fix = "Photos without poses: run 'resect data pose' first."

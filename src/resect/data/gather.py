@@ -10,6 +10,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+from torch import Tensor
+
 from resect.data.image import Header, read_depth, read_header, read_image, read_mask
 from resect.data.turn import turn_cam_from_world, turn_camera
 from resect.errors import ResectError
@@ -33,6 +35,7 @@ class Frame:
         mask: mask image relative to the data folder.
         depth: depth image relative to the data folder.
         units_per_count: world units per number stored in the depth image.
+        register: moves a depth image of another camera to the photo's pixels.
         part: which part of a given split it belongs to.
     """
 
@@ -42,6 +45,7 @@ class Frame:
     mask: str | None = None
     depth: str | None = None
     units_per_count: float = 0.001
+    register: Callable[[Tensor, Camera], Tensor] | None = None
     part: Part | None = None
 
 
@@ -115,6 +119,7 @@ class _Loader:
         depth = None
         if frame.depth is not None:
             depth = read_depth(self.root / frame.depth, frame.units_per_count, *size, self.turned)
+            depth = depth if frame.register is None else frame.register(depth, camera)
         return Photo(frame.name, image, camera, self.camera_source, depth=depth, alpha=alpha, mask=mask)
 
 
@@ -145,12 +150,14 @@ def _loader(root: Path, frame: Frame, camera_source: str) -> _Loader:
 
 
 def _fitted(camera: Camera, width: int, height: int) -> Camera | None:
-    """The camera at another size of the same picture; `None` if the shape differs by more than rounding."""
-    if abs(camera.width * height / width - camera.height) <= max(1.0, 0.51 * camera.height / height):
-        return camera.rescale(width, height)
-    if abs(camera.height * width / height - camera.width) <= max(1.0, 0.51 * camera.width / width):
-        return camera.rescale(width, height)
-    return None
+    """The camera at another size of the same picture; `None` if the shape differs by more than a pixel's rounding."""
+    off = (
+        camera.height * width / camera.width - height,
+        camera.width * height / camera.height - width,
+        height * camera.width / width - camera.height,
+        width * camera.height / height - camera.width,
+    )
+    return camera.rescale(width, height) if min(map(abs, off)) <= 1 else None
 
 
 def _existing(root: Path, name: str) -> str | None:
