@@ -126,16 +126,14 @@ class ProceduralRoom:
         self, points: Float[Tensor, "n 3"], normals: Float[Tensor, "n 3"], part: Int[Tensor, "n"]
     ) -> Float[Tensor, "n 3"]:
         """Shaded colour of points on the parts; 0 for part −1."""
-        palette, stretch = _materials(points)
-        safe = part.clamp_min(0)
+        table = torch.cat([_materials(points), self.texture.to(points)[:, None]], -1)
+        a, b, c, stretch, strength = table[part.clamp_min(0)].split((3, 3, 3, 3, 1), -1)
         waves, phases, mixing = self.waves.to(points), self.phases.to(points), self.mixing.to(points)
-        fields = torch.cos((points * stretch[safe]) @ waves.mT + phases) @ mixing
-        coarse, spots, fine = (fields * self.texture.to(points)[safe, None]).unbind(-1)
-        a, b, c = palette[safe].unbind(-2)
-        albedo = torch.lerp(a, b, torch.sigmoid(2.5 * coarse)[:, None])
-        weak = self.texture.to(points)[safe]
-        albedo = torch.lerp(albedo, c, (weak * torch.sigmoid(7.0 * (spots - 1.15)))[:, None])
-        shaded = albedo * ((0.85 + 0.15 * torch.tanh(fine)) * shade(points, normals))[:, None]
+        fields = torch.cos(torch.addmm(phases, points * stretch, waves.mT)) @ mixing * strength
+        coarse, spots, fine = fields.split(1, -1)
+        albedo = torch.lerp(a, b, torch.sigmoid(2.5 * coarse))
+        albedo = torch.lerp(albedo, c, strength * torch.sigmoid(7.0 * (spots - 1.15)))
+        shaded = albedo * ((0.85 + 0.15 * torch.tanh(fine)) * shade(points, normals)[:, None])
         return torch.where(part[:, None] >= 0, shaded, torch.zeros_like(shaded))
 
     def faded(self, pixel_m: float) -> "ProceduralRoom":
@@ -190,8 +188,10 @@ def shade(points: Tensor, normals: Tensor) -> Tensor:
     foot = points.new_tensor([(x, y, z - h) for (x, y, z), (_, _, h), _, _ in rows])
     reach = points.new_tensor([(1.2 * a + 0.04, 1.2 * b + 0.04, 0.12) for _, (a, b, _), _, _ in rows])
     foot[0, 2] = 0.0  # the table stands on legs; its shadow lies on the floor
-    gap = (points[:, None] - foot) / reach
-    shadows = torch.prod(1 - 0.42 * torch.exp(-0.5 * gap.square().sum(-1)), -1)
+    steep = reach**-2  # Σ ((x − foot) / reach)² expanded, so that it is one product of matrices
+    gap2 = torch.cat([points.square(), points], -1) @ torch.cat([steep, -2 * foot * steep], -1).mT
+    gap2 = gap2 + (foot.square() * steep).sum(-1)
+    shadows = torch.prod(1 - 0.42 * torch.exp(-0.5 * gap2), -1)
     return (lambert * edges.clamp_max(1.0) * shadows).clamp(0.0, 1.0)
 
 
@@ -223,10 +223,10 @@ def clearance(points: Float[Tensor, "n 3"]) -> Float[Tensor, "n"]:
     return torch.stack(gaps).amin(0)
 
 
-def _materials(like: Tensor) -> tuple[Tensor, Tensor]:
+def _materials(like: Tensor) -> Tensor:
+    """(parts, 12): three colours and the stretch of each part."""
     names = (*_FACES, *(row[3] for row in (*_BOXES, *_BALLS, *_CYLINDERS)))
-    palette = like.new_tensor([_MATERIALS[n][:3] for n in names])
-    return palette, like.new_tensor([_MATERIALS[n][3] for n in names])
+    return like.new_tensor([_MATERIALS[n] for n in names]).flatten(1)
 
 
 def _turn(degrees: float, like: Tensor) -> Tensor:

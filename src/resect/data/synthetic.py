@@ -29,7 +29,7 @@ from resect.types import Photo, PhotoSet, Truth, World
 CapturePath = Literal["around", "orbit", "forward"]
 _LENS = (-0.09, 0.03, 0.0006, -0.0004)  # k1 k2 p1 p2: a phone's
 _TABLE = (2.0, 1.5, 0.80)
-_COARSE_PIXEL_M = 0.010  # pixels wider than this on the surface are averaged: a third of the finest wavelength
+_COARSE_PIXEL_M = 0.014  # pixels wider than this on the surface are averaged: 2/5 of the finest wavelength
 _CHUNK = 8192  # small enough for the cache
 
 
