@@ -1,6 +1,5 @@
 """From posed photos to a map of landmarks: detect, match, triangulate, keep what holds."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from resect.priors.landmarks.matching import match_all
 from resect.priors.landmarks.prior import Landmarks
 from resect.priors.landmarks.settings import LandmarkSettings
 from resect.priors.landmarks.triangulate import Observations, covariance, residuals, triangulate, widest_angle
+from resect.training.log import Progress
 from resect.types import PhotoSet
 
 
@@ -47,34 +47,34 @@ class TriangulatedPoints:
 
 
 def triangulated_points(
-    data: PhotoSet, settings: LandmarkSettings | None = None, *, progress: Callable[[float], None] | None = None
+    data: PhotoSet, settings: LandmarkSettings | None = None, *, progress: Progress | None = None
 ) -> TriangulatedPoints:
     """Points of all photos of `data` (give it training photos only), from their given poses.
 
     Args:
         data: posed photos; at least two.
         settings: thresholds.
-        progress: called with the share that is done.
+        progress: called with (done, total, remark).
     """
     return _triangulate(data, settings or LandmarkSettings(), progress)[0]
 
 
 def _triangulate(
-    data: PhotoSet, settings: LandmarkSettings, progress: Callable[[float], None] | None
+    data: PhotoSet, settings: LandmarkSettings, progress: Progress | None
 ) -> tuple[TriangulatedPoints, Observations]:
     if len(data) < 2:
         raise ResectError("photos to triangulate from", "at least 2", str(len(data)), "Add posed photos.")
-    say = progress or (lambda share: None)
+    say = progress or (lambda done, total, remark: None)
     found = []
     for i in range(len(data)):
         found.append(_features(data, i, settings))
-        say(0.4 * (i + 1) / len(data))
+        say(i + 1, len(data) + 2, "features")
     cam_from_world = data.truth.cam_from_world.double()
     rays = [camera.rays(f.pixels.double()) for camera, f in zip(data.cameras, found, strict=True)]
     pixel_rad = [camera.pixel_rad * f.scale for camera, f in zip(data.cameras, found, strict=True)]
     descriptors = [f.descriptors for f in found]
     track = match_all(descriptors, rays, pixel_rad, cam_from_world, settings)
-    say(0.9)
+    say(len(data) + 1, len(data) + 2, "triangulated")
     photo = torch.repeat_interleave(torch.arange(len(data)), torch.tensor([len(f) for f in found]))
     angle = torch.tensor(pixel_rad, dtype=torch.float64)[photo]
     seen = Observations(track, photo, torch.cat(rays), angle, cam_from_world[photo])
@@ -91,7 +91,7 @@ def fit(
     parents: tuple[object, ...] = (),
     resume: bool = False,
     generator: torch.Generator | None = None,
-    progress: Callable[[float], None] | None = None,
+    progress: Progress | None = None,
 ) -> Landmarks:
     """Makes the landmark map of training photos; nothing in it is random.
 
@@ -102,7 +102,7 @@ def fit(
         parents: none are needed.
         resume: a map takes seconds and is made whole.
         generator: not needed.
-        progress: called with the share that is done.
+        progress: called with (done, total, remark).
     """
     settings = settings or LandmarkSettings()
     found, seen = _triangulate(data, settings, progress)
@@ -110,8 +110,6 @@ def fit(
         fix = "The photos may lack texture or overlap, or the poses are wrong: try 'resect data check'."
         raise ResectError("landmarks", f"at least {settings.min_inliers} points", str(len(found)), fix)
     made = _map(found, data, settings, inflation(seen, found.xyz, found.pixels, data))
-    if progress is not None:
-        progress(1.0)
     if out is not None:
         made.save(out)
     return made
