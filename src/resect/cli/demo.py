@@ -55,7 +55,7 @@ def _whole_way(flags: DemoArguments) -> tuple[Any, Path]:
     photos = read(capture)
     split = make_split(photos, "every:8")
     say(f"learning the place from {len(split.train)} photos …")
-    fit_place(photos, split, "field", FieldSettings(), place, generator=generator(flags.common), report=say)
+    fit_place(photos, split, "field", FieldSettings(), place, generator=generator(flags.common), stage=bar)
     say(f"finding {len(split.test)} held-out photos …")
     with bar("photos") as advance:
         where, held_out = open_place(place), load_split(place / "split.json", photos)

@@ -87,10 +87,10 @@ def _one(
 
 
 def _start(flags: EstimateArguments) -> "Hypotheses":
-    from resect.artifact import read_json
+    from resect.place import read_place
     from resect.priors.given import Given
 
-    scale = float(read_json(flags.scene / "place.json")["scene_scale"])
+    scale = read_place(flags.scene).scene_scale
     assert flags.start is not None
     return Given.from_file(flags.start, sigma_deg=flags.sigma[0], sigma_units=flags.sigma[1] * scale).hypotheses
 

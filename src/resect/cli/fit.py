@@ -21,8 +21,8 @@ class FitArguments:
     """Folder to make."""
     poses: Path | None = None
     """List that picks the poses of a 7-Scenes folder."""
-    test: str = "given"
-    """Photos held out: every:8, blocks:20:4, file:NAMES, given (the format's own, else every:8) or none."""
+    test: str | None = None
+    """Photos held out: every:8, blocks:20:4, file:NAMES, given or none; by default the format's own, else every:8."""
     priors: tuple[str, ...] = ("landmarks", "retrieval")
     """Priors to learn beside a scene."""
     overwrite: bool = False
@@ -39,7 +39,7 @@ def run(arguments: Sequence[str]) -> int:
         return 0
     name = arguments[0]
     settings_type = resolve(entry(name, fitted=True).settings)
-    settings_field = (name.replace("-", "_"), Annotated[settings_type, tyro.conf.OmitArgPrefixes], settings_type())
+    settings_field = (name.replace("-", "_"), settings_type, settings_type())
     flags_type = make_dataclass("Flags", [("fit", Annotated[FitArguments, tyro.conf.OmitArgPrefixes]), settings_field])
     flags: Any = parse(flags_type, arguments[1:], prog=f"resect fit {name}", description=named[name].line)
     return _fit(name, flags.fit, getattr(flags, settings_field[0]))
@@ -47,12 +47,15 @@ def run(arguments: Sequence[str]) -> int:
 
 def _fit(name: str, flags: FitArguments, settings: Any) -> int:
     start(flags.common)
+    from resect.cli.progress import bar
     from resect.data import read
     from resect.data.split import make_split
     from resect.place import fit_place
+    from resect.types import Split
 
     photos = read(flags.data, poses=flags.poses)
-    split = make_split(photos, flags.test)
+    everything = Split(tuple(range(len(photos))), (), "none")
+    split = everything if flags.test == "none" else make_split(photos, flags.test)
     say(f"{photos.format}: {len(photos)} photos, {len(split.train)} to learn from, {len(split.test)} held out")
     for note in photos.notes:
         say(f"note: {note}")
@@ -61,7 +64,7 @@ def _fit(name: str, flags: FitArguments, settings: Any) -> int:
     elif not (flags.out / "split.json").is_file():
         refuse_overwrite(flags.out, overwrite=False)
     priors = flags.priors if ZOO[name].role == "scene" else ()
-    fit_place(photos, split, name, settings, flags.out, priors=priors, generator=generator(flags.common), report=say)
+    fit_place(photos, split, name, settings, flags.out, priors=priors, generator=generator(flags.common), stage=bar)
     result(flags.common, {"out": str(flags.out), "train": len(split.train), "test": len(split.test)}, str(flags.out))
     return 0
 

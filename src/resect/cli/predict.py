@@ -51,7 +51,12 @@ def run(arguments: Sequence[str]) -> int:
     began = time.perf_counter()
     where = open_place(flags.scene, prior=flags.prior, count=flags.count, seed=flags.common.seed)
     load_seconds = time.perf_counter() - began
-    settings = {"scene": digest(flags.scene), "prior": list(flags.prior), "count": flags.count, "seed": flags.common.seed}
+    settings = {
+        "scene": digest(flags.scene),
+        "prior": list(flags.prior),
+        "count": flags.count,
+        "seed": flags.common.seed,
+    }
     with bar("photos") as advance:
         found = predict(
             where,

@@ -43,13 +43,11 @@ def run(arguments: Sequence[str]) -> int:
     start(flags.common)
     refuse_overwrite(flags.out, flags.overwrite)
     from resect import zoo
-    from resect.artifact import read_json, settings_from_json
     from resect.cli.progress import bar
-    from resect.geometry.camera import Camera
+    from resect.place import read_place
 
     scene = zoo.load(flags.scene)
-    camera = settings_from_json(Camera, read_json(flags.scene / "place.json")["camera"], flags.scene)
-    camera = camera.fit_within(flags.max_side)
+    camera = read_place(flags.scene).camera.fit_within(flags.max_side)
     path = _path(flags.poses, flags.between)
     frames = []
     with bar("frames") as progress:
