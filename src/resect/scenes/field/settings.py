@@ -25,8 +25,8 @@ class FieldSettings:
     """Learning rate of log-densities at the first step."""
     rate_colour: float = 0.15
     """Learning rate of colour coefficients at the first step."""
-    rate_end: float = 0.1
-    """Factor that both rates have reached, exponentially, at the last step."""
+    rate_end: float = 0.05
+    """Factor that both rates have reached, along half a cosine, at the last step."""
     decay: float = 0.95
     """Of the averages of squared gradients, at each touch of a voxel."""
     epsilon: float = 1e-4

@@ -4,6 +4,7 @@ What a step draws depends on the seed and the step's number only, so a state sav
 it had never stopped.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import NamedTuple, Protocol
@@ -122,7 +123,7 @@ def _step(
     state: TrainState, batch: Batch, background: Floats, march: March, settings: FieldSettings, backend: Backend
 ) -> Floats:
     """One step; returns the colour error."""
-    fade = settings.rate_end ** (state.step / settings.total_steps)
+    fade = _fade(state.step / settings.total_steps, settings.rate_end)
     rates = Rates(
         np.float32(settings.rate_density * fade),
         np.float32(settings.rate_colour * fade),
@@ -139,6 +140,11 @@ def _step(
     if settings.exposure:
         _update_exposure(state, batch, error)
     return error
+
+
+def _fade(progress: float, end: float) -> float:
+    """Factor of the learning rates: half a cosine from 1 to ``end``."""
+    return end + (1 - end) * 0.5 * (1 + math.cos(math.pi * progress))
 
 
 def _update_exposure(state: TrainState, batch: Batch, error: Floats) -> None:
