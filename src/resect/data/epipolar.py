@@ -37,7 +37,7 @@ def find_features(photo: Photo, max_features: int = _MAX_FEATURES) -> Features:
     import cv2
 
     grey = (photo.image.mean(-1) * 255).round().to(torch.uint8).numpy()
-    sift = cv2.SIFT_create(nfeatures=max_features, enable_precise_upscale=True)
+    sift = cv2.SIFT_create(nfeatures=max_features, enable_precise_upscale=True)  # type: ignore[attr-defined]
     keypoints, descriptors = sift.detectAndCompute(grey, None)
     if descriptors is None:
         return Features(torch.zeros(0, 2, dtype=torch.float64), torch.zeros(0, 128))

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from resect.data.colmap import read_cameras
 from resect.data.gather import Frame, gather
-from resect.data.image import IMAGE_SUFFIXES, read_header
+from resect.data.image import SUFFIXES, read_header
 from resect.data.rigid import checked_rotation
 from resect.errors import ResectError
 from resect.geometry.camera import Camera
@@ -77,7 +77,7 @@ def _photos(root: Path, count: int) -> tuple[str, list[str], str]:
     listed: dict[str, list[str]] = {}
     for folder in _FOLDERS:
         if (root / folder).is_dir():
-            names = sorted(p.name for p in (root / folder).iterdir() if p.suffix.lower() in IMAGE_SUFFIXES)
+            names = sorted(p.name for p in (root / folder).iterdir() if p.suffix.lower() in SUFFIXES)
             listed[folder] = names
             if len(names) == count:
                 header = read_header(root / folder / names[0])

@@ -11,7 +11,7 @@ import torch
 
 from resect.artifact import write_atomic
 from resect.data.gather import Frame, gather
-from resect.data.image import IMAGE_SUFFIXES
+from resect.data.image import SUFFIXES
 from resect.data.pose_list import Trajectory, quaternion_order_note, read_trajectory, text_lines
 from resect.data.rigid import number
 from resect.errors import ResectError
@@ -146,4 +146,4 @@ def _loose(root: Path) -> tuple[Path, str] | None:
 
 
 def _images(folder: Path) -> list[str]:
-    return sorted(p.name for p in folder.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES)
+    return sorted(p.name for p in folder.iterdir() if p.suffix.lower() in SUFFIXES)
