@@ -52,7 +52,7 @@ def features(photo: Photo) -> tuple[np.ndarray, np.ndarray, float]:
     if not keypoints:
         return np.zeros((0, 2)), np.zeros((0, 128), np.float32), camera.fx
     pixels = np.array([k.pt for k in keypoints]) + 0.5
-    lens = np.array(camera.distortion) if camera.distortion else None
+    lens = np.array(camera.distortion + (0.0,) * (8 - len(camera.distortion)))  # OpenCV takes 4, 5, 8, 12 or 14
     flat = cv2.undistortPoints(pixels[:, None], camera.matrix.numpy(), lens)[:, 0]
     return flat, np.sqrt(descriptors / descriptors.sum(1, keepdims=True).clip(1e-6)), camera.fx
 
