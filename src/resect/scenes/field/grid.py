@@ -27,6 +27,10 @@ EMPTY_LOG_DENSITY = -12.0
 FARTHEST = 127
 """Cap of the distance in cells."""
 
+_LOCAL = np.stack(np.unravel_index(np.arange(BLOCK), (4, 4, 4)), axis=-1)
+_CHILD_WEIGHTS = np.array([[1, 3, 0, 0], [0, 3, 1, 0], [0, 1, 3, 0], [0, 0, 3, 1]], np.float32) / 4
+_BLOCKS_AT_ONCE = 1024
+
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int32]
 Bools = NDArray[np.bool_]
@@ -153,58 +157,39 @@ def prune(grid: Grid, keep: Bools, carried: Floats | None = None) -> tuple[Grid,
     return pruned, moved.reshape(-1, extra.shape[1])
 
 
-def refine(grid: Grid, resolution: int) -> Grid:
-    """The grid at a higher resolution: trilinear between the coarse voxels that exist, children of occupied cells only.
+def refine(grid: Grid) -> Grid:
+    """The grid at twice the resolution, with blocks for the children of occupied cells only.
 
-    ``resolution`` may be any multiple of 4 above the present one; where no coarse voxel exists the density is empty.
+    Trilinear between the coarse voxels that exist; the density is empty where none does. A fine block reads 4^3 coarse
+    voxels, always with the same weights, so refining is a gather and a matrix product.
     """
-    table, blocks = make_table(_refined_mask(grid.occupied(), resolution // 4))
-    low, fraction = _parents(grid.resolution, resolution)
-    index = block_voxel_indices(table, resolution // 4)
-    total = np.zeros(len(index), np.float32)
-    density = np.zeros(len(index), np.float32)
-    colour = aligned_zeros(blocks * BLOCK, RECORD)
-    body = colour[BLOCK:]
-    for offset in product((0, 1), repeat=3):
-        weight = np.ones(len(index), np.float32)
-        parent = np.empty_like(index)
-        for axis, o in enumerate(offset):
-            at = index[:, axis]
-            parent[:, axis] = np.clip(low[at] + o, 0, grid.resolution - 1)
-            weight *= fraction[at] if o else 1 - fraction[at]
-        voxel = voxel_index(grid, parent)
-        weight[voxel < 0] = 0
-        total += weight
-        density += weight * grid.density[voxel]
-        body += weight[:, None] * grid.colour[voxel]
-    body /= np.maximum(total, 1e-6)[:, None]
-    density = np.where(total > 0, density / np.maximum(total, 1e-6), EMPTY_LOG_DENSITY)
-    head = np.full(BLOCK, EMPTY_LOG_DENSITY)
-    return Grid(resolution, table, np.concatenate([head, density]).astype(np.float32), colour)
-
-
-def _refined_mask(occupied: Bools, cells: int) -> Bools:
-    """Mask at ``cells`` per edge of the cells that overlap an occupied one."""
-    old = occupied.shape[0]
-    first = np.arange(cells) * old // cells
-    last = ((np.arange(cells) + 1) * old - 1) // cells
+    occupied = grid.occupied()
     for axis in range(3):
-        occupied = np.take(occupied, first, axis) | np.take(occupied, last, axis)
-    return occupied
-
-
-def _parents(old: int, new: int) -> tuple[NDArray[np.int64], Floats]:
-    """For each fine voxel along an axis: the lower coarse voxel and the fraction on the way to the next one."""
-    place = (np.arange(new) + 0.5) * old / new - 0.5
-    low = np.floor(place)
-    return low.astype(np.int64), (place - low).astype(np.float32)
+        occupied = occupied.repeat(2, axis)
+    table, blocks = make_table(occupied)
+    cells = 2 * grid.cells
+    cell = np.stack(np.unravel_index(np.flatnonzero(table >= 0), (cells, cells, cells)), axis=-1)
+    weights = np.kron(np.kron(_CHILD_WEIGHTS, _CHILD_WEIGHTS), _CHILD_WEIGHTS)
+    density = np.full((blocks, BLOCK), EMPTY_LOG_DENSITY, np.float32)
+    colour = aligned_zeros(blocks, BLOCK, RECORD)
+    for first in range(0, len(cell), _BLOCKS_AT_ONCE):
+        near = 2 * cell[first : first + _BLOCKS_AT_ONCE, None] - 1 + _LOCAL[None]
+        voxel = voxel_index(grid, np.clip(near, 0, grid.resolution - 1).reshape(-1, 3)).reshape(-1, BLOCK)
+        exists = (voxel >= 0).astype(np.float32)
+        total = exists @ weights.T
+        share = 1 / np.maximum(total, 1e-6)
+        part = slice(1 + first, 1 + first + len(voxel))
+        value = (grid.density[voxel] * exists) @ weights.T * share
+        density[part] = np.where(total > 0, value, EMPTY_LOG_DENSITY)
+        np.matmul(weights, grid.colour[voxel] * exists[..., None], out=colour[part])
+        colour[part] *= share[..., None]
+    return Grid(2 * grid.resolution, table, density.reshape(-1), colour.reshape(-1, RECORD))
 
 
 def block_voxel_indices(table: Ints, cells: int) -> NDArray[np.int64]:
     """(blocks * 64, 3) grid indices of the voxels of all blocks but the dummy, in pool order."""
     cell = np.stack(np.unravel_index(np.flatnonzero(table >= 0), (cells, cells, cells)), axis=-1)
-    local = np.stack(np.unravel_index(np.arange(BLOCK), (4, 4, 4)), axis=-1)
-    return (4 * cell[:, None] + local[None]).reshape(-1, 3)
+    return (4 * cell[:, None] + _LOCAL[None]).reshape(-1, 3)
 
 
 def voxel_index(grid: Grid, index: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -16,7 +16,7 @@ class FieldSettings:
     max_side: int = 240
     """Photos are area-averaged to at most this many pixels on their longer side."""
     resolutions: tuple[int, ...] = (64, 128, 256)
-    """Voxels along an edge of the grid, level by level; multiples of 4, growing."""
+    """Voxels along an edge of the grid, level by level; the first a multiple of 4, each next a doubling (or more)."""
     steps: tuple[int, ...] = (300, 600, 1100)
     """Training steps on each level."""
     batch: int = 2048
@@ -80,9 +80,10 @@ class FieldSettings:
         if len(levels) != len(self.steps) or not levels:
             got = f"{len(levels)} resolutions, {len(self.steps)} steps"
             raise ResectError("FieldSettings.steps", "one number for each resolution", got)
-        growing = all(a < b for a, b in pairwise(levels))
-        if not growing or any(r % 4 or not 8 <= r <= 1024 for r in levels):
-            raise ResectError("FieldSettings.resolutions", "growing multiples of 4 from 8 to 1024", repr(levels))
+        doubling = all(b // a in (2, 4, 8) and b % a == 0 for a, b in pairwise(levels))
+        if not doubling or levels[0] % 4 or not 8 <= levels[0] <= levels[-1] <= 1024:
+            expected = "a multiple of 4, then doublings, from 8 to 1024"
+            raise ResectError("FieldSettings.resolutions", expected, repr(levels))
         if any(n < 1 for n in self.steps):
             raise ResectError("FieldSettings.steps", "at least one step on each level", repr(self.steps))
 

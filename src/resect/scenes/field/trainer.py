@@ -174,10 +174,10 @@ def _at_level(state: TrainState, settings: FieldSettings) -> TrainState:
     begun = np.cumsum(settings.steps)
     level = int(np.searchsorted(begun, state.step, side="right"))
     resolution = settings.resolutions[level]
-    if state.grid.resolution == resolution:
-        return state
-    grid = refine(state.grid, resolution)
-    return _without_empty_cells(_fresh(grid, state.log_gain, state.step), settings, by_weight=False)
+    while state.grid.resolution < resolution:
+        state = _fresh(refine(state.grid), state.log_gain, state.step)
+        state = _without_empty_cells(state, settings, by_weight=False)
+    return state
 
 
 def _without_empty_cells(state: TrainState, settings: FieldSettings, *, by_weight: bool) -> TrainState:
