@@ -187,17 +187,21 @@ def _by_warping(
 def pixel_motion(camera: Camera, pixels: Float[Tensor, "n 2"], depth: Float[Tensor, "h n"]) -> Float[Tensor, "h n 2 6"]:
     """∂π(exp(δ) X)/∂δ of the points at these pixels and depths (along the optical axis); zero where there is none."""
     rays = camera.rays(pixels).to(depth)
-    points = rays / rays[:, 2:].clamp_min(1e-6) * depth[..., None]
-    return project_motion(camera, points) * (depth > 0)[..., None, None]
+    by_ray = lens_derivative(camera, rays)
+    turning = torch.linalg.cross(rays[:, None].expand_as(by_ray), by_ray, dim=-1)
+    known = depth > 0
+    inverse = torch.where(known, rays[:, 2] / depth.clamp_min(1e-12), torch.zeros_like(depth))
+    moving = by_ray * inverse[..., None, None]
+    return torch.cat([moving, turning * known[..., None, None]], -1)
 
 
-def project_motion(camera: Camera, points: Float[Tensor, "*b 3"]) -> Float[Tensor, "*b 2 6"]:
-    """∂π(exp(δ) X)/∂δ for points in the camera frame: the projection's derivative times [I, −[X]ₓ]."""
-    safe = torch.where(points[..., 2:] > 1e-6, points, torch.ones_like(points))
-    rows = [
-        torch.func.jvp(lambda p: camera.project(p)[0], (safe,), (axis.expand_as(safe),))[1]
-        for axis in torch.eye(3, dtype=points.dtype, device=points.device)
-    ]
-    by_point = torch.stack(rows, -1)
-    turning = torch.linalg.cross(safe[..., None, :].expand_as(by_point), by_point, dim=-1)
-    return torch.cat([by_point, turning], -1)
+def lens_derivative(camera: Camera, points: Float[Tensor, "n 3"]) -> Float[Tensor, "n 2 3"]:
+    """∂π(X)/∂X; it falls with the distance: ∂π(λX)/∂X = ∂π(X)/∂X / λ."""
+    if not any(camera.distortion) and camera.model != "fisheye":
+        z = torch.where(points[:, 2] > 1e-9, points[:, 2], torch.ones_like(points[:, 2]))
+        u, v, zero = points[:, 0] / z, points[:, 1] / z, torch.zeros_like(z)
+        rows = [camera.fx / z, zero, -camera.fx * u / z, zero, camera.fy / z, -camera.fy * v / z]
+        return torch.stack(rows, -1).unflatten(-1, (2, 3))
+    axes = torch.eye(3, dtype=points.dtype, device=points.device)
+    columns = [torch.func.jvp(lambda p: camera.project(p)[0], (points,), (a.expand_as(points),))[1] for a in axes]
+    return torch.stack(columns, -1)

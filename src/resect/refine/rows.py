@@ -9,7 +9,7 @@ from resect.geometry.se3 import SE3
 from resect.geometry.so3 import hat
 from resect.refine import exposure
 from resect.refine.levenberg_marquardt import Normal, State, System
-from resect.refine.linearize import channel_of, pixel_motion, project_motion
+from resect.refine.linearize import channel_of, pixel_motion
 from resect.refine.objectives import Features, linearize
 from resect.refine.robust import Robust
 from resect.refine.view import View
@@ -161,17 +161,29 @@ def landmarks(
     sigma_px: float,
     robust: Robust | None = None,
 ) -> System:
-    """Reprojection of known points: residual (π(T X) − pixel) / σ; points behind the camera do not count."""
-    target = pixels.double()
-    flat = robust or Robust("cauchy", 2.0)
+    """Known points against the pixels they were found at, for any lens.
+
+    The residual is measured across the pixel's ray: f Eᵀ X/|X| / σ, with E two directions across the ray and f the
+    focal length in pixels; at the image centre it is the reprojection error in pixels. Points behind do not count.
+    """
+    rays = camera.rays(pixels.double())
+    spare = torch.zeros_like(rays).scatter_(-1, rays.abs().argmin(-1, keepdim=True), 1.0)
+    first = torch.nn.functional.normalize(torch.linalg.cross(rays, spare), dim=-1)
+    across = torch.stack([first, torch.linalg.cross(rays, first)], -2) / (camera.pixel_rad * sigma_px)
+    world = points.double()
+    kind = robust or Robust("cauchy", 2.0)
 
     def system(state: State) -> Normal:
-        inside = state.cam_from_world.double().apply(points.double().expand(len(state.index), -1, -1))
-        projected, _ = camera.project(inside)
-        ahead = (inside[..., 2] > 0).repeat_interleave(2, -1).double()
-        residual = ((projected - target) / sigma_px).flatten(1)
-        jacobian = (project_motion(camera, inside) / sigma_px).flatten(1, 2)
-        return normal_of(Linearized(residual, jacobian, ahead, ()), flat)
+        pose = state.cam_from_world.double()
+        inside = pose.apply(world.expand(len(pose), -1, -1))
+        distance = inside.norm(dim=-1, keepdim=True).clamp_min(1e-12)
+        unit = inside / distance
+        residual = (across @ unit[..., None])[..., 0]
+        by_point = (across - residual[..., None] * unit[..., None, :]) / distance[..., None]
+        turning = torch.linalg.cross(inside[..., None, :].expand_as(by_point), by_point, dim=-1)
+        jacobian = torch.cat([by_point, turning], -1)
+        ahead = ((unit * rays).sum(-1) > 0).double().repeat_interleave(2, -1)
+        return normal_of(Linearized(residual.flatten(1), jacobian.flatten(1, 2), ahead, ()), kind)
 
     return system
 

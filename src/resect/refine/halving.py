@@ -1,0 +1,199 @@
+"""Successive halving: many poses scored at thumbnail size, the best few settled under blur, the best of those kept.
+
+Lengths are parts of `length`, the distance of what is seen; sizes are pixels of the longer image side; so the same
+settings serve any scene and any photo.
+"""
+
+import math
+from dataclasses import dataclass, field
+from typing import Literal
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from resect.geometry import so3
+from resect.geometry.se3 import SE3
+from resect.refine.agreement import agreement, colour_agreement
+from resect.refine.levenberg_marquardt import LMSettings, levenberg_marquardt
+from resect.refine.lookup import LookupSettings, lookup
+from resect.refine.objectives import Blurred
+from resect.refine.robust import Robust
+from resect.refine.rows import photometric
+from resect.refine.view import View
+from resect.types import Hypotheses, Step
+
+_CHUNK = 64
+
+
+@dataclass(frozen=True)
+class SearchSettings:
+    """How hypotheses are multiplied and halved.
+
+    Attributes:
+        method: "random" draws poses within the spread, "lookup" looks thousands of rotations up in wide renders.
+        count: poses scored at thumbnail size by "random".
+        turn_power: random turns are spread · u^power about a random axis, u uniform; smaller is wider.
+        keep_coarse: poses that are settled under blur.
+        keep_fine: poses that go on from there.
+        blurs_px: blur of each settling at thumbnail size.
+        blur_steps: Levenberg–Marquardt steps of each.
+        robust: scale of the Cauchy loss while settling.
+        apart_coarse_deg: closer poses (and closer than `apart_coarse`) count as one before settling.
+        apart_coarse: distance for the same, part of the length.
+        apart_fine_deg: the same after settling.
+        apart_fine: the same after settling.
+        lookup: of the method "lookup".
+    """
+
+    method: Literal["random", "lookup"] = "random"
+    count: int = 64
+    turn_power: float = 0.6
+    keep_coarse: int = 8
+    keep_fine: int = 3
+    blurs_px: tuple[float, ...] = (3.0, 1.5)
+    blur_steps: tuple[int, ...] = (10, 8)
+    robust: float = 0.1
+    apart_coarse_deg: float = 6.0
+    apart_coarse: float = 0.06
+    apart_fine_deg: float = 1.5
+    apart_fine: float = 0.02
+    lookup: LookupSettings = field(default_factory=LookupSettings)
+
+
+@dataclass(frozen=True, eq=False)
+class Candidates:
+    """Poses on their way.
+
+    Attributes:
+        cam_from_world: K poses.
+        score: agreement with the photo, higher is better.
+        parent: which hypothesis each came from.
+    """
+
+    cam_from_world: SE3
+    score: Float[Tensor, "k"]
+    parent: Int[Tensor, "k"]
+
+    def take(self, index: Tensor) -> "Candidates":
+        """These, in this order."""
+        return Candidates(self.cam_from_world[index], self.score[index], self.parent[index])
+
+    def scored(self, score: Float[Tensor, "k"]) -> "Candidates":
+        """The same poses with other scores."""
+        return Candidates(self.cam_from_world, score, self.parent)
+
+    def step(self, stage: str) -> Step:
+        """For the trace."""
+        return Step(stage, self.cam_from_world, 1 - self.score)
+
+
+@dataclass(frozen=True, eq=False)
+class Spread:
+    """How far each hypothesis may be from the truth: largest turn (radians), largest shift of a coordinate (units)."""
+
+    turn_rad: Float[Tensor, "h"]
+    shift: Float[Tensor, "h"]
+
+
+def spread_of(hypotheses: Hypotheses, length: float, unknown_turn_rad: float, unknown_shift: float) -> Spread:
+    """From the information: three σ of the least known turn, √3 σ of the least known shift (uniform's half width).
+
+    Args:
+        length: distance of what is seen.
+        unknown_turn_rad: where nothing is known of the turn.
+        unknown_shift: where nothing is known of the shift, part of the length.
+    """
+    h = len(hypotheses)
+    turn, shift = torch.full((h,), unknown_turn_rad), torch.full((h,), unknown_shift * length)
+    if hypotheses.information is None:
+        return Spread(turn, shift)
+    precision = hypotheses.information.double().diagonal(dim1=-2, dim2=-1)
+    if hypotheses.information.flatten(1).abs().sum() > precision.abs().sum() * (1 + 1e-6):
+        covariance = torch.linalg.pinv(hypotheses.information.double(), hermitian=True)
+        spread = covariance.diagonal(dim1=-2, dim2=-1)
+        precision = torch.where(spread > 0, 1 / spread.clamp_min(1e-30), torch.zeros_like(spread))
+    least_shift, least_turn = precision[:, :3].min(1).values.float(), precision[:, 3:].min(1).values.float()
+    turn = torch.where(least_turn > 0, 3 * least_turn.clamp_min(1e-12).rsqrt(), turn).clamp_max(math.pi)
+    shift = torch.where(least_shift > 0, math.sqrt(3) * least_shift.clamp_min(1e-12).rsqrt(), shift)
+    return Spread(turn, shift.clamp_max(4 * length))
+
+
+def scatter(
+    start: SE3, spread: Spread, count: int, power: float, generator: torch.Generator
+) -> tuple[SE3, Int[Tensor, "k"]]:
+    """Every start itself and random poses around it, about `count` in all; also which start each came from."""
+    h = len(start)
+    each = max(0, math.ceil((count - h) / h))
+    parent = torch.cat([torch.arange(h), torch.arange(h).repeat_interleave(each)])
+    n = h * each
+    axis = torch.nn.functional.normalize(torch.randn(n, 3, generator=generator), dim=1)
+    turn = spread.turn_rad[parent[h:]] * torch.rand(n, generator=generator) ** power
+    shift = (2 * torch.rand(n, 3, generator=generator) - 1) * spread.shift[parent[h:], None]
+    delta = torch.cat([torch.zeros(h, 6), torch.cat([torch.zeros(n, 3), axis * turn[:, None]], 1)]).to(start.t)
+    moved = start[parent].retract(delta)
+    centre = moved.center + torch.cat([torch.zeros(h, 3), shift]).to(start.t)
+    return SE3(moved.R, -(moved.R @ centre[..., None])[..., 0]), parent
+
+
+def suppress(candidates: Candidates, keep: int, apart_deg: float, apart: float) -> Candidates:
+    """The best `keep`, none of them closer to a better one than both limits."""
+    order = candidates.score.nan_to_num(-9.0).argsort(descending=True)
+    poses = candidates.cam_from_world[order]
+    turn = so3.angle(poses.R[:, None], poses.R[None])
+    shift = (poses.center[:, None] - poses.center[None]).norm(dim=-1)
+    same = (turn < math.radians(apart_deg)) & (shift < apart)
+    chosen: list[int] = []
+    for k in range(len(order)):
+        if len(chosen) == keep:
+            break
+        if not any(bool(same[k, j]) for j in chosen):
+            chosen.append(k)
+    return candidates.take(order[chosen])
+
+
+def score_colour(view: View, poses: SE3) -> Float[Tensor, "k"]:
+    """Agreement of colours, in chunks."""
+    parts = [colour_agreement(view, view.shown(poses[k : k + _CHUNK])) for k in range(0, len(poses), _CHUNK)]
+    return torch.cat(parts)
+
+
+def settle(view: View, poses: SE3, settings: SearchSettings, length: float) -> SE3:
+    """Levenberg–Marquardt on render and photo, both blurred, strong blur first."""
+    for sigma, steps in zip(settings.blurs_px, settings.blur_steps, strict=True):
+        term = photometric(view, Blurred(*view.shape, sigma, view.channel), Robust("cauchy", settings.robust))
+        poses = levenberg_marquardt(term, poses, LMSettings(steps=steps, stop=1e-3), length=length).cam_from_world
+    return poses
+
+
+def explore(
+    coarse: View, hypotheses: Hypotheses, spread: Spread, settings: SearchSettings, generator: torch.Generator
+) -> Candidates:
+    """Poses within the spread, scored at thumbnail size."""
+    if settings.method == "random":
+        poses, parent = scatter(hypotheses.cam_from_world, spread, settings.count, settings.turn_power, generator)
+        return Candidates(poses, score_colour(coarse, poses), parent)
+    found = []
+    for k in range(len(hypotheses)):
+        at, reach = hypotheses.cam_from_world[k], float(spread.turn_rad[k])
+        poses, score = lookup(coarse, at, reach, float(spread.shift[k]), settings.lookup)
+        found.append(Candidates(poses, score, torch.full((len(score),), k)))
+    start = hypotheses.cam_from_world
+    found.append(Candidates(start, score_colour(coarse, start), torch.arange(len(start))))
+    return Candidates(
+        SE3.cat([f.cam_from_world for f in found]),
+        torch.cat([f.score for f in found]),
+        torch.cat([f.parent for f in found]),
+    )
+
+
+def halve(
+    coarse: View, fine: View, candidates: Candidates, settings: SearchSettings, length: float
+) -> tuple[Candidates, list[Step]]:
+    """The best few settled under blur, scored again at twice the size; also the steps for the trace."""
+    trace = [candidates.step("search")]
+    few = suppress(candidates, settings.keep_coarse, settings.apart_coarse_deg, settings.apart_coarse * length)
+    settled = settle(coarse, few.cam_from_world, settings, length)
+    few = Candidates(settled, agreement(fine, settled).both, few.parent)
+    trace.append(few.step("settle"))
+    return suppress(few, settings.keep_fine, settings.apart_fine_deg, settings.apart_fine * length), trace
