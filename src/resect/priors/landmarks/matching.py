@@ -5,13 +5,9 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from resect.geometry.camera import Camera
 from resect.geometry.look_at import nearest_point_to_axes
 from resect.geometry.se3 import SE3
-from resect.priors.landmarks.features import Features
 from resect.priors.landmarks.settings import LandmarkSettings
-
-_IN_REACH = 4  # features that a landmark is compared with in the second pass
 
 
 def choose_pairs(cam_from_world: SE3, neighbours: int) -> Int[Tensor, "p 2"]:
@@ -131,52 +127,3 @@ def match_all(
         edges.append(pair + torch.tensor([start[a], start[b]]))
     all_edges = torch.cat(edges) if edges else torch.zeros(0, 2, dtype=torch.long)
     return tracks(all_edges, start[-1])
-
-
-def guided_matches(
-    found: Features,
-    points: Float[Tensor, "n 3"],
-    toward: Float[Tensor, "n 3"],
-    descriptors: Float[Tensor, "n 128"],
-    camera: Camera,
-    cam_from_world: SE3,
-    *,
-    radius_px: float,
-    least_cosine: float,
-    ratio: float,
-) -> tuple[Int[Tensor, "k"], Int[Tensor, "k"]]:
-    """Landmarks and the features found where a pose says they should be; each of either at most once.
-
-    Args:
-        found: features of the photo.
-        points: of the map, world units.
-        toward: unit vectors from the points to where they were seen from.
-        descriptors: unit vectors of the map.
-        camera: of the photo.
-        cam_from_world: the pose.
-        radius_px: how far a feature may lie from its landmark's projection.
-        least_cosine: of the descriptors of a match.
-        ratio: best distance over second best among the features in reach.
-    """
-    from scipy.spatial import cKDTree
-
-    pixels, inside = camera.project(cam_from_world.apply(points))
-    facing = ((cam_from_world.center - points) * toward).sum(-1) > 0
-    landmark = (inside & facing).nonzero()[:, 0]
-    if len(landmark) == 0 or len(found) == 0:
-        return landmark[:0], landmark[:0]
-    tree = cKDTree(found.pixels.numpy())
-    _, near = tree.query(pixels[landmark].numpy(), k=_IN_REACH, distance_upper_bound=radius_px)
-    reached = near[:, 0] < len(found)
-    landmark, near = landmark[torch.from_numpy(reached)], torch.from_numpy(near[reached])
-    missing = near == len(found)
-    candidates = found.descriptors[near.masked_fill(missing, 0)]
-    likeness = (candidates @ descriptors[landmark][:, :, None])[..., 0].masked_fill(missing, -1.0)
-    (best, second), which = (x.T for x in likeness.topk(2, dim=1))
-    good = (best > least_cosine) & (1 - best < ratio**2 * (1 - second))
-    landmark, best = landmark[good], best[good]
-    feature = near.gather(1, which[0][:, None])[good, 0]
-    order = best.argsort(descending=True, stable=True)
-    _, first = np.unique(feature[order].numpy(), return_index=True)
-    chosen = order[torch.from_numpy(first)]
-    return landmark[chosen], feature[chosen]

@@ -19,7 +19,8 @@ from resect.errors import ResectError
 from resect.geometry.camera import Camera
 from resect.geometry.se3 import SE3
 from resect.priors.landmarks.features import Features, detect
-from resect.priors.landmarks.matching import best_two, guided_matches
+from resect.priors.landmarks.guided import Look, chance_matches, guided_matches
+from resect.priors.landmarks.matching import best_two
 from resect.priors.landmarks.resection import Seen, Solution, first_pose, refine
 from resect.priors.landmarks.settings import LandmarkSettings
 from resect.types import Hypotheses, Photo
@@ -27,6 +28,8 @@ from resect.types import Hypotheses, Photo
 _KIND = "landmarks"
 _MOST = 5_000_000
 _TRIALS = 2000
+_AGREES_PX = 2.0  # working pixels
+_ASIDE_PX = 40.0  # working pixels; far enough that nothing is found twice
 _UNKNOWN_FOCAL = 1.2  # focal length over the longer side where nothing is known, as COLMAP assumes
 
 
@@ -158,19 +161,20 @@ class Landmarks:
         self, found: Features, inliers: Seen, start: tuple[SE3, Camera, Tensor], find_focal: bool
     ) -> tuple[Solution, Seen, float] | None:
         """Two guided passes from a first pose; `None` if too few landmarks agree in the end."""
-        s = self.settings
+        s, unit = self.settings, self._unit_descriptors
         solution = refine(inliers, start[0], start[1], find_focal=find_focal)
         for radius in (s.guided_px, 0.5 * s.guided_px):
-            landmarks, features = guided_matches(
-                found, self.points, self.toward, self._unit_descriptors, solution.camera, solution.cam_from_world,
-                radius_px=radius * found.scale, least_cosine=s.guided_cosine, ratio=s.guided_ratio,
-            )  # fmt: skip
+            look = Look(radius * found.scale, s.guided_cosine, s.guided_ratio)
+            place = (solution.camera, solution.cam_from_world)
+            landmarks, features = guided_matches(found, self.points, self.toward, unit, *place, look)
             if len(landmarks) < s.min_inliers:
                 return None
             seen = self._seen(landmarks, found.pixels[features], found.scale)
             solution = refine(seen, solution.cam_from_world, solution.camera, find_focal=find_focal)
-        agree = solution.error_px < 2 * found.scale
-        if int(agree.sum()) < s.min_inliers:
+        agree = solution.error_px < _AGREES_PX * found.scale
+        place, offset = (solution.camera, solution.cam_from_world), _ASIDE_PX * found.scale
+        chance = chance_matches(found, self.points, self.toward, unit, *place, look, offset)
+        if int(agree.sum()) < s.min_inliers + s.over_chance * chance:
             return None
         return solution, seen.take(agree), float(agree.double().mean())
 

@@ -27,6 +27,7 @@ class LandmarkSettings:
         guided_ratio: best distance over second best within that radius.
         guided_cosine: least cosine between the descriptors of a guided match.
         min_inliers: fewer agreeing points than this are no answer.
+        over_chance: nor are fewer than `min_inliers` plus this many times what the same search finds 40 pixels aside.
     """
 
     max_side: int = 960
@@ -46,3 +47,4 @@ class LandmarkSettings:
     guided_ratio: float = 0.9
     guided_cosine: float = 0.85
     min_inliers: int = 15
+    over_chance: float = 3.0
