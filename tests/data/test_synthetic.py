@@ -50,6 +50,7 @@ def test_what_is_written_is_what_is_read(tmp_path: Path, encoding: str, distorti
     read = read_transforms(tmp_path / "capture")
     assert read.names == made.names
     assert read.cameras == made.cameras
+    assert read.world.meters_per_unit == 1.0
     torch.testing.assert_close(read.truth.cam_from_world.t, made.truth.cam_from_world.t, atol=1e-12, rtol=0)
     torch.testing.assert_close(read.truth.cam_from_world.R, made.truth.cam_from_world.R, atol=1e-12, rtol=0)
     for a, b in zip(made, read, strict=True):

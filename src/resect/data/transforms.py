@@ -59,7 +59,9 @@ def read_transforms(path: Path) -> PhotoSet:
     frames = [frame for file, fact in zip(files, facts, strict=True) for frame in _frames(file, fact)]
     blender = any("fl_x" not in fact and "camera_angle_x" in fact for fact in facts)
     source = "blender" if blender else "nerfstudio" if "camera_model" in facts[0] else "instant-ngp"
-    return gather(root, source, frames, world=World(), camera_source=files[0].name, notes=notes)
+    said = facts[0].get("meters_per_unit")
+    world = World(None if said is None else number(f"{files[0]}: meters_per_unit", said, positive=True))
+    return gather(root, source, frames, world=world, camera_source=files[0].name, notes=notes)
 
 
 def camera_from_transforms(path: Path, name: str, width: int, height: int) -> Camera | None:
