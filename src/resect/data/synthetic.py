@@ -2,8 +2,8 @@
 
 The same settings give the same photos, bit for bit. A photo is made in this order: colour through the true lens at
 pixel centres, averaged over `samples`² rays where parts meet or where a pixel is coarser than the texture; Gaussian
-blur; exposure gain; Gaussian noise; clipping; 8-bit PNG or JPEG. Poses, gains and noise have a generator each, drawn
-from the seed and the photo's number, so one more photo changes no other's noise.
+blur; exposure gain; Gaussian noise; clipping; 8-bit PNG or JPEG. Texture and poses are drawn from the seed, gain and
+noise from the seed and the photo's number.
 """
 
 import io
