@@ -150,7 +150,7 @@ def test_not_improved_answers_are_counted():
     rows = tuple(PoseRow(photos.names[i], "NOT_IMPROVED", truth(photos)[i]) for i in (0, 2))
     found = score(PoseList(rows, "scene", "resect"), reference(photos))
     assert found.as_json()["not_improved"] == 2
-    assert "2 answers are the start itself" in found.text()
+    assert "the start itself was the answer (NOT_IMPROVED): 2" in found.text()
 
 
 @pytest.mark.parametrize(

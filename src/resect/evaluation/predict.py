@@ -15,6 +15,7 @@ from resect.errors import ResectError, unknown_name
 from resect.evaluation.pose_file import ERROR, UNREADABLE, PoseList, PoseRow, Unit, read_poses, rows_of, status_facts
 from resect.evaluation.run_folder import open_run, run_folder
 from resect.geometry import so3
+from resect.geometry.se3 import SE3
 from resect.types import Estimate, Photo, PhotoSet, Split, Step
 
 _MAX_STEPS = 32
@@ -158,10 +159,18 @@ def _thin(trace: tuple[Step, ...]) -> tuple[Step, ...]:
     return tuple(trace[round(k * (len(trace) - 1) / (_MAX_STEPS - 1))] for k in range(_MAX_STEPS))
 
 
+def best_path(trace: tuple[Step, ...]) -> list[SE3]:
+    """Where the best hypothesis stood after each step, float64; not always the same one."""
+    return [s.cam_from_world[_best(s)].double().to("cpu") for s in _thin(trace) if len(s.loss)]
+
+
+def _best(step: Step) -> int:
+    return int(torch.nan_to_num(step.loss.double(), nan=torch.inf).argmin())
+
+
 def _moment(step: Step) -> dict[str, Any]:
     """Where the best hypothesis stood after a step: wxyz and t of its `cam_from_world`."""
-    loss = torch.nan_to_num(step.loss.double(), nan=torch.inf)
-    best = int(loss.argmin())
+    loss, best = step.loss, _best(step)
     pose = step.cam_from_world[best].double().to("cpu")
     numbers = [*so3.to_quaternion(pose.R).tolist(), *pose.t.tolist()]
     return {"stage": step.stage, "loss": float(loss[best]), "hypotheses": len(loss), "cam_from_world": numbers}

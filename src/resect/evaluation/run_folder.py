@@ -227,9 +227,20 @@ def cost_by_stage(entries: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
     stages: dict[str, list[float]] = {}
     for entry in entries:
-        for stage, ms in (entry.get("ms") or {}).items():
-            stages.setdefault(stage, []).append(float(ms))
-    by_stage = {s: {"photos": len(v), "median_ms": median(v), "total_ms": sum(v)} for s, v in stages.items()}
-    known = {key: [float(e[key]) for e in entries if e.get(key) is not None] for key in ("seconds", "renders", "rays")}
+        by_stage = entry.get("ms")
+        for stage, ms in by_stage.items() if isinstance(by_stage, Mapping) else ():
+            if isinstance(ms, (int, float)):
+                stages.setdefault(str(stage), []).append(float(ms))
+    table = {s: {"photos": len(v), "median_ms": median(v), "total_ms": sum(v)} for s, v in stages.items()}
+    known = {key: [number for e in entries if (number := number_in(e, key)) is not None] for key in _COUNTED}
     totals = {key: {"median": median(v), "total": sum(v)} if v else None for key, v in known.items()}
-    return {"photos": len(entries), **totals, "stages": by_stage}
+    return {"photos": len(entries), **totals, "stages": table}
+
+
+_COUNTED = ("seconds", "renders", "rays")
+
+
+def number_in(entry: Mapping[str, Any], key: str) -> float | None:
+    """A number of a log line; `None` where there is none."""
+    value = entry.get(key)
+    return float(value) if isinstance(value, (int, float)) else None

@@ -21,7 +21,7 @@ from resect.evaluation.reference import (
     reference_from_list,
     scaled_covariance,
 )
-from resect.evaluation.run_folder import Run, finite, read_run
+from resect.evaluation.run_folder import Run, finite, number_in, read_run
 from resect.geometry.se3 import SE3
 from resect.metrics.calibration import Share, mahalanobis2, reliability, share_inside
 from resect.metrics.pose import RECALLS, SOLVED, median, pose_errors, recall, within
@@ -228,7 +228,7 @@ def score_against(answered: PoseList, reference: Reference, run: Run | None = No
     found = _judge(groups, answered, reference)
     unknown = tuple(dict.fromkeys(r.photo for r in answered.rows if r.photo not in partner))
     missing = tuple(p.photo for p in found if p.status == MISSING)
-    load = next((e["load_seconds"] for e in run.log if e.get("load_seconds") is not None), None) if run else None
+    load = next((v for e in run.log if (v := number_in(e, "load_seconds")) is not None), None) if run else None
     prior = Counter(str(e.get("source") or "?").split(":")[0] for e in run.log if e.get("modes")) if run else None
     pairs = [(p.cam_from_world, p.truth) for p in found if p.cam_from_world is not None]
     wrong = likely_mistakes(*(SE3.stack(side) for side in zip(*pairs, strict=True))) if pairs else ()

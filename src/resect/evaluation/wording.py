@@ -66,7 +66,7 @@ def score_lines(score: "Score") -> list[str]:
     ]
     copies = sum(p.status == "NOT_IMPROVED" for p in score.photos)
     if copies:
-        lines.append(f"{copies} answers are the start itself (NOT_IMPROVED)")
+        lines.append(f"the start itself was the answer (NOT_IMPROVED): {copies}")
     inside = score.inside
     if inside is not None:
         lines.append(
