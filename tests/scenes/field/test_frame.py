@@ -97,6 +97,10 @@ def test_the_frame_follows_the_world(poses: SE3) -> None:
     torch.testing.assert_close(a @ turn.T, b, atol=1e-6, rtol=1e-6)
 
 
+def test_parallel_cameras_without_known_depths_are_the_middle() -> None:
+    assert find_frame(wall()).case == "around"
+
+
 def test_bad_poses_are_refused() -> None:
     nan = SE3(torch.eye(3, dtype=torch.float64).expand(3, 3, 3), torch.full((3, 3), math.nan, dtype=torch.float64))
     with pytest.raises(ResectError, match="finite"):

@@ -3,7 +3,7 @@
 import hashlib
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +36,7 @@ def fit(
     settings: FieldSettings | None = None,
     *,
     out: Path | None = None,
-    parents: Mapping[str, Any] | None = None,
+    parents: tuple[object, ...] = (),
     resume: bool = False,
     generator: torch.Generator | None = None,
     held_out: PhotoSet | None = None,
@@ -201,7 +201,7 @@ class _Watch:
 
         if self._out is None:
             return nullcontext()
-        self._log = TrainingLog(self._out, resume_at=step if step else None)
+        self._log = TrainingLog(self._out, tensorboard=self._settings.tensorboard, resume_at=step or None)
         return self._log
 
     def note(self, state: TrainState, error: float) -> bool:

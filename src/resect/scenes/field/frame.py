@@ -8,13 +8,13 @@ deserves voxels. Four cases, tried in order:
 2. *Common place*: at least 90 % of the cameras have the point nearest to all optical axes before them, and it is not
    farther than four times the cameras' mean distance from their own mean. The ball is centred there, the mean distance
    of the cameras is 1.
-3. *Ahead*: optical axes are nearly parallel (length of their mean above 0.9). The ball is centred on the cameras and
-   the nearest content, or four times the cameras' mean distance from their mean where that is not known, is at 1.
-4. *Around*: cameras look about. Centred on the cameras; the ball's radius is ROOM_RADII times their mean distance from
-   their mean.
+3. *Ahead*: the depth range is known and optical axes are nearly parallel (length of their mean above 0.9). The ball is
+   centred on the cameras and the nearest content is at 1.
+4. *Around*: all other captures; cameras look out, or about. Centred on the cameras; the ball's radius is ROOM_RADII
+   times their mean distance from their mean.
 
-Near and far come from the depth range of the data where it is known (with a margin of a fifth), from the object's
-ball in case 1, else they are 0.3 (0.1 in case 4) and 40 local units.
+Near is 0.3 local units (0.1 in case 4), or nearer where the depth range says so (with a margin of a fifth); far is 40.
+In case 1 both hold the object's ball.
 """
 
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ from resect.geometry.sim3 import Sim3
 
 FARTHEST = 40.0
 """Distance, in local units, at which rays end where the data does not say."""
-ROOM_RADII = 2.5
+ROOM_RADII = 2.0
 """Radius of the ball over the mean distance of the cameras from their mean, in case 4."""
 
 Case = Literal["object", "common", "ahead", "around"]
@@ -82,11 +82,11 @@ def find_frame(
     reach = float(distance.mean())
     if float(before.double().mean()) >= 0.9 and 0 < reach <= 4 * spread:
         return _frame(focus, reach, "common", reach, _known_range(depth_range, 0.3 * reach, reach))
-    if float(axes.mean(0).norm()) > 0.9:
-        unit = depth_range[0] if depth_range else max(4 * spread, 1e-6)
+    if depth_range is not None and depth_range[0] > 0 and float(axes.mean(0).norm()) > 0.9:
+        unit = depth_range[0]
         return _frame(middle, unit, "ahead", 2 * unit, _known_range(depth_range, 0.3 * unit, unit))
-    unit = max(ROOM_RADII * spread, 1e-6)
-    return _frame(middle, unit, "around", unit, _known_range(depth_range, 0.1 * unit, unit))
+    unit = ROOM_RADII * spread
+    return _frame(middle, unit, "around", 2 * unit, _known_range(depth_range, 0.1 * unit, unit))
 
 
 def _frame(center: Tensor, unit: float, case: Case, typical: float, span: tuple[float, float]) -> Frame:

@@ -55,6 +55,8 @@ class FieldSettings:
     """Learn a gain per photo and channel; for captures with automatic exposure."""
     checkpoint_seconds: float = 60.0
     """Time between states saved for resuming."""
+    tensorboard: bool = False
+    """Write TensorBoard event files beside the log, where the package is installed."""
     threads: int = 2
     """Threads of the numba kernels. The result depends on this number, and on nothing else of the machine."""
     backend: Literal["auto", "numba", "torch"] = "auto"

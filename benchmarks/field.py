@@ -1,0 +1,154 @@
+"""The voxel field on four captures: seconds, held-out PSNR, depth error.
+
+RESECT_TEST_DATA=DIR python benchmarks/field.py [--scenes fox,lego,fern,kitchen] [--left-out] [--field.threads 2 …]
+
+`--left-out` holds out every sixth *training* photo and never opens the test photos: what constants are chosen by.
+Depth is compared, at held-out photos, with landmarks triangulated from the training photos alone that the two nearest
+training photos see. Compilation is done before the clock starts.
+"""
+
+import json
+import math
+import os
+import time
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+
+import torch
+import tyro
+
+import resect
+from resect.data import read
+from resect.data.split import make_split
+from resect.scenes.field.fit import fit
+from resect.scenes.field.quality import held_out_quality
+from resect.scenes.field.scene import Field
+from resect.scenes.field.settings import FieldSettings
+from resect.types import PhotoSet
+
+SCENES = {
+    "fox": ("fox", None, "every:8", 240),
+    "lego": ("nerf_synthetic_lego", None, "given", 200),
+    "fern": ("llff_fern", None, "every:8", 252),
+    "kitchen": ("7scenes_redkitchen_seq01", "sfm_pgt_redkitchen_seq01.txt", "blocks:20:4", 160),
+}
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """What to run."""
+
+    scenes: str = ",".join(SCENES)
+    """Names, separated by commas."""
+    left_out: bool = False
+    """Hold out every sixth training photo in place of the test photos."""
+    depth: bool = True
+    """Measure the depth error."""
+    out: Path | None = None
+    """JSON file to write."""
+    field: FieldSettings = field(default_factory=FieldSettings)
+    """Settings of the field, the same for every scene but for the size of the photos."""
+
+
+def load(name: str, left_out: bool) -> tuple[PhotoSet, PhotoSet, int]:
+    """Training photos, held-out photos and the long side to compare at."""
+    folder, poses, rule, side = SCENES[name]
+    root = Path(os.environ["RESECT_TEST_DATA"]) / folder
+    photos = read(root, None if poses is None else root / poses)
+    split = make_split(photos, rule)
+    if not left_out:
+        return photos.subset(split.train), photos.subset(split.test), side
+    train = list(split.train)
+    return photos.subset([i for k, i in enumerate(train) if k % 6]), photos.subset(train[::6]), side
+
+
+@dataclass
+class Clock:
+    """Wall and processor seconds of the training steps alone."""
+
+    wall: float = math.nan
+    cpu: float = math.nan
+
+    def __call__(self, done: int, total: int, remark: str) -> None:
+        if remark == "reading photos":
+            self.wall, self.cpu = time.perf_counter(), time.process_time()
+        elif done == total:
+            self.wall, self.cpu = time.perf_counter() - self.wall, time.process_time() - self.cpu
+
+
+@torch.no_grad()
+def depth_error(model: Field, train: PhotoSet, held_out: PhotoSet, side: int) -> dict[str, float]:
+    """Relative error of the median depth at landmarks, in percent."""
+    from resect.priors.landmarks.fit import triangulated_points
+
+    points = triangulated_points(train)
+    good = points.views >= 4
+    errors = []
+    for i in range(len(held_out)):
+        pose = held_out.truth.cam_from_world[i].R.double(), held_out.truth.cam_from_world[i].t.double()
+        center = -(pose[0].T @ pose[1])
+        nearest = (train.truth.cam_from_world.center.double() - center).norm(dim=-1).argsort()[:2]
+        seen = torch.zeros(len(points), dtype=torch.bool)
+        for photo in nearest:
+            seen[points.track[points.photo == photo]] = True
+        cam = points.xyz[seen & good].double() @ pose[0].T + pose[1]
+        camera = held_out.cameras[i].fit_within(side)
+        pixel, ok = camera.project(cam)
+        shown = model.render(camera, held_out.truth.cam_from_world[i : i + 1], ("depth",), pixels=pixel[ok].float())
+        assert shown.depth is not None
+        errors.append((shown.depth[0].double() / cam[ok, 2] - 1).abs())
+    error = torch.cat(errors)
+    return {
+        "depth_pairs": len(error),
+        "depth_median_percent": 100 * float(error.median()),
+        "depth_above_5_percent": 100 * float((error > 0.05).double().mean()),
+    }
+
+
+def run(name: str, arguments: Arguments) -> dict[str, object]:
+    train, held_out, side = load(name, arguments.left_out)
+    settings = replace(arguments.field, max_side=side)
+    clock = Clock()
+    model = fit(train, settings, progress=clock)
+    began = time.perf_counter()
+    psnr, ssim = held_out_quality(model, held_out, side)
+    row: dict[str, object] = {
+        "scene": name,
+        "seconds": round(clock.wall, 1),
+        "cpu_seconds": round(clock.cpu, 1),
+        "psnr": round(psnr, 2),
+        "ssim": round(ssim, 4),
+        "photos": [len(train), len(held_out)],
+        "case": model.frame.case,
+        "blocks": model.grid.blocks,
+        "seconds_a_view": round((time.perf_counter() - began) / len(held_out), 3),
+    }
+    if arguments.depth and name != "lego":
+        row |= {k: round(v, 2) for k, v in depth_error(model, train, held_out, side).items()}
+    return row
+
+
+def main() -> None:
+    arguments = tyro.cli(Arguments)
+    torch.set_num_threads(arguments.field.threads)
+    compile_kernels(arguments.field.threads)
+    rows = []
+    for name in arguments.scenes.split(","):
+        rows.append(run(name, arguments))
+        print(json.dumps(rows[-1]), flush=True)
+    if arguments.out is not None:
+        facts = {"resect": resect.__version__, "left_out": arguments.left_out, "settings": asdict(arguments.field)}
+        arguments.out.parent.mkdir(parents=True, exist_ok=True)
+        arguments.out.write_text(json.dumps({**facts, "rows": rows}, indent=1) + "\n")
+
+
+def compile_kernels(threads: int) -> None:
+    """Fits a toy, so that what is timed later is compiled."""
+    from resect.data.synthetic import SyntheticSettings, make_capture
+
+    toy = make_capture(SyntheticSettings(photos=3, width=32, height=24))
+    held_out_quality(fit(toy, replace(FieldSettings.tiny(), threads=threads)), toy, 32)
+
+
+if __name__ == "__main__":
+    main()
