@@ -51,7 +51,7 @@ def _whole_way(flags: DemoArguments) -> tuple[Any, Path]:
     capture, place, poses = flags.out / "capture", flags.out / "place", flags.out / "poses.csv"
     size = {"photos": 24, "width": 240, "height": 180} if flags.quick else {}
     say("photographing the room …")
-    make_capture(SyntheticSettings(seed=flags.common.seed, **size), capture)
+    make_capture(SyntheticSettings(path="orbit", seed=flags.common.seed, **size), capture)
     photos = read(capture)
     split = make_split(photos, "every:8")
     say(f"learning the place from {len(split.train)} photos …")

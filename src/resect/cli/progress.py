@@ -30,3 +30,10 @@ def bar(title: str) -> Iterator[Advance]:
             progress.update(task, completed=done, total=total, remark=remark)
 
         yield advance
+
+
+@contextmanager
+def share(title: str) -> Iterator[Callable[[str, float], None]]:
+    """A bar that is moved by (what is being done, share that is done)."""
+    with bar(title) as advance:
+        yield lambda what, done: advance(round(1000 * done), 1000, what)

@@ -1,0 +1,216 @@
+"""`resect data check|convert|make|pose|scale`: what to do with photos before learning from them."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import tyro
+
+from resect.cli.main import BAD_INPUT, DONE
+from resect.cli.options import COMMON, CommonFlags, parse, result, say, start
+from resect.data.structure_from_motion import StructureFromMotionSettings
+from resect.data.synthetic import SyntheticSettings
+from resect.errors import ResectError, unknown_name
+
+if TYPE_CHECKING:
+    from resect.data.check import CheckReport
+
+
+@dataclass(frozen=True)
+class CheckArguments:
+    """Are these photos and poses fit to learn from?"""
+
+    data: tyro.conf.Positional[Path]
+    """Folder of posed photos, or its transforms.json."""
+    poses: Path | None = None
+    """List that picks the poses of a 7-Scenes folder."""
+    test: str | None = None
+    """Split to report on: every:8, blocks:20:4, file:NAMES or given."""
+    draw: Path | None = None
+    """PNG to draw the cameras to."""
+    matches: bool = True
+    """Compare poses with photos by matched features."""
+    common: CommonFlags = COMMON
+
+
+@dataclass(frozen=True)
+class ConvertArguments:
+    """Another format for the same posed photos."""
+
+    data: tyro.conf.Positional[Path]
+    """Folder of posed photos, or its transforms.json."""
+    out: Path
+    """Folder to write."""
+    to: Literal["transforms", "colmap", "tum"] = "transforms"
+    """Format to write."""
+    poses: Path | None = None
+    """List that picks the poses of a 7-Scenes folder."""
+    overwrite: bool = False
+    """Replace poses that are in --out already."""
+    common: CommonFlags = COMMON
+
+
+@dataclass(frozen=True)
+class MakeArguments:
+    """A synthetic capture: a textured room with true poses and exact depth."""
+
+    out: Path
+    """Empty or new folder."""
+    capture: SyntheticSettings = SyntheticSettings()  # noqa: RUF009
+    common: CommonFlags = COMMON
+
+
+@dataclass(frozen=True)
+class PoseArguments:
+    """Poses for photos that have none, by structure from motion."""
+
+    photos: tyro.conf.Positional[Path]
+    """Folder of photos, or a video."""
+    out: Path
+    """Folder to make: images, transforms.json and a COLMAP model."""
+    overwrite: bool = False
+    """Replace what an earlier run wrote."""
+    sfm: StructureFromMotionSettings = StructureFromMotionSettings()  # noqa: RUF009
+    common: CommonFlags = COMMON
+
+
+@dataclass(frozen=True)
+class ScaleArguments:
+    """Metres for a world of unknown scale, from one known distance."""
+
+    data: tyro.conf.Positional[Path]
+    """Folder of posed photos, or its transforms.json."""
+    out: Path
+    """Folder to write, in metres."""
+    known_distance: float
+    """The distance in metres."""
+    between: tuple[str, str] | None = None
+    """Names of two photos: the distance is that between the places where they were taken."""
+    first: tuple[str, ...] = ()
+    """Marks of the first point, each PHOTO:X:Y in pixels, in two photos or more."""
+    second: tuple[str, ...] = ()
+    """Marks of the second point."""
+    overwrite: bool = False
+    """Replace poses that are in --out already."""
+    common: CommonFlags = COMMON
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Runs one of the sub-verbs."""
+    if not arguments or arguments[0] in ("-h", "--help"):
+        lines = "\n".join(f"  {name:<8} {kind.__doc__}" for name, (kind, _) in _VERBS.items())
+        print(f"usage: resect data VERB … [--flags]\n\n{lines}\n\nresect data VERB --help tells more.")
+        return DONE
+    if arguments[0] not in _VERBS:
+        raise unknown_name("resect data", arguments[0], _VERBS)
+    kind, action = _VERBS[arguments[0]]
+    name = f"resect data {arguments[0]}"
+    flags = parse(kind, arguments[1:], prog=name, description=kind.__doc__ or "")
+    start(flags.common)
+    return action(flags)
+
+
+def _check(flags: CheckArguments) -> int:
+    from resect.cli.progress import share
+    from resect.data import make_split, read
+    from resect.data.check import check
+    from resect.data.draw_cameras import draw_cameras
+
+    photos = read(flags.data, poses=flags.poses)
+    split = make_split(photos, flags.test) if flags.test else None
+    with share("checking") as progress:
+        report = check(photos, split, matches=flags.matches, progress=progress)
+    if flags.draw is not None:
+        draw_cameras(photos, flags.draw, split)
+        say(f"cameras: {flags.draw}")
+    result(flags.common, report.as_json(), _text(report))
+    return DONE if report.ok else BAD_INPUT
+
+
+def _text(report: "CheckReport") -> str:
+    length = "metres" if report.meters_per_unit == 1.0 else "units"
+    sizes = ", ".join(f"{w}x{h}" for w, h in report.sizes[:3])
+    halves = f"{report.train} to learn from, {report.test} held out by {report.split}"
+    lines = [
+        f"format       {report.format}: {report.photos} photos ({halves})",
+        f"images       {sizes}; horizontal field of view {report.fov_deg[0]:.1f} to {report.fov_deg[1]:.1f}°",
+        f"scene scale  {report.scene_scale:.4g} {length}",
+        f"look at      {' '.join(f'{x:.3g}' for x in report.look_at)}, missed by {report.miss_deg:.1f}° in the median",
+    ]
+    if report.depth_range is not None:
+        lines.append(f"depth        {report.depth_range[0]:.3g} to {report.depth_range[1]:.3g} {length}")
+    return "\n".join([*lines, "", *(f"{f.level:<8} {f.sentence}" for f in report.findings)])
+
+
+def _convert(flags: ConvertArguments) -> int:
+    from resect.data import read
+    from resect.data.convert import convert
+
+    photos = read(flags.data, poses=flags.poses)
+    for note in (*photos.notes, *convert(photos, flags.out, flags.to, overwrite=flags.overwrite)):
+        say(f"note: {note}")
+    result(flags.common, {"out": str(flags.out), "photos": len(photos)}, str(flags.out))
+    return DONE
+
+
+def _make(flags: MakeArguments) -> int:
+    from resect.data.synthetic import make_capture
+
+    photos = make_capture(replace(flags.capture, seed=flags.common.seed), flags.out)
+    result(flags.common, {"out": str(flags.out), "photos": len(photos)}, str(flags.out))
+    return DONE
+
+
+def _pose(flags: PoseArguments) -> int:
+    from resect.cli.progress import share
+    from resect.data.structure_from_motion import pose_photos
+
+    settings = replace(flags.sfm, seed=flags.common.seed, threads=flags.common.threads)
+    with share("structure from motion") as progress:
+        _, report = pose_photos(flags.photos, flags.out, settings, overwrite=flags.overwrite, progress=progress)
+    for note in report.notes:
+        say(f"note: {note}")
+    say(f"now: resect data check {flags.out}")
+    result(flags.common, report.as_json(), report.sentence)
+    return DONE
+
+
+def _scale(flags: ScaleArguments) -> int:
+    from resect.data import read
+    from resect.data.convert import convert
+    from resect.data.scale import meters_from_cameras, meters_from_points, scale_world
+
+    photos = read(flags.data)
+    if (flags.between is None) == (not flags.first or not flags.second):
+        raise ResectError("data scale", "--between, or --first and --second", "both or neither")
+    if flags.between is not None:
+        meters = meters_from_cameras(photos, *flags.between, flags.known_distance)
+    else:
+        first, second = ([_mark(text) for text in marks] for marks in (flags.first, flags.second))
+        meters, error_px = meters_from_points(photos, first, second, flags.known_distance)
+        say(f"the marks agree to {error_px:.1f} pixels")
+    for note in convert(scale_world(photos, meters), flags.out, "transforms", overwrite=flags.overwrite):
+        say(f"note: {note}")
+    result(flags.common, {"out": str(flags.out), "meters_per_unit": meters}, f"1 unit was {meters:.6g} m: {flags.out}")
+    return DONE
+
+
+def _mark(text: str) -> Any:
+    from resect.data.scale import Mark
+
+    name, *numbers = text.rsplit(":", 2)
+    try:
+        x, y = (float(n) for n in numbers)
+    except ValueError:
+        raise ResectError("mark", "PHOTO:X:Y", repr(text)) from None
+    return Mark(name, x, y)
+
+
+_VERBS: dict[str, tuple[Any, Callable[[Any], int]]] = {
+    "check": (CheckArguments, _check),
+    "convert": (ConvertArguments, _convert),
+    "make": (MakeArguments, _make),
+    "pose": (PoseArguments, _pose),
+    "scale": (ScaleArguments, _scale),
+}
