@@ -4,7 +4,7 @@ Intrinsics may stand at the top or in a frame; the pixel origin is the image cor
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -83,15 +83,22 @@ def camera_from_transforms(path: Path, name: str, width: int, height: int) -> Ca
     return None
 
 
-def write_transforms(photos: PhotoSet, path: Path) -> None:
+def write_transforms(photos: PhotoSet, path: Path, *, frame_keys: Sequence[Mapping[str, Any]] | None = None) -> None:
     """Writes poses and cameras as a nerfstudio `transforms.json`; photo names stay relative to the data folder.
 
-    The given split, if any, goes into `train_filenames` and `val_filenames`.
+    The given split, if any, goes into `train_filenames` and `val_filenames`; `meters_per_unit` is a key of ours.
+
+    Args:
+        photos: what to write.
+        path: the file.
+        frame_keys: further keys of each frame, e.g. `mask_path`, `depth_file_path`, `depth_unit_scale_factor`.
     """
     world_from_cam = flip_opengl(photos.truth.cam_from_world.double().inverse(), "world_from_cam").matrix().tolist()
     frames = [
-        {"file_path": name, **_intrinsics(camera), "transform_matrix": matrix}
-        for name, camera, matrix in zip(photos.names, photos.cameras, world_from_cam, strict=True)
+        {"file_path": name, **_intrinsics(camera), **more, "transform_matrix": matrix}
+        for name, camera, more, matrix in zip(
+            photos.names, photos.cameras, frame_keys or [{}] * len(photos), world_from_cam, strict=True
+        )
     ]
     facts: dict[str, Any] = {"camera_model": _NAMES[photos.cameras[0].model], "frames": frames}
     if photos.world.meters_per_unit is not None:
@@ -142,7 +149,6 @@ def _frames(path: Path, facts: dict[str, Any]) -> list[Frame]:
     part = next((p for p in _PARTS if path.name == f"transforms_{p}.json"), None)
     listed = {str(n).removeprefix("./"): p for p in _PARTS for n in facts.get(f"{p}_filenames") or ()}
     shared = {key: value for key, value in facts.items() if key != "frames"}
-    units = number(f"{path}: depth unit", facts.get("depth_unit_scale_factor", facts.get("integer_depth_scale", 0.001)))
     frames = []
     for i, item in enumerate(facts["frames"]):
         where = f"{path}: frames[{i}]"
@@ -157,11 +163,18 @@ def _frames(path: Path, facts: dict[str, Any]) -> list[Frame]:
                 cam_from_world=_cam_from_world(where, frame.get("transform_matrix")),
                 mask=_side_file(path, frame, "mask_path"),
                 depth=_side_file(path, frame, "depth_file_path") or _side_file(path, frame, "depth_path"),
-                units_per_count=units,
+                units_per_count=_depth_unit(where, merged),
                 part=part or listed.get(name),
             )
         )
     return frames
+
+
+def _depth_unit(where: str, facts: Mapping[str, Any]) -> float:
+    for key in ("depth_unit_scale_factor", "integer_depth_scale"):
+        if facts.get(key) is not None:
+            return number(f"{where}: {key}", facts[key], positive=True)
+    return 0.001
 
 
 def _side_file(path: Path, frame: Mapping[str, Any], key: str) -> str | None:

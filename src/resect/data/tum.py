@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 
 from resect.artifact import write_atomic
+from resect.data.camera_file import read_camera
 from resect.data.gather import Frame, gather
 from resect.data.image import SUFFIXES
 from resect.data.pose_list import Trajectory, quaternion_order_note, read_trajectory, text_lines
@@ -44,12 +45,11 @@ def read_tum(root: Path, poses: Path | None = None) -> PhotoSet:
     """A TUM RGB-D sequence.
 
     Args:
-        root: its folder; "freiburg1" … "fr3" in the name picks the calibration, else 525, 525, 319.5, 239.5.
+        root: its folder; `camera.json` in it, else "freiburg1" … "fr3" in its name, else 525, 525, 319.5, 239.5 is the
+            calibration.
         poses: another trajectory to use instead of the one in the folder.
     """
-    which = _CAMERA_NUMBER.search(root.resolve().name)
-    camera = _camera(which.group(1) if which else "")
-    notes = [] if which else ["No freiburg1, 2 or 3 in the folder's name: the default TUM calibration is used."]
+    camera, source, notes = _calibration(root)
     if (root / "rgb.txt").is_file():
         trajectory = read_trajectory(poses or root / "groundtruth.txt")
         frames, said = _by_time(root, trajectory, camera)
@@ -57,7 +57,7 @@ def read_tum(root: Path, poses: Path | None = None) -> PhotoSet:
         trajectory, frames, said = _by_order(root, poses, camera)
     notes += said + quaternion_order_note(trajectory.world_from_cam, "xyzw", inverse=True)
     world = World(meters_per_unit=1.0, up=torch.tensor([0.0, 0.0, 1.0]))
-    return gather(root, "tum", frames, world=world, camera_source="tum calibration", notes=notes)
+    return gather(root, "tum", frames, world=world, camera_source=source, notes=notes)
 
 
 def write_tum(photos: PhotoSet, path: Path) -> None:
@@ -81,6 +81,15 @@ def associate(
     nearest = torch.where((seconds - others[before]).abs() <= (others[after] - seconds).abs(), before, after)
     close = (others[nearest] - seconds).abs() <= max_difference_s
     return [(i, int(nearest[i])) for i in close.nonzero().flatten().tolist()]
+
+
+def _calibration(root: Path) -> tuple[Camera, str, list[str]]:
+    """The camera, where it is from, and what to say."""
+    if (root / "camera.json").is_file():
+        return read_camera(root / "camera.json"), "camera.json", []
+    which = _CAMERA_NUMBER.search(root.resolve().name)
+    notes = [] if which else ["No freiburg1, 2 or 3 in the folder's name: the default TUM calibration is used."]
+    return _camera(which.group(1) if which else ""), "tum calibration", notes
 
 
 def _camera(which: str) -> Camera:
