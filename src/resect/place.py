@@ -133,12 +133,14 @@ class PlaceFacts:
     Attributes:
         camera: of the training photos.
         scene_scale: mean distance of the training cameras from the point they look at, world units.
+        meters_per_unit: length of a unit; `None` if unknown.
         names: of the training photos.
         cam_from_world: their poses.
     """
 
     camera: Camera
     scene_scale: float
+    meters_per_unit: float | None
     names: tuple[str, ...]
     cam_from_world: SE3
 
@@ -151,13 +153,14 @@ def read_place(folder: Path) -> PlaceFacts:
         camera = artifact.settings_from_json(Camera, facts["camera"], path)
         rows = torch.tensor(facts["cam_from_world_wxyz_t"], dtype=torch.float64).reshape(-1, 7)
         scale, names = float(facts["scene_scale"]), tuple(map(str, facts["trained_on"]))
+        meters = None if facts["meters_per_unit"] is None else float(facts["meters_per_unit"])
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise ResectError(path, "the facts of a place", f"{type(error).__name__}: {error}", "Fit it again.") from None
     if len(names) != len(rows) or not bool(rows.isfinite().all()) or not 0 < scale < float("inf"):
         raise ResectError(
             path, "a pose for each training photo and a positive scale", "something else", "Fit it again."
         )
-    return PlaceFacts(camera, scale, names, SE3(so3.from_quaternion(rows[:, :4]), rows[:, 4:]))
+    return PlaceFacts(camera, scale, meters, names, SE3(so3.from_quaternion(rows[:, :4]), rows[:, 4:]))
 
 
 def _open_prior(folder: Path, name: str, scene: Scene, facts: PlaceFacts) -> Prior:

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +40,7 @@ def run(arguments: Sequence[str]) -> int:
 
 def _whole_way(flags: DemoArguments) -> tuple[Any, Path]:
     from resect.cli.progress import bar
-    from resect.cli.reporting import write_report
+    from resect.cli.reporting import report_score
     from resect.data import load_split, make_split, read
     from resect.data.synthetic import SyntheticSettings, make_capture
     from resect.evaluation.predict import predict
@@ -49,9 +49,11 @@ def _whole_way(flags: DemoArguments) -> tuple[Any, Path]:
     from resect.scenes.field.settings import FieldSettings
 
     capture, place, poses = flags.out / "capture", flags.out / "place", flags.out / "poses.csv"
-    size = {"photos": 24, "width": 240, "height": 180} if flags.quick else {}
+    shot = SyntheticSettings(path="orbit", seed=flags.common.seed)
+    if flags.quick:
+        shot = replace(shot, photos=24, width=240, height=180)
     say("photographing the room …")
-    make_capture(SyntheticSettings(path="orbit", seed=flags.common.seed, **size), capture)
+    make_capture(shot, capture)
     photos = read(capture)
     split = make_split(photos, "every:8")
     say(f"learning the place from {len(split.train)} photos …")
@@ -60,8 +62,8 @@ def _whole_way(flags: DemoArguments) -> tuple[Any, Path]:
     with bar("photos") as advance:
         where, held_out = open_place(place), load_split(place / "split.json", photos)
         predict(where, photos, held_out, poses, progress=lambda d: advance(d.count, d.total, d.status))
-    report = write_report(poses, capture, None, place, flags.out / "report", flags.overwrite)
-    return score(poses, photos), report
+    found = score(poses, photos)
+    return found, report_score(poses, found, photos, place, flags.out / "report")
 
 
 def _clear(out: Path) -> None:

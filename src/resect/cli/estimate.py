@@ -49,15 +49,16 @@ def run(arguments: Sequence[str]) -> int:
     start(flags.common)
     if flags.out is not None:
         refuse_overwrite(flags.out, flags.overwrite)
-    from resect.place import open_place
+    from resect.place import open_place, read_place
 
     where = open_place(flags.scene, prior=() if flags.start else flags.prior, count=flags.count, seed=flags.common.seed)
     given = _start(flags) if flags.start else None
     answers = [_one(where, path, flags, given) for path in _files(flags.photos)]
     if flags.out is not None:
-        from resect.cli.reporting import write_answers
+        from resect.cli.reporting import report_answers
 
-        say(f"overlays: {write_answers(where, answers, flags.out)}")
+        metric = read_place(flags.scene).meters_per_unit == 1.0
+        say(f"report: {report_answers(where, answers, metric, flags.out)}")
     rows = [_facts(photo, estimate) for photo, estimate in answers]
     failed = sum(not e.ok for _, e in answers)
     result(flags.common, {"photos": rows, "failed": failed}, "\n".join(_line(row) for row in rows))

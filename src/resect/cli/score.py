@@ -13,16 +13,18 @@ from resect.cli.options import COMMON, CommonFlags, parse, result, say, start
 class ScoreArguments:
     """What to score, against what."""
 
-    poses: tyro.conf.Positional[Path]
+    answers: tyro.conf.Positional[Path]
     """Pose file of 'resect predict', or a list of others (7-Scenes, hloc, ACE, TUM)."""
     truth: tyro.conf.Positional[Path]
     """Posed photos, or a published list of true poses."""
-    poses_of_truth: Path | None = None
+    poses: Path | None = None
     """List that holds the true poses of a 7-Scenes folder."""
-    report: Path | None = None
-    """Folder for report.html; default beside the pose file when --scene is given."""
+    train: Path | None = None
+    """With a list as truth: the list of the training photos, which the scene's scale is taken from."""
     scene: Path | None = None
-    """The scene, so that the report can show its renders on the photos."""
+    """The scene, so that the report can lay its renders on the photos."""
+    report: Path | None = None
+    """Folder for report.html; by default beside the pose file when --scene is given."""
     overwrite: bool = False
     """Write over an existing report."""
     common: CommonFlags = COMMON
@@ -32,14 +34,17 @@ def run(arguments: Sequence[str]) -> int:
     """Prints the score; writes a report where asked for."""
     flags = parse(ScoreArguments, arguments, prog="resect score", description="Errors and recalls of a pose file.")
     start(flags.common)
+    from resect.cli.reporting import refuse_old_report, report_score
+    from resect.data import read
     from resect.evaluation.score import score
 
-    truth = flags.truth
-    found = score(flags.poses, _truth(truth, flags.poses_of_truth))
-    folder = flags.report or (flags.poses.with_suffix(".report") if flags.scene else None)
+    folder = flags.report or (flags.answers.with_suffix(".report") if flags.scene is not None else None)
     if folder is not None:
-        from resect.cli.reporting import write_report
-
-        say(f"report: {write_report(flags.poses, truth, flags.poses_of_truth, flags.scene, folder, flags.overwrite)}")
+        refuse_old_report(folder, flags.overwrite)
+    is_list = flags.truth.is_file() and flags.truth.suffix.lower() != ".json"
+    photos = None if is_list else read(flags.truth, poses=flags.poses)
+    found = score(flags.answers, flags.truth if photos is None else photos, train=flags.train)
+    if folder is not None:
+        say(f"report: {report_score(flags.answers, found, photos, flags.scene, folder)}")
     result(flags.common, found.as_json(), found.text())
     return 0
