@@ -19,6 +19,10 @@ from resect.metrics.pose import median
 if TYPE_CHECKING:
     from rich.table import Table
 
+_PLAIN = (
+    *("photos", "failed", "accepted_wrong", "not_improved", "oracle", "median_rotation_deg", "median_translation"),
+    *("median_translation_scale", "translation_unit", "scene_scale", "seconds_per_photo", "load_seconds"),
+)
 _MOST_RUNS = 64
 _MOST_CURVES = 8
 _MOST_DIFFERENCES = 200
@@ -61,9 +65,8 @@ def remarks(scores: Mapping[str, Score]) -> list[str]:
     for name, score in others:
         mine, theirs = ({p.photo for p in s.photos} for s in (first[1], score))
         if mine != theirs:
-            notes.append(
-                f"'{name}' was judged on {len(theirs)} photos, '{first[0]}' on {len(mine)}; {len(mine & theirs)} are shared."
-            )
+            shared = f"'{first[0]}' on {len(mine)}; {len(mine & theirs)} are shared."
+            notes.append(f"'{name}' was judged on {len(theirs)} photos, {shared}")
         if score.meters_per_unit != first[1].meters_per_unit:
             notes.append(f"'{name}' and '{first[0]}' have lengths in different units.")
     return notes
@@ -84,22 +87,12 @@ def comparison_table(scores: Mapping[str, Score]) -> "Table":
 def comparison_csv(scores: Mapping[str, Score]) -> str:
     """Full numbers, one row a run; infinite medians are empty."""
     facts = {name: score.as_json() for name, score in scores.items()}
-    plain = (
-        "photos",
-        "failed",
-        "accepted_wrong",
-        "not_improved",
-        "oracle",
-        "median_rotation_deg",
-        "median_translation",
-    )
-    plain += ("median_translation_scale", "translation_unit", "scene_scale", "seconds_per_photo", "load_seconds")
     recalls = list(dict.fromkeys(key for f in facts.values() for key in f["recall"]))
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(["run", *plain, *(f"recall_{key}" for key in recalls), "share_in_90"])
+    writer.writerow(["run", *_PLAIN, *(f"recall_{key}" for key in recalls), "share_in_90"])
     for name, f in facts.items():
-        cells = [f[key] for key in plain] + [f["recall"].get(key) for key in recalls]
+        cells = [f[key] for key in _PLAIN] + [f["recall"].get(key) for key in recalls]
         cells.append((f["calibration"] or {}).get("share_in_90"))
         writer.writerow([name, *("" if c is None else c for c in cells)])
     return buffer.getvalue()
