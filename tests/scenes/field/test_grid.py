@@ -116,4 +116,4 @@ def test_coarser_keeps_constants() -> None:
 
 
 def test_coarser_caps_what_is_opaque_anyway() -> None:
-    assert coarser(full_grid(64, 9.0)).density.max() < 2.0
+    assert coarser(full_grid(64, 9.0)).density.max() < 1.0

@@ -129,7 +129,7 @@ def batch_of(count: int, seed: int = 0) -> tuple[Batch, np.ndarray]:
 def state_of(grid: Grid) -> TrainState:
     copy = Grid(grid.resolution, grid.table.copy(), grid.density.copy(), grid.colour.copy())
     squares = np.zeros((len(grid.density), 2), np.float32)
-    return TrainState(copy, squares, np.zeros(len(grid.table), np.float32), np.zeros((1, 3), np.float32), 0)
+    return TrainState(copy, squares, np.zeros(grid.blocks, np.float32), np.zeros((1, 3), np.float32), 0)
 
 
 @pytest.mark.parametrize("threads", [1, 2])

@@ -143,11 +143,13 @@ def test_observe_averages_areas_and_lays_on_the_background() -> None:
 
 
 def test_coarser_pixels_get_cheaper_copies_that_are_kept() -> None:
-    fine = field()
-    voxel_rad = 4 / 32
-    assert fine.lod(0.5 * voxel_rad) is fine
-    assert float(fine.lod(1.5 * voxel_rad)._march.voxels) == 2
-    assert fine.lod(1.5 * voxel_rad) is fine.lod(1.6 * voxel_rad)
+    fine = Field(smooth_grid(128), field().frame, (0.5, 0.5, 0.5), FieldSettings())
+    voxel_rad = 4 / 128
+    assert fine.lod(voxel_rad) is fine
+    assert fine.lod(3 * voxel_rad).grid.resolution == 64
+    assert fine.lod(6 * voxel_rad).grid.resolution == 32
+    assert fine.lod(100 * voxel_rad).grid.resolution == 32
+    assert fine.lod(3 * voxel_rad) is fine.lod(4 * voxel_rad)
 
 
 def test_bounds_hold_the_ball_in_world_units() -> None:

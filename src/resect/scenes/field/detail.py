@@ -1,4 +1,4 @@
-"""Levels of detail of a grid: longer steps and blurred copies for coarse images, and where its surfaces are."""
+"""Levels of detail of a grid: blurred copies for coarse images, and where its surfaces are."""
 
 from itertools import product
 
@@ -19,28 +19,29 @@ from resect.scenes.field.grid import (
 
 _LEAST_RESOLUTION = 32
 _OPAQUE = 0.5
+_MOST_VOXELS_A_PIXEL = 2.5
+_CAP = 2.0
 
 
-def detail_for(grid: Grid, frame: Frame, pixel_rad: float) -> tuple[int, float]:
-    """How often to halve the grid, and the step in voxels, for pixels of this angle.
+def halvings_for(grid: Grid, frame: Frame, pixel_rad: float) -> int:
+    """How often to halve the grid for pixels of this angle: while a pixel spans more than 2.5 voxels.
 
-    A pixel narrower than a voxel (at the typical distance of what is seen) gets the field itself; up to two voxels,
-    steps of two voxels; each further doubling, a copy of half the resolution.
+    At the typical distance of what is seen. Above that a halved copy shows coarse images *better* than the field, which
+    aliases there; below it is worse.
     """
     content = 0.0 if frame.case in ("object", "common") else frame.typical
     rate = 1.0 if content <= 1 else (2 - 1 / content) / content
-    voxel_rad = 4 / grid.resolution / rate / frame.typical
-    ratio = pixel_rad / voxel_rad
+    ratio = pixel_rad * frame.typical * rate * grid.resolution / 4
     halvings, resolution = 0, grid.resolution
-    while ratio >= 2 and resolution % 8 == 0 and resolution // 2 >= _LEAST_RESOLUTION:
+    while ratio > _MOST_VOXELS_A_PIXEL and resolution % 8 == 0 and resolution // 2 >= _LEAST_RESOLUTION:
         halvings, resolution, ratio = halvings + 1, resolution // 2, ratio / 2
-    return halvings, 1.0 if ratio < 1 else 2.0
+    return halvings
 
 
 def coarser(grid: Grid) -> Grid:
     """The grid at half the resolution: mean density of the eight children, colour averaged by their opacity.
 
-    Densities are capped where a coarse voxel is opaque anyway, so that thin surfaces do not grow.
+    A child counts for at most an optical depth of _CAP, so that thin surfaces do not grow.
     """
     cells = grid.cells // 2
     occupied = np.asarray(grid.occupied().reshape(cells, 2, cells, 2, cells, 2).any((1, 3, 5)))
@@ -55,7 +56,7 @@ def coarser(grid: Grid) -> Grid:
         child = voxel_index(grid, 2 * index + np.array(offset))
         optical = np.where(child >= 0, np.exp(np.minimum(grid.density[child], 12.0)) * fine_step, 0).astype(np.float32)
         weight = 1 - np.exp(-optical)
-        density += np.minimum(optical, 4.0) / (8 * fine_step)
+        density += np.minimum(optical, _CAP) / (8 * fine_step)
         total += weight
         body += weight[:, None] * grid.colour[child]
     body /= total[:, None]

@@ -74,11 +74,12 @@ class EagerBackend:
         samples: reference.Samples,
         weight: torch.Tensor,
     ) -> None:
-        """Keeps the largest weight of a sample in each cell."""
+        """Keeps the largest weight of a sample in each block."""
         assert self._strongest is not None
         point = origin[:, None] + direction[:, None] * samples.distance[..., None]
-        cell = reference.cell_index(voxels, point).reshape(-1).cpu().numpy()
-        np.maximum.at(self._strongest, cell, weight.reshape(-1).cpu().numpy())
+        kept = weight > 0
+        block = voxels.table[reference.cell_index(voxels, point[kept])] >> 1
+        np.maximum.at(self._strongest, block.cpu().numpy(), weight[kept].cpu().numpy())
 
 
 @torch.no_grad()

@@ -173,7 +173,7 @@ def _resume(out: Path, settings: FieldSettings, data: PhotoSet) -> tuple[TrainSt
     if facts.get("data") != _digest(data):
         raise ResectError(path, "the photos and poses the run began with", "others", "Fit with --overwrite.")
     grid = checked_grid(tensors, facts.get("resolution"), path)
-    sizes = {"mean_square": (len(grid.density), 2), "strongest": (len(grid.table),), "log_gain": (len(data), 3)}
+    sizes = {"mean_square": (len(grid.density), 2), "strongest": (grid.blocks,), "log_gain": (len(data), 3)}
     for name, size in sizes.items():
         if name not in tensors or tuple(tensors[name].shape) != size or tensors[name].dtype != torch.float32:
             raise ResectError(f"{path}: {name}", f"{size} float32", "something else", "Fit with --overwrite.")

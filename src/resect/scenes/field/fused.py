@@ -75,4 +75,4 @@ class FusedBackend:
         self._gradient = aligned_zeros(workers, blocks * BLOCK, RECORD)
         self._marks = np.zeros((workers, blocks), np.uint64)
         self._dirty = np.zeros((workers, blocks), np.uint32)
-        self._strongest = np.zeros((workers, len(state.grid.table)), np.float32)
+        self._strongest = np.zeros((workers, blocks), np.float32)

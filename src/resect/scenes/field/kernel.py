@@ -17,7 +17,7 @@ from numba import njit
 
 from resect.scenes.field.arithmetic import KERNEL, SH0, SH1, f32, fast_exp, i32, sigmoid, u32, u64
 from resect.scenes.field.marching import corner_voxels, corner_weights, grid_scale, jump_length
-from resect.scenes.field.prefetch import prefetch
+from resect.scenes.field.processor import lowest_bit, prefetch
 
 MOST_SAMPLES = 320
 """Samples that a ray keeps at most; marching stops there."""
@@ -42,7 +42,7 @@ def accumulate(
         gradient: (blocks * 64, 16) written: colour as in the records, log-density in slot 3.
         marks: (blocks,) one bit per touched voxel.
         dirty: (blocks,) written: the blocks with a mark.
-        strongest: (cells^3,) largest weight of a kept sample in the cell so far.
+        strongest: (blocks,) largest weight of a kept sample in the block's cell so far.
         error: (N, 3) written: rendered colour - target.
 
     Returns:
@@ -85,8 +85,7 @@ def accumulate(
             i = i32(gx)
             j = i32(gy)
             k = i32(gz)
-            cell = u64(((i >> 2) * cells + (j >> 2)) * cells + (k >> 2))
-            entry = table[cell]
+            entry = table[u64(((i >> 2) * cells + (j >> 2)) * cells + (k >> 2))]
             if entry < 0:
                 t += jump_length(entry, step, least_step, march.voxels)
                 continue
@@ -110,7 +109,7 @@ def accumulate(
                     n += 1
                     for a in range(8):
                         prefetch(colour, u64(corner[at + a]))
-                    strongest[cell] = max(strongest[cell], w)
+                    strongest[entry >> 1] = max(strongest[entry >> 1], w)
             t += step * march.voxels
         kept += n
         # colour of the kept samples
@@ -253,16 +252,17 @@ def update(
             mask = u64(0)
             for other in range(workers):
                 mask |= marks[other, block]
-            for local in range(u64(64)):
-                if (mask >> local) & u64(1) == u64(1):
-                    v = block * u64(64) + local
-                    prefetch(colour, v)
-                    prefetch(mean_square, v)
-                    for other in range(workers):
-                        prefetch(gradients[other], v)
-            for local in range(u64(64)):
-                if (mask >> local) & u64(1) == u64(0):
-                    continue
+            ahead = mask
+            while ahead != u64(0):
+                v = block * u64(64) + lowest_bit(ahead)
+                ahead &= ahead - u64(1)
+                prefetch(colour, v)
+                prefetch(mean_square, v)
+                for other in range(workers):
+                    prefetch(gradients[other], v)
+            while mask != u64(0):
+                local = lowest_bit(mask)
+                mask &= mask - u64(1)
                 v = block * u64(64) + local
                 for c in range(16):
                     total[c] = f32(0)

@@ -14,7 +14,7 @@ from resect.errors import ResectError, unknown_name
 from resect.geometry.camera import Camera
 from resect.geometry.se3 import SE3
 from resect.scenes.field import reference, rendering
-from resect.scenes.field.detail import coarser, detail_for
+from resect.scenes.field.detail import coarser, halvings_for
 from resect.scenes.field.frame import Frame
 from resect.scenes.field.grid import Grid, March
 from resect.scenes.field.settings import FieldSettings
@@ -53,7 +53,7 @@ class Field:
         numbers = (frame.near, frame.far, voxels, settings.least_weight, settings.least_transmittance)
         self._march = March(*(np.float32(x) for x in numbers))
         self._behind = np.array(background, np.float32)
-        self._details: dict[tuple[int, float], Field] = {}
+        self._details: dict[int, Field] = {}
         self._tensors: reference.Voxels | None = None
 
     @property
@@ -145,19 +145,19 @@ class Field:
         return rgb.to(origins), scale * (by_origin.to(origins) @ turn), by_direction.to(origins) @ turn
 
     def lod(self, pixel_rad: float) -> "Field":
-        """The field for images whose pixels span this angle: longer steps, then blurred copies made once."""
-        halvings, voxels = detail_for(self.grid, self.frame, pixel_rad)
-        if halvings == 0 and voxels == float(self._march.voxels):
+        """The field for images whose pixels span this angle: itself, or a blurred copy made once and kept."""
+        halvings = halvings_for(self.grid, self.frame, pixel_rad)
+        if halvings == 0:
             return self
-        key = (halvings, voxels)
-        if key not in self._details:
+        if halvings not in self._details:
             grid = self.grid
             for _ in range(halvings):
                 grid = coarser(grid)
-            self._details[key] = Field(
+            voxels = float(self._march.voxels)
+            self._details[halvings] = Field(
                 grid, self.frame, self.background, self.settings, voxels=voxels, device=self.device
             )
-        return self._details[key]
+        return self._details[halvings]
 
     def _render_rays(
         self, origin: Tensor, direction: Tensor, want: tuple[Channel, ...]

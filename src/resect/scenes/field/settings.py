@@ -21,9 +21,9 @@ class FieldSettings:
     """Training steps on each level."""
     batch: int = 2048
     """Rays in a step, drawn without replacement from all pixels of all photos."""
-    rate_density: float = 0.2
+    rate_density: float = 0.3
     """Learning rate of log-densities at the first step."""
-    rate_colour: float = 0.15
+    rate_colour: float = 0.2
     """Learning rate of colour coefficients at the first step."""
     rate_end: float = 0.05
     """Factor that both rates have reached, along half a cosine, at the last step."""

@@ -28,7 +28,7 @@ class TrainState:
     Attributes:
         grid: the voxels.
         mean_square: (voxels, 2) running squared gradients of log-density and colour.
-        strongest: (cells^3,) largest compositing weight of a sample in each cell since the last pruning.
+        strongest: (blocks,) largest compositing weight of a sample in each block's cell since the last pruning.
         log_gain: (photos, 3) log of each photo's exposure.
         step: steps done.
     """
@@ -75,7 +75,7 @@ def initial_state(settings: FieldSettings, photos: int) -> TrainState:
 
 def _fresh(grid: Grid, log_gain: Floats, step: int, mean_square: Floats | None = None) -> TrainState:
     squares = np.zeros((grid.blocks * BLOCK, 2), np.float32) if mean_square is None else mean_square
-    return TrainState(grid, squares, np.zeros(grid.cells**3, np.float32), log_gain, step)
+    return TrainState(grid, squares, np.zeros(grid.blocks, np.float32), log_gain, step)
 
 
 def march_of(settings: FieldSettings, near: float, far: float) -> March:
@@ -185,6 +185,7 @@ def _without_empty_cells(state: TrainState, settings: FieldSettings, *, by_weigh
     grid = state.grid
     keep = reachable_maximum(grid, grid.density) > settings.prune_log_density
     if by_weight:
-        keep &= (state.strongest > settings.prune_weight).reshape(keep.shape)
+        seen = (state.strongest > settings.prune_weight)[np.maximum(grid.table, 0) >> 1]
+        keep &= seen.reshape(keep.shape)
     pruned, squares = prune(grid, keep, state.mean_square)
     return _fresh(pruned, state.log_gain, state.step, squares)

@@ -1,4 +1,4 @@
-"""A hint to the processor that a row of an array will be wanted soon.
+"""Two processor instructions that numba has no name for: asking for memory ahead, and finding the lowest set bit.
 
 The training kernel waits for memory: a batch of random rays touches megabytes once. Asking for the lines of a sample
 while the ray still marches halves the time of a step.
@@ -29,3 +29,15 @@ def prefetch(typing_context: Any, array: Any, row: Any) -> Any:
         return context.get_dummy_value()
 
     return types.void(array, row), generate
+
+
+@intrinsic
+def lowest_bit(typing_context: Any, mask: Any) -> Any:
+    """Position of the lowest set bit of a 64-bit mask that is not 0."""
+    del typing_context
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        del context, signature
+        return builder.cttz(arguments[0], ir.IntType(1)(1))
+
+    return types.uint64(types.uint64), generate
