@@ -72,6 +72,8 @@ def test_metric_worlds_print_centimetres_and_others_refuse_them():
     assert score(in_metres, reference(photos)).as_json()["median_translation"] == pytest.approx(0.03)
     unitless = score(poses, reference(make_photos(8))).as_json()["recall"]
     assert not any("cm" in name for name in unitless)
+    unknown = score(in_metres, reference(make_photos(8)))
+    assert any("units of unknown length" in note for note in unknown.notes)
 
 
 def test_failures_and_missing_photos_stay_in_the_denominator():

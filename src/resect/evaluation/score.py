@@ -232,12 +232,14 @@ def score_against(answered: PoseList, reference: Reference, run: Run | None = No
     prior = Counter(str(e.get("source") or "?").split(":")[0] for e in run.log if e.get("modes")) if run else None
     pairs = [(p.cam_from_world, p.truth) for p in found if p.cam_from_world is not None]
     wrong = likely_mistakes(*(SE3.stack(side) for side in zip(*pairs, strict=True))) if pairs else ()
-    notes = (*answered.notes, *reference.notes, *_remarks(missing, unknown, reference), *wrong)
+    notes = (*answered.notes, *reference.notes, *_remarks(missing, unknown, answered, reference), *wrong)
     return Score(found, reference.scene_scale, reference.meters_per_unit, missing, unknown, load, prior, notes)
 
 
-def _remarks(missing: Sequence[str], unknown: Sequence[str], reference: Reference) -> list[str]:
+def _remarks(missing: Sequence[str], unknown: Sequence[str], answered: PoseList, reference: Reference) -> list[str]:
     notes = []
+    if answered.unit == "m" and reference.meters_per_unit is None:
+        notes.append("The file is in metres and the truth in units of unknown length; they were taken to be the same.")
     if missing:
         notes.append(f"{len(missing)} of {len(reference.names)} photos are not in the file and count as failed.")
     if unknown:
