@@ -27,9 +27,9 @@ class CardSettings:
         neighbour_side: longer side of a training photo shown beside a failure.
     """
 
-    side: int = 400
-    gif_side: int = 260
-    frames: int = 12
+    side: int = 320
+    gif_side: int = 200
+    frames: int = 10
     neighbour_side: int = 220
 
 

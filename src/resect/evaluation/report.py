@@ -36,8 +36,8 @@ class ReportSettings:
     """
 
     title: str = "Where the photos were taken from"
-    pictures: int = 16
-    moving: int = 6
+    pictures: int = 12
+    moving: int = 4
     rows: int = 2000
     max_bytes: int = 16 << 20
     cards: CardSettings = field(default_factory=CardSettings)
