@@ -97,7 +97,7 @@ def test_a_decompression_bomb_is_refused_before_it_is_decoded(tmp_path: Path) ->
         for kind, body in ((b"IHDR", header), (b"IDAT", zlib.compress(b"\0" * 100)), (b"IEND", b""))
     )
     (tmp_path / "bomb.png").write_bytes(b"\x89PNG\r\n\x1a\n" + chunks)
-    with pytest.raises(ResectError, match=r"megapixels|exceeds limit"):
+    with pytest.raises(ResectError, match="megapixels"):
         read_image(tmp_path / "bomb.png")
 
 

@@ -1,5 +1,6 @@
 """Image files as RGB tensors: upright, whole, bounded, whatever their mode; and resizing by exact area average."""
 
+import math
 import struct
 import warnings
 from collections.abc import Iterator
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from resect.data.turn import turn_image
@@ -19,7 +20,7 @@ from resect.errors import NotInstalledError, ResectError
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-MAX_PIXELS = 300_000_000
+MAX_PIXELS = 170_000_000
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".ppm", ".pgm", ".heic", ".heif")
 _ORIENTATION_TAG = 0x0112
 
@@ -123,15 +124,24 @@ def _average_along(image: Tensor, axis: int, count: int) -> Tensor:
         return image
     if size % count == 0:
         return image.unflatten(axis, (count, size // count)).mean(axis + 1)
-    total = image.double().cumsum(axis)
-    total = torch.cat([torch.zeros_like(total.narrow(axis, 0, 1)), total], axis)
-    edge = torch.arange(count + 1, dtype=torch.float64, device=image.device) * (size / count)
-    below = edge.floor().long().clamp_max(size - 1)
+    first, weight = _overlaps(size, count)
     shape = [1] * image.ndim
-    shape[axis] = count + 1
-    part = (edge - below).view(shape)
-    upto = total.index_select(axis, below) * (1 - part) + total.index_select(axis, below + 1) * part
-    return (upto.diff(dim=axis) * (count / size)).to(image.dtype)
+    shape[axis] = count
+    result = image.new_zeros(*image.shape[:axis], count, *image.shape[axis + 1 :])
+    for k in range(weight.shape[1]):
+        taken = image.index_select(axis, (first + k).clamp_max(size - 1).to(image.device))
+        result += taken * weight[:, k].to(image).view(shape)
+    return result
+
+
+def _overlaps(size: int, count: int) -> tuple[Int[Tensor, "count"], Float[Tensor, "count taps"]]:
+    """The first old pixel that each of `count` new ones covers, and the shares of it and of those after it."""
+    edge = torch.arange(count + 1, dtype=torch.float64) * (size / count)
+    left, right = edge[:-1, None], edge[1:, None]
+    first = (edge[:-1] + 1e-9).floor().long()
+    pixel = first[:, None] + torch.arange(math.ceil(size / count) + 1)
+    covered = (torch.minimum(right, pixel + 1) - torch.maximum(left, pixel.double())).clamp_min(0)
+    return first, covered / covered.sum(1, keepdim=True)
 
 
 def _resize_nearest(image: Tensor, width: int, height: int) -> Tensor:
@@ -156,17 +166,22 @@ def _opened(path: Path) -> "Iterator[Image]":
             warnings.simplefilter("ignore")  # Pillow's own size warning and notes on odd EXIF; the bound is below
             with Image.open(path) as image:
                 if image.width * image.height > MAX_PIXELS:
-                    got = f"{image.width}x{image.height}"
-                    raise ResectError(path, f"an image of at most {MAX_PIXELS // 10**6} megapixels", got)
+                    raise _too_large(path, f"{image.width}x{image.height}")
                 yield image
     except ResectError:
         raise
+    except Image.DecompressionBombError:
+        raise _too_large(path, "a larger one") from None
     except UnidentifiedImageError:
         got = "an empty file" if path.stat().st_size == 0 else "something that is not an image"
         raise ResectError(path, "an image (JPEG, PNG, WebP, TIFF, HEIC …)", got) from None
-    except (OSError, SyntaxError, ValueError, EOFError, struct.error, Image.DecompressionBombError) as error:
+    except (OSError, SyntaxError, ValueError, EOFError, struct.error) as error:
         fix = "The file is cut short or damaged; copy it again."
         raise ResectError(path, "a whole image file", str(error) or type(error).__name__, fix) from None
+
+
+def _too_large(path: Path, got: str) -> ResectError:
+    return ResectError(path, f"an image of at most {MAX_PIXELS // 10**6} megapixels", got, "Make it smaller first.")
 
 
 def _register_heif() -> None:

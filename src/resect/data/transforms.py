@@ -147,7 +147,7 @@ def _frame(where: str, frame: object) -> dict[str, Any]:
 
 def _frames(path: Path, facts: dict[str, Any]) -> list[Frame]:
     part = next((p for p in _PARTS if path.name == f"transforms_{p}.json"), None)
-    listed = {str(n).removeprefix("./"): p for p in _PARTS for n in facts.get(f"{p}_filenames") or ()}
+    listed = {name: p for p in _PARTS for name in _listed(path, facts, f"{p}_filenames")}
     shared = {key: value for key, value in facts.items() if key != "frames"}
     frames = []
     for i, item in enumerate(facts["frames"]):
@@ -168,6 +168,13 @@ def _frames(path: Path, facts: dict[str, Any]) -> list[Frame]:
             )
         )
     return frames
+
+
+def _listed(path: Path, facts: Mapping[str, Any], key: str) -> list[str]:
+    names = facts.get(key) or []
+    if not isinstance(names, list):
+        raise ResectError(f"{path}: {key}", "a list of file names", repr(names)[:80])
+    return [str(name).replace("\\", "/").removeprefix("./") for name in names]
 
 
 def _depth_unit(where: str, facts: Mapping[str, Any]) -> float:
@@ -220,9 +227,9 @@ def _focal(where: str, angle: object, size: int) -> float:
 
 
 def _lens(where: object, facts: Mapping[str, Any]) -> tuple[CameraModel, tuple[float, ...]]:
-    said = facts.get("camera_model", "OPENCV_FISHEYE" if facts.get("is_fisheye") else "OPENCV")
+    said = str(facts.get("camera_model", "OPENCV_FISHEYE" if facts.get("is_fisheye") else "OPENCV"))
     if said not in _MODELS:
-        raise unknown_name(f"{where}: camera_model", str(said), _MODELS)
+        raise unknown_name(f"{where}: camera_model", said, _MODELS)
     k = {n: number(f"{where}: {n}", facts.get(n, 0.0)) for n in ("k1", "k2", "k3", "k4", "k5", "k6", "p1", "p2")}
     if _MODELS[said] == "fisheye":
         return "fisheye", tuple(k[n] for n in ("k1", "k2", "k3", "k4"))
