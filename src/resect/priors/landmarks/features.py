@@ -17,11 +17,13 @@ class Features:
 
     Attributes:
         pixels: (x, y) in the photo's own pixels.
+        sizes: diameter of each feature's neighbourhood, photo pixels.
         scale: photo pixels per working pixel; an error of one working pixel is this many of the photo.
         descriptors: unit vectors (RootSIFT).
     """
 
     pixels: Float[Tensor, "n 2"]
+    sizes: Float[Tensor, "n"]
     scale: float
     descriptors: Float[Tensor, "n 128"]
 
@@ -49,12 +51,13 @@ def detect(photo: Photo, *, max_side: int, max_features: int, contrast: float) -
     points, found = sift.detectAndCompute(cv2.convertScaleAbs(grey, alpha=255), None)
     stretch = torch.tensor([width / size[0], height / size[1]])
     if not points:
-        return Features(torch.zeros(0, 2), ratio, torch.zeros(0, 128))
+        return Features(torch.zeros(0, 2), torch.zeros(0), ratio, torch.zeros(0, 128))
     strength = torch.tensor([p.response for p in points])
     pixels = (torch.from_numpy(cv2.KeyPoint_convert(points)) + 0.5) * stretch
     order = strength.argsort(descending=True, stable=True)
     order = order[_usable(photo, pixels[order])][:max_features]
-    return Features(pixels[order], ratio, _root(torch.from_numpy(found)[order]))
+    sizes = torch.tensor([p.size for p in points]) * ratio
+    return Features(pixels[order], sizes[order], ratio, _root(torch.from_numpy(found)[order]))
 
 
 def _root(sift: Float[Tensor, "n 128"]) -> Float[Tensor, "n 128"]:

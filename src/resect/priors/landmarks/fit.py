@@ -10,8 +10,9 @@ from torch import Tensor
 from resect.errors import ResectError
 from resect.priors.landmarks.calibrate import inflation
 from resect.priors.landmarks.features import Features, detect
+from resect.priors.landmarks.guided import Points
 from resect.priors.landmarks.matching import match_all
-from resect.priors.landmarks.prior import Landmarks
+from resect.priors.landmarks.prior import Landmarks, quantised
 from resect.priors.landmarks.settings import LandmarkSettings
 from resect.priors.landmarks.triangulate import Observations, covariance, residuals, triangulate, widest_angle
 from resect.training.log import Progress
@@ -27,6 +28,7 @@ class TriangulatedPoints:
         error_px: root mean square reprojection error of each, working pixels.
         views: how many photos see each.
         covariance: of each, world units squared.
+        size: diameter of the neighbourhood that was recognised, world units.
         track: of each observation, which point it sees.
         photo: of each observation, the index of its photo in the set.
         pixels: of each observation, in that photo.
@@ -37,6 +39,7 @@ class TriangulatedPoints:
     error_px: Float[Tensor, "n"]
     views: Int[Tensor, "n"]
     covariance: Float[Tensor, "n 3 3"]
+    size: Float[Tensor, "n"]
     track: Int[Tensor, "m"]
     photo: Int[Tensor, "m"]
     pixels: Float[Tensor, "m 2"]
@@ -80,7 +83,8 @@ def _triangulate(
     seen = Observations(track, photo, torch.cat(rays), angle, cam_from_world[photo])
     points, kept, seen = _settle(seen, settings)
     pixels = torch.cat([f.pixels for f in found])[kept]
-    return _record(seen, points, pixels, torch.cat(descriptors)[kept]), seen
+    wide = torch.cat([f.sizes / f.scale for f in found])[kept] * seen.pixel_rad
+    return _record(seen, points, pixels, wide, torch.cat(descriptors)[kept]), seen
 
 
 def fit(
@@ -160,7 +164,11 @@ def _best_of_photo(seen: Observations, error: Float[Tensor, "n"]) -> Tensor:
 
 
 def _record(
-    seen: Observations, points: Float[Tensor, "t 3"], pixels: Float[Tensor, "m 2"], descriptors: Float[Tensor, "m 128"]
+    seen: Observations,
+    points: Float[Tensor, "t 3"],
+    pixels: Float[Tensor, "m 2"],
+    wide_rad: Float[Tensor, "m"],
+    descriptors: Float[Tensor, "m 128"],
 ) -> TriangulatedPoints:
     r, _, _ = residuals(seen, points[seen.track])
     views = torch.bincount(seen.track, minlength=len(points))
@@ -168,7 +176,9 @@ def _record(
     error = (square / views.clamp_min(1)).sqrt()
     sigma = float((r.abs().median() * 1.4826).clamp_min(0.05)) if len(r) else 1.0
     spread = covariance(seen, points, sigma)
-    return TriangulatedPoints(points, error, views, spread, seen.track, seen.photo, pixels, descriptors)
+    width = wide_rad.double() * (points[seen.track] - seen.cam_from_world.center).norm(dim=-1)
+    mean_log = torch.zeros(len(points), dtype=r.dtype).index_add_(0, seen.track, width.log()) / views.clamp_min(1)
+    return TriangulatedPoints(points, error, views, spread, mean_log.exp(), seen.track, seen.photo, pixels, descriptors)
 
 
 def _map(found: TriangulatedPoints, data: PhotoSet, settings: LandmarkSettings, excess: float) -> Landmarks:
@@ -179,13 +189,11 @@ def _map(found: TriangulatedPoints, data: PhotoSet, settings: LandmarkSettings, 
     toward = torch.zeros(len(found), 3, dtype=torch.float64).index_add_(0, found.track, away)
     order = found.views.argsort(descending=True, stable=True)[: settings.max_landmarks].sort().values
     mean = torch.nn.functional.normalize(total[order], dim=-1)
-    return Landmarks(
-        settings=settings,
-        points=found.xyz[order],
-        covariance=found.covariance[order],
-        toward=torch.nn.functional.normalize(toward[order], dim=-1),
-        views=found.views[order],
-        descriptors=(mean * 512).round().clamp(0, 255).to(torch.uint8),
-        camera=data.cameras[0],
-        inflation=excess,
+    points = Points(
+        found.xyz[order],
+        found.covariance[order],
+        torch.nn.functional.normalize(toward[order], dim=-1),
+        found.size[order],
+        quantised(mean),
     )
+    return Landmarks(settings, points, found.views[order], data.cameras[0], excess)

@@ -1,5 +1,6 @@
 """Landmarks looked for where a pose says they are, and how many of them chance would find there."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,18 +24,40 @@ class Look:
         radius_px: how far a feature may lie from its landmark's projection, photo pixels.
         least_cosine: of the descriptors of a match.
         ratio: best distance over second best among the features in reach.
+        size_factor: how much larger or smaller a feature may be than its landmark should appear.
     """
 
     radius_px: float
     least_cosine: float
     ratio: float
+    size_factor: float
+
+
+@dataclass(frozen=True, eq=False)
+class Points:
+    """What is known of landmarks.
+
+    Attributes:
+        xyz: world units.
+        covariance: of each, world units squared.
+        toward: unit vector from each point to the middle of the cameras that saw it.
+        size: diameter of the neighbourhood that its descriptor is of, world units.
+        descriptors: unit vectors.
+    """
+
+    xyz: Float[Tensor, "n 3"]
+    covariance: Float[Tensor, "n 3 3"]
+    toward: Float[Tensor, "n 3"]
+    size: Float[Tensor, "n"]
+    descriptors: Float[Tensor, "n 128"]
+
+    def __len__(self) -> int:
+        return len(self.xyz)
 
 
 def guided_matches(
     found: Features,
-    points: Float[Tensor, "n 3"],
-    toward: Float[Tensor, "n 3"],
-    descriptors: Float[Tensor, "n 128"],
+    known: Points,
     camera: Camera,
     cam_from_world: SE3,
     look: Look,
@@ -44,24 +67,26 @@ def guided_matches(
 
     Args:
         found: features of the photo.
-        points: of the map, world units.
-        toward: unit vectors from the points to where they were seen from.
-        descriptors: unit vectors of the map.
+        known: the map.
         camera: of the photo.
         cam_from_world: the pose.
         look: what counts as a match.
         offset_px: added to every projection; other than zero to see what chance finds.
     """
-    pixels, inside = camera.project(cam_from_world.apply(points))
-    facing = ((cam_from_world.center - points) * toward).sum(-1) > 0
+    pixels, inside = camera.project(cam_from_world.apply(known.xyz))
+    facing = ((cam_from_world.center - known.xyz) * known.toward).sum(-1) > 0
     landmark = (inside & facing).nonzero()[:, 0]
     if len(landmark) == 0 or len(found) == 0:
         return landmark[:0], landmark[:0]
     where = pixels[landmark] + torch.tensor(offset_px, dtype=pixels.dtype)
     near = _nearest(found.pixels, where, look.radius_px)
     row, slot = (near < len(found)).nonzero(as_tuple=True)
+    distance = (known.xyz[landmark] - cam_from_world.center).norm(dim=-1)
+    expected = (known.size[landmark] / (distance * camera.pixel_rad)).float()
+    fits = (found.sizes[near[row, slot]] / expected[row]).log().abs() < math.log(look.size_factor)
+    row, slot = row[fits], slot[fits]
     likeness = torch.full(near.shape, -1.0)
-    likeness[row, slot] = (found.descriptors[near[row, slot]] * descriptors[landmark[row]]).sum(-1)
+    likeness[row, slot] = (found.descriptors[near[row, slot]] * known.descriptors[landmark[row]]).sum(-1)
     (best, second), which = (x.T for x in likeness.topk(2, dim=1))
     good = ((best > look.least_cosine) & (1 - best < look.ratio**2 * (1 - second))).nonzero()[:, 0]
     feature = near[good, which[0][good]]
@@ -72,14 +97,7 @@ def guided_matches(
 
 
 def chance_matches(
-    found: Features,
-    points: Float[Tensor, "n 3"],
-    toward: Float[Tensor, "n 3"],
-    descriptors: Float[Tensor, "n 128"],
-    camera: Camera,
-    cam_from_world: SE3,
-    look: Look,
-    offset_px: float,
+    found: Features, known: Points, camera: Camera, cam_from_world: SE3, look: Look, offset_px: float
 ) -> float:
     """Mean number of guided matches when every projection is moved aside: what a wrong pose finds too.
 
@@ -89,7 +107,7 @@ def chance_matches(
     counts = []
     for x, y in _SHIFTS:
         aside = (x * offset_px, y * offset_px)
-        counts.append(len(guided_matches(found, points, toward, descriptors, camera, cam_from_world, look, aside)[0]))
+        counts.append(len(guided_matches(found, known, camera, cam_from_world, look, aside)[0]))
     return sum(counts) / len(counts)
 
 

@@ -6,12 +6,11 @@ found. The second pass finds three to five times as many points as the first and
 """
 
 from dataclasses import asdict, dataclass, replace
-from functools import cached_property
 from pathlib import Path
 from typing import Self
 
 import torch
-from jaxtyping import Float, Int, UInt8
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from resect import artifact
@@ -19,17 +18,18 @@ from resect.errors import ResectError
 from resect.geometry.camera import Camera
 from resect.geometry.se3 import SE3
 from resect.priors.landmarks.features import Features, detect
-from resect.priors.landmarks.guided import Look, chance_matches, guided_matches
+from resect.priors.landmarks.guided import Look, Points, chance_matches, guided_matches
 from resect.priors.landmarks.matching import best_two
 from resect.priors.landmarks.resection import Seen, Solution, first_pose, refine
 from resect.priors.landmarks.settings import LandmarkSettings
 from resect.types import Hypotheses, Photo
 
 _KIND = "landmarks"
+_QUANTA = 512.0  # descriptors are stored as bytes, as COLMAP does
 _MOST = 5_000_000
 _TRIALS = 2000
 _AGREES_PX = 2.0  # working pixels
-_ASIDE_PX = 40.0  # working pixels; far enough that nothing is found twice
+_ASIDE_PX = 16.0  # working pixels: nothing is found twice, and a heap of landmarks is not left
 _UNKNOWN_FOCAL = 1.2  # focal length over the longer side where nothing is known, as COLMAP assumes
 
 
@@ -64,22 +64,16 @@ class Landmarks:
 
     Attributes:
         settings: how it was made and is asked.
-        points: world units.
-        covariance: of each point, world units squared.
-        toward: unit vector from each point to the middle of the cameras that saw it.
+        points: where they are and how they look.
         views: how many training photos saw each.
-        descriptors: mean RootSIFT of each point, times 512.
         camera: of the first training photo.
         inflation: by how much squared errors of the poses exceed what the points' errors explain, from training photos
             left out one at a time; at least 1. Information is divided by it.
     """
 
     settings: LandmarkSettings
-    points: Float[Tensor, "n 3"]
-    covariance: Float[Tensor, "n 3 3"]
-    toward: Float[Tensor, "n 3"]
+    points: Points
     views: Int[Tensor, "n"]
-    descriptors: UInt8[Tensor, "n 128"]
     camera: Camera
     inflation: float = 1.0
 
@@ -113,10 +107,6 @@ class Landmarks:
             return replace(nothing, tentative=len(matches))
         return self._report(photo, answers, len(matches), find_focal)
 
-    @cached_property
-    def _unit_descriptors(self) -> Float[Tensor, "n 128"]:
-        return torch.nn.functional.normalize(self.descriptors.float(), dim=-1)
-
     def _guess_camera(self, photo: Photo) -> Camera:
         height, width = photo.image.shape[:2]
         focal = _UNKNOWN_FOCAL * max(height, width)
@@ -131,12 +121,12 @@ class Landmarks:
 
     def _first_matches(self, found: Features, most: int, camera: Camera) -> Seen:
         """The strongest features with a clear best landmark."""
-        best, second, index, _ = best_two(found.descriptors[:most], self._unit_descriptors)
+        best, second, index, _ = best_two(found.descriptors[:most], self.points.descriptors)
         clear = 1 - best < self.settings.ratio**2 * (1 - second)
         return self._seen(index[clear], found.pixels[:most][clear], found.scale)
 
     def _seen(self, landmarks: Int[Tensor, "n"], pixels: Float[Tensor, "n 2"], scale: float) -> Seen:
-        return Seen(self.points[landmarks], self.covariance[landmarks], pixels.double(), 0.5 * scale)
+        return Seen(self.points.xyz[landmarks], self.points.covariance[landmarks], pixels.double(), 0.5 * scale)
 
     def _modes(
         self, found: Features, matches: Seen, camera: Camera, find_focal: bool, count: int, seed: int
@@ -161,19 +151,19 @@ class Landmarks:
         self, found: Features, inliers: Seen, start: tuple[SE3, Camera, Tensor], find_focal: bool
     ) -> tuple[Solution, Seen, float] | None:
         """Two guided passes from a first pose; `None` if too few landmarks agree in the end."""
-        s, unit = self.settings, self._unit_descriptors
+        s = self.settings
         solution = refine(inliers, start[0], start[1], find_focal=find_focal)
         for radius in (s.guided_px, 0.5 * s.guided_px):
-            look = Look(radius * found.scale, s.guided_cosine, s.guided_ratio)
+            look = Look(radius * found.scale, s.guided_cosine, s.guided_ratio, s.size_factor)
             place = (solution.camera, solution.cam_from_world)
-            landmarks, features = guided_matches(found, self.points, self.toward, unit, *place, look)
+            landmarks, features = guided_matches(found, self.points, *place, look)
             if len(landmarks) < s.min_inliers:
                 return None
             seen = self._seen(landmarks, found.pixels[features], found.scale)
             solution = refine(seen, solution.cam_from_world, solution.camera, find_focal=find_focal)
         agree = solution.error_px < _AGREES_PX * found.scale
         place, offset = (solution.camera, solution.cam_from_world), _ASIDE_PX * found.scale
-        chance = chance_matches(found, self.points, self.toward, unit, *place, look, offset)
+        chance = chance_matches(found, self.points, *place, look, offset)
         if int(agree.sum()) < s.min_inliers + s.over_chance * chance:
             return None
         return solution, seen.take(agree), float(agree.double().mean())
@@ -199,11 +189,12 @@ class Landmarks:
         """Writes the artefact; about 200 bytes a landmark."""
         upper = torch.triu_indices(3, 3)
         tensors = {
-            "points": self.points,
-            "covariance": self.covariance[:, upper[0], upper[1]],
-            "toward": self.toward.float(),
+            "points": self.points.xyz,
+            "covariance": self.points.covariance[:, upper[0], upper[1]],
+            "toward": self.points.toward.float(),
+            "size": self.points.size.float(),
             "views": self.views.int(),
-            "descriptors": self.descriptors,
+            "descriptors": (self.points.descriptors * _QUANTA).round().clamp(0, 255).to(torch.uint8),
         }
         extra = {"camera": asdict(self.camera), "landmarks": len(self), "inflation": self.inflation}
         artifact.save(folder, _KIND, self.settings, tensors, extra=extra)
@@ -212,24 +203,26 @@ class Landmarks:
     def load(cls, folder: Path | str) -> Self:
         """Reads and checks the artefact."""
         found = artifact.load(folder, _KIND)
-        points = found.tensor("points", (None, 3), torch.float64)
-        n = len(points)
+        xyz = found.tensor("points", (None, 3), torch.float64)
+        n = len(xyz)
         upper = found.tensor("covariance", (n, 6), torch.float64)
-        toward = found.tensor("toward", (n, 3), torch.float32)
+        toward = found.tensor("toward", (n, 3), torch.float32).double()
+        size = found.tensor("size", (n,), torch.float32).double()
         inflation = found.extra.get("inflation")
-        fine = bool(points.isfinite().all() and upper.isfinite().all() and toward.isfinite().all())
+        fine = all(bool(x.isfinite().all()) for x in (xyz, upper, toward, size)) and bool((size > 0).all())
         if not fine or not 0 < n <= _MOST or not isinstance(inflation, float) or not inflation >= 1:
             got = f"{n} landmarks, inflation {inflation}, finite: {fine}"
             raise ResectError(folder, "finite landmarks", got, "The artefact is damaged; fit it again.")
         where = f"{folder}/artifact.json"
-        full = upper[:, torch.tensor([0, 1, 2, 1, 3, 4, 2, 4, 5])].unflatten(-1, (3, 3))
-        return cls(
-            settings=artifact.settings_from_json(LandmarkSettings, found.settings, where),
-            points=points,
-            covariance=full,
-            toward=toward.double(),
-            views=found.tensor("views", (n,), torch.int32).long(),
-            descriptors=found.tensor("descriptors", (n, 128), torch.uint8),
-            camera=artifact.settings_from_json(Camera, found.extra.get("camera") or {}, where),
-            inflation=inflation,
-        )
+        settings = artifact.settings_from_json(LandmarkSettings, found.settings, where)
+        camera = artifact.settings_from_json(Camera, found.extra.get("camera") or {}, where)
+        covariance = upper[:, torch.tensor([0, 1, 2, 1, 3, 4, 2, 4, 5])].unflatten(-1, (3, 3))
+        stored = found.tensor("descriptors", (n, 128), torch.uint8).float()
+        descriptors = torch.nn.functional.normalize(stored, dim=-1)
+        views = found.tensor("views", (n,), torch.int32).long()
+        return cls(settings, Points(xyz, covariance, toward, size, descriptors), views, camera, inflation)
+
+
+def quantised(descriptors: Float[Tensor, "n 128"]) -> Float[Tensor, "n 128"]:
+    """Unit vectors as they will be after saving and loading, so that both give the same answers."""
+    return torch.nn.functional.normalize((descriptors * _QUANTA).round().clamp(0, 255), dim=-1)

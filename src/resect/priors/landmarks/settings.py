@@ -26,8 +26,9 @@ class LandmarkSettings:
         guided_px: radius in which a projected point looks for its feature in the second pass.
         guided_ratio: best distance over second best within that radius.
         guided_cosine: least cosine between the descriptors of a guided match.
+        size_factor: how much larger or smaller a feature may be than its landmark should appear there.
         min_inliers: fewer agreeing points than this are no answer.
-        over_chance: nor are fewer than `min_inliers` plus this many times what the same search finds 40 pixels aside.
+        over_chance: nor are fewer than `min_inliers` plus this many times what the same search finds 16 pixels aside.
     """
 
     max_side: int = 960
@@ -46,5 +47,6 @@ class LandmarkSettings:
     guided_px: float = 5.0
     guided_ratio: float = 0.9
     guided_cosine: float = 0.85
+    size_factor: float = 1.6
     min_inliers: int = 15
-    over_chance: float = 3.0
+    over_chance: float = 1.5
