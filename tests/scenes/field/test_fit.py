@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from resect.errors import ResectError
+from resect.scenes.field import fit as module
 from resect.scenes.field.fit import fit
 from resect.scenes.field.quality import held_out_quality
 from resect.scenes.field.scene import Field
@@ -48,24 +49,21 @@ def test_the_generator_decides(capture: PhotoSet) -> None:
 
 
 @pytest.mark.parametrize("stop_at", [10, 25, 30, 50])
-def test_an_interrupted_fit_goes_on_as_if_it_never_stopped(capture: PhotoSet, tmp_path: Path, stop_at: int) -> None:
+def test_an_interrupted_fit_goes_on_as_if_it_never_stopped(
+    capture: PhotoSet, tmp_path: Path, stop_at: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     whole = fit(capture, SHORT)
 
     def interrupt(step: int, steps: int, remark: str) -> None:
         if steps == SHORT.total_steps and step == stop_at:
             signal.raise_signal(signal.SIGINT)
 
-    from resect.scenes.field import fit as module
-
-    before, module._LOG_EVERY = module._LOG_EVERY, 5
-    try:
-        with pytest.raises(KeyboardInterrupt, match="saved"):
-            fit(capture, SHORT, out=tmp_path, progress=interrupt)
-        assert checkpoint_path(tmp_path).is_file()
-        assert not (tmp_path / "artifact.json").exists()
-        resumed = fit(capture, SHORT, out=tmp_path, resume=True)
-    finally:
-        module._LOG_EVERY = before
+    monkeypatch.setattr(module, "_LOG_EVERY", 5)
+    with pytest.raises(KeyboardInterrupt, match="saved"):
+        fit(capture, SHORT, out=tmp_path, progress=interrupt)
+    assert checkpoint_path(tmp_path).is_file()
+    assert not (tmp_path / "artifact.json").exists()
+    resumed = fit(capture, SHORT, out=tmp_path, resume=True)
     assert np.array_equal(resumed.grid.table, whole.grid.table)
     assert np.array_equal(resumed.grid.density, whole.grid.density)
     assert np.array_equal(resumed.grid.colour, whole.grid.colour)
@@ -75,19 +73,36 @@ def test_an_interrupted_fit_goes_on_as_if_it_never_stopped(capture: PhotoSet, tm
     assert np.array_equal(Field.load(tmp_path).grid.density, whole.grid.density)
 
 
-def test_a_checkpoint_of_something_else_is_refused(capture: PhotoSet, tmp_path: Path) -> None:
+@pytest.mark.parametrize("backend", ["numba", "torch"])
+def test_a_crash_costs_only_what_came_after_the_checkpoint(
+    capture: PhotoSet, tmp_path: Path, backend: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The state saved on the way holds all that the next removal of empty cells will need."""
+    size = {"resolutions": (16,), "steps": (50,), "batch": 128}
+    settings = replace(SHORT, **size, backend=backend, checkpoint_seconds=1e-9)  # type: ignore[arg-type]
+    whole = fit(capture, settings)
+
+    def crash(step: int, steps: int, remark: str) -> None:
+        if remark.endswith("dB") and step == 25:
+            raise RuntimeError("power cut")
+
+    monkeypatch.setattr(module, "_LOG_EVERY", 25)
+    with pytest.raises(RuntimeError, match="power cut"):
+        fit(capture, settings, out=tmp_path, progress=crash)
+    resumed = fit(capture, settings, out=tmp_path, resume=True)
+    assert np.array_equal(resumed.grid.density, whole.grid.density)
+
+
+def test_a_checkpoint_of_something_else_is_refused(
+    capture: PhotoSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def interrupt(step: int, steps: int, remark: str) -> None:
         if steps == SHORT.total_steps and step == SHORT.total_steps - 10:
             signal.raise_signal(signal.SIGINT)
 
-    from resect.scenes.field import fit as module
-
-    before, module._LOG_EVERY = module._LOG_EVERY, 10
-    try:
-        with pytest.raises(KeyboardInterrupt):
-            fit(capture, SHORT, out=tmp_path, progress=interrupt)
-    finally:
-        module._LOG_EVERY = before
+    monkeypatch.setattr(module, "_LOG_EVERY", 10)
+    with pytest.raises(KeyboardInterrupt):
+        fit(capture, SHORT, out=tmp_path, progress=interrupt)
     with pytest.raises(ResectError, match="batch"):
         fit(capture, replace(SHORT, batch=128), out=tmp_path, resume=True)
     with pytest.raises(ResectError, match="photos"):

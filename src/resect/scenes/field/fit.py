@@ -65,13 +65,14 @@ def fit(
     seed = settings.seed if generator is None else int(torch.randint(2**31, (), generator=generator))
     begun = _resume(out, settings, data) if resume and out is not None else None
     state, seed = begun if begun is not None else (initial_state(settings, pool.photos), seed)
-    watch = _Watch(settings, out, data, seed, progress)
+    backend = choose_backend(settings)
+    watch = _Watch(settings, out, data, seed, progress, backend)
     with stop_on_interrupt() as stopped, watch.log(state.step):
-        state = _run(state, pool, frame, data, settings, seed, lambda s, e: watch.note(s, e) or stopped())
+        state = _run(state, pool, frame, data, settings, seed, backend, lambda s, e: watch.note(s, e) or stopped())
         if state.step < settings.total_steps:
             watch.save(state)
             raise KeyboardInterrupt(f"stopped after {state.step} of {settings.total_steps} steps; the state is saved")
-        field = Field(state.grid, frame, background_colour(settings, pool), settings)
+        field = Field(state.grid, frame, background_colour(settings, pool), settings, device=settings.device)
         if held_out is not None:
             watch.judge(field, held_out)
     if out is not None:
@@ -87,6 +88,7 @@ def _run(
     data: PhotoSet,
     settings: FieldSettings,
     seed: int,
+    backend: Backend,
     on_step: Callable[[TrainState, float], bool],
 ) -> TrainState:
     """Trains from a state to the end, or to where `on_step` stops it."""
@@ -102,15 +104,16 @@ def _run(
         return np.random.default_rng([seed, 2, step]).random((rays, 3), dtype=np.float32)
 
     march = march_of(settings, frame.near, frame.far)
-    return train(state, batches, background, march, settings, choose_backend(settings), on_step)
+    return train(state, batches, background, march, settings, backend, on_step)
 
 
 def choose_backend(settings: FieldSettings) -> Backend:
     """The backend that the settings and the installation allow."""
-    if settings.backend == "torch" or (settings.backend == "auto" and not has_numba()):
+    plain = settings.backend == "torch" or torch.device(settings.device).type != "cpu"
+    if plain or (settings.backend == "auto" and not has_numba()):
         from resect.scenes.field.eager import EagerBackend
 
-        return EagerBackend()
+        return EagerBackend(settings.device)
     if not has_numba():
         raise NotInstalledError("numba", "all", "the fast field; or use --backend torch")
     from resect.scenes.field.fused import FusedBackend
@@ -188,9 +191,16 @@ class _Watch:
     """Logs, reports and saves during a fit."""
 
     def __init__(
-        self, settings: FieldSettings, out: Path | None, data: PhotoSet, seed: int, progress: Progress | None
+        self,
+        settings: FieldSettings,
+        out: Path | None,
+        data: PhotoSet,
+        seed: int,
+        progress: Progress | None,
+        backend: Backend,
     ) -> None:
         self._settings, self._out, self._data, self._seed, self._progress = settings, out, data, seed, progress
+        self._backend = backend
         self._log: TrainingLog | None = None
         self._errors: list[float] = []
         self._saved = time.monotonic()
@@ -222,6 +232,7 @@ class _Watch:
         """Writes a checkpoint."""
         if self._out is None:
             return
+        self._backend.gather(state)
         tensors = grid_tensors(state.grid)
         for name in ("mean_square", "strongest", "log_gain"):
             tensors[name] = torch.from_numpy(getattr(state, name))

@@ -60,7 +60,9 @@ class FieldSettings:
     threads: int = 2
     """Threads of the numba kernels. The result depends on this number, and on nothing else of the machine."""
     backend: Literal["auto", "numba", "torch"] = "auto"
-    """"torch" is the plain, slower version that needs no numba; "auto" takes numba where it is installed."""
+    """"torch" is the plain version, slower on a CPU, that needs no numba; "auto" is numba on a CPU that has it."""
+    device: str = "cpu"
+    """Where the PyTorch backend computes, and with it the field renders; anything but "cpu" implies that backend."""
     seed: int = 0
     """Of the order of pixels and the offsets of samples, when no generator is given."""
 

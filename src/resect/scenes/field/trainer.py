@@ -59,11 +59,11 @@ class Backend(Protocol):
     def step(
         self, state: TrainState, batch: Batch, background: Floats, march: March, distortion: float, rates: Rates
     ) -> Floats:
-        """Changes the grid and the running squares in place; returns (n, 3) rendered minus target colour."""
+        """Changes grid and running squares, in place or until `gather`; returns (n, 3) rendered minus target colour."""
         ...
 
     def gather(self, state: TrainState) -> None:
-        """Brings `state.strongest` up to date before it is used or saved."""
+        """Brings the state's arrays up to date before they are used or saved."""
         ...
 
 
