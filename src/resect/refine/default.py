@@ -49,8 +49,6 @@ class Inversion:
         s, model = self.settings, self.errors or ErrorModel()
         start = hypotheses.cam_from_world
         work.length = model.length or recipe.seen_distance(work.view(s.coarse_side), start)
-        if work.length <= 0 or recipe.nothing_in_view(work, start):
-            return Estimate(Status.OUT_OF_VIEW, cost=work.meter.cost)
         model = model.scaled(work.length)
         spread = spread_of(hypotheses, work.length, math.radians(s.unknown_turn_deg), s.unknown_shift)
         small = (spread.turn_rad < math.radians(s.tight_turn_deg)) & (spread.shift < s.tight_shift * work.length)
@@ -82,7 +80,7 @@ class Inversion:
             known = None if starts.information is None else starts.information[index]
             photo = with_floor(bench.information(found.cam_from_world, model), model.turn_rad, model.shift)
             information = _of_unmoved_starts(photo, found.cam_from_world, starts.cam_from_world[index], known)
-        best, mass = index[0], found.log_weight.exp()
+        best, mass = int(index[0]), found.log_weight.exp()
         status = status_of(
             finite=bool(loss[best].isfinite()),
             agreement=float(agree[0]),
@@ -90,6 +88,8 @@ class Inversion:
             improved=bool(improved[best]),
             second_mass=float(mass[1]) if len(mass) > 1 else 0.0,
         )
+        if not status.ok and recipe.nothing_in_view(work, hypotheses.cam_from_world):
+            status = Status.OUT_OF_VIEW
         return Estimate(
             status,
             replace(found, information=information),

@@ -31,8 +31,12 @@ class SearchSettings:
     """How hypotheses are multiplied and halved.
 
     Attributes:
-        method: "random" draws poses within the spread, "lookup" looks thousands of rotations up in wide renders.
-        count: poses scored at thumbnail size by "random".
+        method: "lookup" looks thousands of rotations up in wide renders, "random" draws poses within the spread.
+        around: how many of the hypotheses, the best at thumbnail size, "lookup" looks around.
+        count: poses that "random" draws around a hypothesis of spread `count_turn_deg`; the number grows with the
+            power 3/2 of the spread.
+        count_turn_deg: see `count`.
+        most: poses scored at thumbnail size in all.
         turn_power: random turns are spread · u^power about a random axis, u uniform; smaller is wider.
         keep_coarse: poses that are settled under blur.
         keep_fine: poses that go on from there.
@@ -46,8 +50,11 @@ class SearchSettings:
         lookup: of the method "lookup".
     """
 
-    method: Literal["random", "lookup"] = "random"
+    method: Literal["lookup", "random"] = "lookup"
+    around: int = 6
     count: int = 64
+    count_turn_deg: float = 40.0
+    most: int = 256
     turn_power: float = 0.6
     keep_coarse: int = 8
     keep_fine: int = 3
@@ -119,20 +126,24 @@ def spread_of(hypotheses: Hypotheses, length: float, unknown_turn_rad: float, un
     return Spread(turn, shift.clamp_max(4 * length))
 
 
+def counts(spread: Spread, settings: SearchSettings) -> Int[Tensor, "h"]:
+    """How many poses are drawn around each hypothesis."""
+    wanted = settings.count * (spread.turn_rad / math.radians(settings.count_turn_deg)) ** 1.5
+    room = max(0.0, settings.most - len(wanted)) / max(float(wanted.sum()), 1e-9)
+    return (wanted * min(1.0, room)).long()
+
+
 def scatter(
-    start: SE3, spread: Spread, count: int, power: float, generator: torch.Generator
+    start: SE3, spread: Spread, each: Int[Tensor, "h"], power: float, generator: torch.Generator
 ) -> tuple[SE3, Int[Tensor, "k"]]:
-    """Every start itself and random poses around it, about `count` in all; also which start each came from."""
-    h = len(start)
-    each = max(0, math.ceil((count - h) / h))
-    parent = torch.cat([torch.arange(h), torch.arange(h).repeat_interleave(each)])
-    n = h * each
+    """Random poses around each start; also which start each came from."""
+    parent = torch.arange(len(start)).repeat_interleave(each)
+    n = len(parent)
     axis = torch.nn.functional.normalize(torch.randn(n, 3, generator=generator), dim=1)
-    turn = spread.turn_rad[parent[h:]] * torch.rand(n, generator=generator) ** power
-    shift = (2 * torch.rand(n, 3, generator=generator) - 1) * spread.shift[parent[h:], None]
-    delta = torch.cat([torch.zeros(h, 6), torch.cat([torch.zeros(n, 3), axis * turn[:, None]], 1)]).to(start.t)
-    moved = start[parent].retract(delta)
-    centre = moved.center + torch.cat([torch.zeros(h, 3), shift]).to(start.t)
+    turn = spread.turn_rad[parent] * torch.rand(n, generator=generator) ** power
+    shift = (2 * torch.rand(n, 3, generator=generator) - 1) * spread.shift[parent, None]
+    moved = start[parent].retract(torch.cat([torch.zeros(n, 3), axis * turn[:, None]], 1).to(start.t))
+    centre = moved.center + shift.to(start.t)
     return SE3(moved.R, -(moved.R @ centre[..., None])[..., 0]), parent
 
 
@@ -154,8 +165,8 @@ def suppress(candidates: Candidates, keep: int, apart_deg: float, apart: float) 
 
 def score_colour(view: View, poses: SE3) -> Float[Tensor, "k"]:
     """Agreement of colours, in chunks."""
-    parts = [colour_agreement(view, view.shown(poses[k : k + _CHUNK])) for k in range(0, len(poses), _CHUNK)]
-    return torch.cat(parts)
+    starts = range(0, max(len(poses), 1), _CHUNK)
+    return torch.cat([colour_agreement(view, view.shown(poses[k : k + _CHUNK])) for k in starts])
 
 
 def settle(view: View, poses: SE3, settings: SearchSettings, length: float) -> SE3:
@@ -167,23 +178,35 @@ def settle(view: View, poses: SE3, settings: SearchSettings, length: float) -> S
 
 
 def explore(
-    coarse: View, hypotheses: Hypotheses, spread: Spread, settings: SearchSettings, generator: torch.Generator
+    coarse: View,
+    small: View,
+    hypotheses: Hypotheses,
+    spread: Spread,
+    settings: SearchSettings,
+    length: float,
+    generator: torch.Generator,
 ) -> Candidates:
-    """Poses within the spread, scored at thumbnail size."""
-    if settings.method == "random":
-        poses, parent = scatter(hypotheses.cam_from_world, spread, settings.count, settings.turn_power, generator)
-        return Candidates(poses, score_colour(coarse, poses), parent)
-    found = []
-    for k in range(len(hypotheses)):
-        at, reach = hypotheses.cam_from_world[k], float(spread.turn_rad[k])
-        poses, score = lookup(coarse, at, reach, float(spread.shift[k]), settings.lookup)
-        found.append(Candidates(poses, score, torch.full((len(score),), k)))
+    """The hypotheses and poses within their spread, scored at thumbnail size; `small` is the size of the lookup."""
     start = hypotheses.cam_from_world
-    found.append(Candidates(start, score_colour(coarse, start), torch.arange(len(start))))
+    starts = Candidates(start, score_colour(coarse, start), torch.arange(len(start)))
+    if settings.method == "random":
+        poses, parent = scatter(start, spread, counts(spread, settings), settings.turn_power, generator)
+        return join([starts, Candidates(poses, score_colour(coarse, poses), parent)])
+    found = [starts]
+    best = suppress(starts, settings.around, settings.apart_coarse_deg, settings.apart_coarse * length)
+    for k in best.parent.tolist():
+        reach, shift = float(spread.turn_rad[k]), float(spread.shift[k])
+        poses, score = lookup(small, start[k], reach, shift, settings.lookup, length)
+        found.append(Candidates(poses, score, torch.full((len(score),), k)))
+    return join(found)
+
+
+def join(parts: list[Candidates]) -> Candidates:
+    """All of them."""
     return Candidates(
-        SE3.cat([f.cam_from_world for f in found]),
-        torch.cat([f.score for f in found]),
-        torch.cat([f.parent for f in found]),
+        SE3.cat([p.cam_from_world for p in parts]),
+        torch.cat([p.score for p in parts]),
+        torch.cat([p.parent for p in parts]),
     )
 
 

@@ -131,7 +131,8 @@ def search(work: Work, hypotheses: Hypotheses, spread: Spread, generator: torch.
     s = work.settings
     coarse, fine = work.view(s.coarse_side), work.view(s.fine_side)
     with work.meter.stage("search"):
-        candidates = explore(coarse, hypotheses, spread, s.search, generator)
+        small = work.view(s.search.lookup.side)
+        candidates = explore(coarse, small, hypotheses, spread, s.search, work.length, generator)
     with work.meter.stage("settle"):
         kept, trace = halve(coarse, fine, candidates, s.search, work.length)
     work.trace += [*trace, kept.step("kept")]
