@@ -27,7 +27,10 @@ _HOME = {
     "Target": "resect.types",
     "Truth": "resect.types",
     "World": "resect.types",
+    "Given": "resect.priors.given",
+    "Inversion": "resect.refine.default",
     "Localizer": "resect.localizer",
+    "open_place": "resect.place",
     "load": "resect.zoo",
     "read": "resect.data",
     "read_photo": "resect.data",
@@ -43,6 +46,9 @@ if TYPE_CHECKING:
     from resect.geometry.se3 import SE3 as SE3
     from resect.geometry.sim3 import Sim3 as Sim3
     from resect.localizer import Localizer as Localizer
+    from resect.place import open_place as open_place
+    from resect.priors.given import Given as Given
+    from resect.refine.default import Inversion as Inversion
     from resect.types import Cost as Cost
     from resect.types import Estimate as Estimate
     from resect.types import Hypotheses as Hypotheses
