@@ -149,6 +149,17 @@ def test_a_count_beyond_the_file_is_refused(tmp_path: Path) -> None:
         read_images(tmp_path / "images.bin")
 
 
+def test_swapped_quaternions_are_said(tmp_path: Path) -> None:
+    photos = ring(12, tmp_path)
+    write_colmap(photos, tmp_path / "sparse" / "0")
+    assert read(tmp_path).notes == ()
+    path = tmp_path / "sparse" / "0" / "images.txt"
+    lines = [line.split() for line in path.read_text().splitlines()]
+    swapped = [" ".join([w[0], *w[2:5], w[1], *w[5:]]) if w else "" for w in lines]
+    path.write_text("\n".join(swapped) + "\n")
+    assert "look swapped" in " ".join(read(tmp_path).notes)
+
+
 def test_writes_shared_folders_off_and_two_cameras(photos: PhotoSet, tmp_path: Path) -> None:
     write_colmap(photos, tmp_path / "m")
     assert "images/" not in (tmp_path / "m" / "images.txt").read_text()

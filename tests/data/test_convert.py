@@ -57,7 +57,7 @@ def test_masks_depth_and_split_stay_in_transforms(tmp_path: Path) -> None:
         assert (theirs.depth[0] == 0).all()
         assert theirs.mask is not None
         assert torch.equal(theirs.mask, ours.mask)
-    assert "masks and depth" in convert(photos, tmp_path / "c", "colmap")[0]
+    assert "Masks and depth are not written" in convert(photos, tmp_path / "c", "colmap")[0]
 
 
 def test_tum_needs_one_camera_and_says_when_units_are_unknown(tmp_path: Path) -> None:

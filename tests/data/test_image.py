@@ -136,3 +136,14 @@ def test_mask_follows_size_and_orientation(tmp_path: Path) -> None:
     assert read_mask(tmp_path / "m.png", 3, 2).tolist() == [[False, False, True], [False, True, False]]
     turned = read_mask(tmp_path / "m.png", 2, 3, orientation=6)
     assert turned.tolist() == [[False, False], [True, False], [False, True]]
+
+
+def test_heic_is_read_upright_with_its_exif(tmp_path: Path) -> None:
+    heif = pytest.importorskip("pillow_heif", reason="the heic extra is not installed")
+    heif.register_heif_opener()
+    exif = Image.Exif()
+    exif.get_ifd(0x8769)[0xA405] = 26
+    Image.fromarray(_gradient(64, 48)).resize((640, 480)).save(tmp_path / "a.heic", exif=exif, quality=95)
+    image, _ = read_image(tmp_path / "a.heic")
+    assert image.shape == (480, 640, 3)
+    assert read_header(tmp_path / "a.heic").exif[0xA405] == 26

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from resect.artifact import write_atomic
 from resect.data.gather import MAX_FRAMES, Frame, gather
+from resect.data.pose_list import quaternion_order_note
 from resect.data.rigid import number, rigid_from_quaternion
 from resect.errors import ResectError, unknown_name
 from resect.geometry import so3
@@ -89,6 +90,7 @@ def read_colmap(root: Path) -> PhotoSet:
     kind = "text" if model.suffix == ".txt" else "binary"
     others = [p for p in model.parent.parent.glob("[1-9]*/cameras.*") if model.parent.name == "0"]
     notes = [f"{len({p.parent for p in others})} further models beside sparse/0 are not read."] if others else []
+    notes += quaternion_order_note(SE3.stack([i.cam_from_world for i in images]), "wxyz", inverse=False)
     return gather(root, f"colmap ({kind})", frames, camera_source=model.name, notes=notes)
 
 

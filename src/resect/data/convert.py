@@ -50,6 +50,7 @@ def convert(
     if format_name == "transforms":
         keys = [_side_files(photos, i, out) for i in range(len(photos))] if copy_photos else None
         write_transforms(photos, marker, frame_keys=keys)
+        notes = [] if copy_photos else _lost(photos)
     elif format_name == "colmap":
         write_colmap(photos, marker.parent)
         notes = _lost(photos)
@@ -101,7 +102,7 @@ def _png(values: Tensor) -> bytes:
 def _lost(photos: PhotoSet) -> list[str]:
     first = photos[0]
     lost = [name for name, value in (("masks", first.mask), ("depth", first.depth)) if value is not None]
-    return [f"The format has no place for {' and '.join(lost)}; use transforms to keep them."] if lost else []
+    return [f"{' and '.join(lost).capitalize()} are not written; transforms with photos keeps them."] if lost else []
 
 
 def _tum(photos: PhotoSet, out: Path) -> list[str]:
