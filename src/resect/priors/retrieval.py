@@ -20,6 +20,7 @@ from resect.data.image import resize_area
 from resect.errors import ResectError
 from resect.geometry.camera import Camera
 from resect.geometry.se3 import SE3
+from resect.training.log import Progress
 from resect.types import Hypotheses, Photo, PhotoSet
 
 _KIND = "retrieval"
@@ -150,6 +151,7 @@ def fit(
     parents: tuple[object, ...] = (),
     resume: bool = False,
     generator: torch.Generator | None = None,
+    progress: Progress | None = None,
 ) -> Retrieval:
     """Describes training photos; nothing in it is random.
 
@@ -160,18 +162,21 @@ def fit(
         parents: none are needed.
         resume: it takes seconds and is made whole.
         generator: not needed.
+        progress: called with (done, total, remark).
     """
     s = settings or RetrievalSettings()
     if len(data) == 0:
         raise ResectError("photos for retrieval", "at least 1", "0")
     camera = data.cameras[0].fit_within(s.gradient_side)
     pictures, gradients = [], []
-    for photo in data:
+    for i, photo in enumerate(data):
         image, cover = _view(photo, camera)
         picture, seen = _picture(image, cover, s.picture_side)
         middle = picture[seen].mean(0) if bool(seen.any()) else torch.full((3,), 0.5)
         pictures.append(torch.where(seen[:, None], picture, middle))
         gradients.append(_gradients(image, cover, s).flatten())
+        if progress is not None:
+            progress(i + 1, len(data), photo.name)
     poses = data.truth.cam_from_world.double()
     made = Retrieval(s, camera, data.names, poses, torch.stack(pictures), torch.stack(gradients))
     if out is not None:
