@@ -1,18 +1,16 @@
 """From unposed photos, or a video, to posed ones: COLMAP's features, matching and incremental mapping; a report."""
 
 import shutil
-import threading
-import time
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 
 from resect.artifact import write_json
 from resect.data.capture import frames_of_video, is_video, upright_copies
 from resect.data.colmap import read_colmap
+from resect.data.colmap_run import ColmapRun, Progress, reconstruct
 from resect.data.frame import look_at_point
 from resect.data.transforms import write_transforms
 from resect.errors import ResectError
@@ -25,10 +23,9 @@ from resect.types import PhotoSet
 if TYPE_CHECKING:
     import pycolmap
 
-Progress = Callable[[str, float], None]
-T = TypeVar("T")
 _SEQUENTIAL_FROM = 200
 _WORK = ".structure-from-motion"
+_SHARED = ("one_camera", "lens", "max_side", "max_features", "threads", "seed")
 
 
 @dataclass(frozen=True)
@@ -122,150 +119,78 @@ def pose_photos(
     settings = settings or StructureFromMotionSettings()
     if (out / "transforms.json").exists() and not overwrite:
         raise ResectError(out, "a new folder", "one with transforms.json", "Give another --out, or --overwrite.")
-    started = time.perf_counter()
     images, work = out / "images", out / _WORK
     if images.resolve() == source.resolve():
         raise ResectError(out, "another folder than the photos' parent", str(out), "Give another --out.")
-    shutil.rmtree(images, ignore_errors=True)
-    shutil.rmtree(work, ignore_errors=True)
+    for folder in (images, work):
+        shutil.rmtree(folder, ignore_errors=True)
     work.mkdir(parents=True)
     try:
-        progress("photos", 0.0)
-        video = is_video(source)
-        notes = (
-            frames_of_video(source, images, settings.max_frames, progress) if video else upright_copies(source, images)
+        names, video, notes = _material(source, images, settings, progress)
+        in_order = settings.matching == "sequential" or (
+            settings.matching == "auto" and (video or len(names) >= _SEQUENTIAL_FROM)
         )
-        names = sorted(p.name for p in images.iterdir())
-        if len(names) < 2:
-            raise ResectError(source, "at least two photos", str(len(names)))
-        seconds = {"photos": time.perf_counter() - started}
-        models = _reconstruct(images, work, names, video, settings, seconds, progress)
-        sizes = tuple(sorted((m.num_reg_images() for m in models), reverse=True))
-        if not models or sizes[0] < settings.least_registered:
-            fix = (
-                "Take photos that overlap by two thirds, from different places, of something with texture; avoid blur."
-            )
-            raise ResectError(source, "photos that overlap", f"at most {sizes[0] if sizes else 0} could be joined", fix)
-        best = max(models, key=lambda m: m.num_reg_images())
+        seconds: dict[str, float] = {}
+        shared = {key: getattr(settings, key) for key in _SHARED}
+        run = ColmapRun(images, work, names, in_order, progress=progress, seconds=seconds, **shared)
+        best, sizes = _largest(reconstruct(run), source, settings)
         _upright(best)
-        model_folder = out / "sparse" / "0"
-        shutil.rmtree(model_folder, ignore_errors=True)
-        model_folder.mkdir(parents=True)
-        best.write(model_folder)
+        shutil.rmtree(out / "sparse" / "0", ignore_errors=True)
+        (out / "sparse" / "0").mkdir(parents=True)
+        best.write(out / "sparse" / "0")
     finally:
         shutil.rmtree(work, ignore_errors=True)
     photos = read_colmap(out)
     write_transforms(photos, out / "transforms.json")
-    posed = {Path(n).name for n in photos.names}
-    report = StructureFromMotionReport(
-        registered=photos.names,
-        left_out=tuple(f"images/{n}" for n in names if n not in posed),
-        points=best.num_points3D(),
-        reprojection_px=float(best.compute_mean_reprojection_error()),
-        cameras=tuple(dict.fromkeys(photos.cameras)),
-        models=sizes,
-        seconds={k: round(v, 2) for k, v in seconds.items()},
-        notes=tuple(notes),
-    )
+    report = _report(photos, best, names, sizes, seconds, notes)
     write_json(out / "structure_from_motion.json", {**report.as_json(), "settings": asdict(settings)})
     progress("done", 1.0)
     return replace(photos, notes=(*photos.notes, report.sentence)), report
 
 
-def _reconstruct(
-    images: Path,
-    work: Path,
-    names: list[str],
-    video: bool,
-    settings: StructureFromMotionSettings,
+def _report(
+    photos: PhotoSet,
+    model: "pycolmap.Reconstruction",
+    names: tuple[str, ...],
+    sizes: tuple[int, ...],
     seconds: dict[str, float],
-    progress: Progress,
-) -> "list[pycolmap.Reconstruction]":
-    import pycolmap
-
-    pycolmap.logging.minloglevel = int(pycolmap.logging.Level.ERROR.value)
-    pycolmap.set_random_seed(settings.seed)
-    threads = settings.threads or -1
-    database = work / "database.db"
-    cancel = pycolmap.CancellationToken()
-
-    def stage(name: str, call: Callable[[], T]) -> T:
-        progress(name, 0.0)
-        start = time.perf_counter()
-        result = _interruptible(call, cancel)
-        seconds[name] = time.perf_counter() - start
-        return result
-
-    extraction = pycolmap.FeatureExtractionOptions(
-        max_image_size=settings.max_side, num_threads=threads, sift={"max_num_features": settings.max_features}
+    notes: tuple[str, ...],
+) -> StructureFromMotionReport:
+    posed = {Path(n).name for n in photos.names}
+    return StructureFromMotionReport(
+        registered=photos.names,
+        left_out=tuple(f"images/{n}" for n in names if n not in posed),
+        points=model.num_points3D(),
+        reprojection_px=float(model.compute_mean_reprojection_error()),
+        cameras=tuple(dict.fromkeys(photos.cameras)),
+        models=sizes,
+        seconds=seconds,
+        notes=notes,
     )
-    stage(
-        "features",
-        lambda: pycolmap.extract_features(
-            database,
-            images,
-            camera_mode=pycolmap.CameraMode.SINGLE if settings.one_camera else pycolmap.CameraMode.AUTO,
-            reader_options=pycolmap.ImageReaderOptions(camera_model=settings.lens),
-            extraction_options=extraction,
-            device=pycolmap.Device.cpu,
-            cancellation_token=cancel,
-        ),
-    )
-    matching = pycolmap.FeatureMatchingOptions(num_threads=threads)
-    verification = pycolmap.TwoViewGeometryOptions(ransac={"random_seed": settings.seed})
-    in_order = settings.matching == "sequential" or (
-        settings.matching == "auto" and (video or len(names) >= _SEQUENTIAL_FROM)
-    )
-    matcher = pycolmap.match_sequential if in_order else pycolmap.match_exhaustive
-    stage(
-        "matching",
-        lambda: matcher(
-            database,
-            matching_options=matching,
-            verification_options=verification,
-            device=pycolmap.Device.cpu,
-            cancellation_token=cancel,
-        ),
-    )
-    mapping = pycolmap.IncrementalPipelineOptions(num_threads=threads, random_seed=settings.seed, min_model_size=3)
-    registered = [2]
-
-    def count() -> None:
-        registered[0] += 1
-        progress("mapping", min(1.0, registered[0] / len(names)))
-
-    found = stage(
-        "mapping",
-        lambda: pycolmap.incremental_mapping(
-            database, images, work, options=mapping, next_image_callback=count, cancellation_token=cancel
-        ),
-    )
-    return list(found.values())
 
 
-def _interruptible(call: Callable[[], T], cancel: Any) -> T:
-    """Runs native code in a thread, so that Ctrl-C is heard at once; then waits for the code to stop."""
-    outcome: list[T] = []
-    failure: list[BaseException] = []
+def _material(
+    source: Path, images: Path, settings: StructureFromMotionSettings, progress: Progress
+) -> tuple[tuple[str, ...], bool, tuple[str, ...]]:
+    """Fills the folder with upright photos: their names, whether they are a video's, what to say."""
+    progress("photos", 0.0)
+    video = is_video(source)
+    notes = frames_of_video(source, images, settings.max_frames, progress) if video else upright_copies(source, images)
+    names = tuple(sorted(p.name for p in images.iterdir()))
+    if len(names) < 2:
+        raise ResectError(source, "at least two photos", str(len(names)))
+    return names, video, tuple(notes)
 
-    def body() -> None:
-        try:
-            outcome.append(call())
-        except BaseException as error:
-            failure.append(error)
 
-    worker = threading.Thread(target=body, daemon=True)
-    worker.start()
-    try:
-        while worker.is_alive():
-            worker.join(0.1)
-    except KeyboardInterrupt:
-        cancel.cancel()
-        worker.join(30)
-        raise
-    if failure:
-        raise failure[0]
-    return outcome[0]
+def _largest(
+    models: "list[pycolmap.Reconstruction]", source: Path, settings: StructureFromMotionSettings
+) -> "tuple[pycolmap.Reconstruction, tuple[int, ...]]":
+    """The group with the most photos, and the sizes of all groups."""
+    sizes = tuple(sorted((m.num_reg_images() for m in models), reverse=True))
+    if not sizes or sizes[0] < settings.least_registered:
+        fix = "Take photos that overlap by two thirds, from different places, of something with texture; avoid blur."
+        raise ResectError(source, "photos that overlap", f"at most {sizes[0] if sizes else 0} could be joined", fix)
+    return max(models, key=lambda m: m.num_reg_images()), sizes
 
 
 def _upright(model: "pycolmap.Reconstruction") -> None:
