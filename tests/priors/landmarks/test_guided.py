@@ -41,7 +41,9 @@ def test_wrong_size_wrong_side_or_wrong_look_is_no_match() -> None:
 
 def test_no_feature_is_used_twice() -> None:
     found, known = planted()
-    twice = Points(*(torch.cat([x, x]) for x in (known.xyz, known.covariance, known.toward, known.size, known.descriptors)))
+    twice = Points(
+        *(torch.cat([x, x]) for x in (known.xyz, known.covariance, known.toward, known.size, known.descriptors))
+    )
     _, feature = guided_matches(found, twice, LENS, arc(5)[2], LOOK)
     assert len(feature.unique()) == len(feature) == 150
 
