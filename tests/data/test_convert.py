@@ -145,3 +145,13 @@ def test_convert_in_place_copies_nothing(tmp_path: Path) -> None:
     write_noise(tmp_path / "images" / "003.png")
     convert(photos, tmp_path, "transforms")
     assert len(read(tmp_path)) == 3
+
+
+def test_photos_that_are_there_already_are_not_replaced(tmp_path: Path) -> None:
+    photos = ring(3, tmp_path / "a")
+    write_noise(tmp_path / "b" / "images" / "001.png", seed=99)
+    before = (tmp_path / "b" / "images" / "001.png").read_bytes()
+    with pytest.raises(ResectError, match=r"images/001\.png"):
+        convert(photos, tmp_path / "b", "transforms")
+    assert (tmp_path / "b" / "images" / "001.png").read_bytes() == before
+    assert not (tmp_path / "b" / "transforms.json").exists()

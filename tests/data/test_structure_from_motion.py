@@ -66,7 +66,7 @@ def test_unposed_photos_get_their_true_poses_up_to_a_similarity(capture: PhotoSe
     ]
     with pytest.raises(ResectError, match="--overwrite"):
         pose_photos(capture.root / "images", tmp_path / "out", SETTINGS)
-    twice, _ = pose_photos(capture.root / "images", tmp_path / "twice", SETTINGS)
+    twice, _ = pose_photos(capture.root / "images", tmp_path / "out", SETTINGS, overwrite=True)
     gap = twice.truth.cam_from_world.matrix() - found.matrix()
     assert gap.abs().max() < 1e-9
 
@@ -83,3 +83,10 @@ def test_one_photo_is_an_error(tmp_path: Path) -> None:
     write_noise(tmp_path / "in" / "a.png")
     with pytest.raises(ResectError, match="at least two photos"):
         pose_photos(tmp_path / "in", tmp_path / "out", SETTINGS)
+
+
+def test_nothing_of_someone_else_is_replaced(capture: PhotoSet, tmp_path: Path) -> None:
+    write_noise(tmp_path / "out" / "images" / "mine.png")
+    with pytest.raises(ResectError, match="another --out"):
+        pose_photos(capture.root / "images", tmp_path / "out", SETTINGS, overwrite=True)
+    assert (tmp_path / "out" / "images" / "mine.png").exists()

@@ -38,12 +38,15 @@ def convert(
         out: folder; its own folder (no copies are made then) or a new one.
         format_name: which format.
         copy_photos: copy the photos too; without them the folder cannot be read back.
-        overwrite: replace poses that are there already.
+        overwrite: replace poses and photos that are there already.
     """
     marker = out / _MARKERS[format_name]
     if marker.exists() and not overwrite:
         raise ResectError(marker, "a new file", "one that is there already", "Give another --out, or --overwrite.")
     if copy_photos and out.resolve() != photos.root.resolve():
+        taken = [name for name in photos.names if (out / name).exists()]
+        if taken and not overwrite:
+            raise ResectError(out, "a folder without photos of these names", taken[0], "Give another --out.")
         for i, name in enumerate(photos.names):
             _copy_photo(photos, i, out / name)
     notes: list[str] = []

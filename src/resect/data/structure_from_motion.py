@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 _SEQUENTIAL_FROM = 200
 _WORK = ".structure-from-motion"
+_REPORT = "structure_from_motion.json"
+_MADE = ("images", "sparse", "transforms.json", _REPORT)
 _SHARED = ("one_camera", "lens", "max_side", "max_features", "threads", "seed")
 
 
@@ -110,20 +112,17 @@ def pose_photos(
         source: a folder of photos, or a video file.
         out: the folder to make.
         settings: see `StructureFromMotionSettings`.
-        overwrite: replace what is in `out`.
+        overwrite: replace what an earlier run made in `out`.
         progress: called with a stage and the share of it that is done.
 
     Raises:
         ResectError: no photos, too little overlap between them, or `out` is there already.
     """
     settings = settings or StructureFromMotionSettings()
-    if (out / "transforms.json").exists() and not overwrite:
-        raise ResectError(out, "a new folder", "one with transforms.json", "Give another --out, or --overwrite.")
-    images, work = out / "images", out / _WORK
-    if images.resolve() == source.resolve():
-        raise ResectError(out, "another folder than the photos' parent", str(out), "Give another --out.")
-    for folder in (images, work):
-        shutil.rmtree(folder, ignore_errors=True)
+    _check_out(out, overwrite)
+    work = out / _WORK
+    images = work / "images"
+    shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
     try:
         names, video, notes = _material(source, images, settings, progress)
@@ -135,15 +134,14 @@ def pose_photos(
         run = ColmapRun(images, work, names, in_order, progress=progress, seconds=seconds, **shared)
         best, sizes = _largest(reconstruct(run), source, settings)
         _upright(best)
-        shutil.rmtree(out / "sparse" / "0", ignore_errors=True)
-        (out / "sparse" / "0").mkdir(parents=True)
-        best.write(out / "sparse" / "0")
+        best.write(work)
+        _put(work, out)
     finally:
         shutil.rmtree(work, ignore_errors=True)
     photos = read_colmap(out)
     write_transforms(photos, out / "transforms.json")
     report = _report(photos, best, names, sizes, seconds, notes)
-    write_json(out / "structure_from_motion.json", {**report.as_json(), "settings": asdict(settings)})
+    write_json(out / _REPORT, {**report.as_json(), "settings": asdict(settings)})
     progress("done", 1.0)
     return replace(photos, notes=(*photos.notes, report.sentence)), report
 
@@ -167,6 +165,28 @@ def _report(
         seconds=seconds,
         notes=notes,
     )
+
+
+def _check_out(out: Path, overwrite: bool) -> None:
+    """Only a folder that an earlier run made is ever replaced; photos or models of someone else's never are."""
+    there = [name for name in _MADE if (out / name).exists()]
+    if not there:
+        return
+    if _REPORT not in there:
+        raise ResectError(out, f"a folder without {' or '.join(_MADE[:3])}", there[0], "Give another --out.")
+    if not overwrite:
+        raise ResectError(out, "a new folder", "one that was made before", "Give another --out, or --overwrite.")
+
+
+def _put(work: Path, out: Path) -> None:
+    """Moves photos and model to their places, once they are complete."""
+    for name in _MADE:
+        if name != _REPORT and (out / name).exists():
+            shutil.rmtree(out / name) if (out / name).is_dir() else (out / name).unlink()
+    (out / "sparse" / "0").mkdir(parents=True)
+    for file in sorted(work.glob("*.bin")):
+        file.rename(out / "sparse" / "0" / file.name)
+    (work / "images").rename(out / "images")
 
 
 def _material(
