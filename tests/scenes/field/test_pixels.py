@@ -58,6 +58,14 @@ def test_a_draw_depends_on_seed_and_step_only(capture: PhotoSet) -> None:
     assert not np.array_equal(one.draw(0).direction, batches(capture, seed=1).draw(0).direction)
 
 
+def test_very_many_pixels_are_drawn_at_random(capture: PhotoSet, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("resect.scenes.field.pixels.MOST_SHUFFLED", 100)
+    one, two = batches(capture).draw(7), batches(capture).draw(7)
+    assert len(one.photo) == 100
+    assert np.array_equal(one.direction, two.direction)
+    assert len(np.unique(one.photo)) > 8
+
+
 def test_masked_pixels_are_never_drawn(capture: PhotoSet) -> None:
     mask = torch.zeros(36, 48, dtype=torch.bool)
     mask[:, :10] = True

@@ -16,6 +16,8 @@ from resect.geometry.camera import Camera
 from resect.types import Photo, PhotoSet
 
 TILE = 8
+MOST_SHUFFLED = 1 << 23
+"""Pixels beyond which batches are drawn with replacement: shuffling them would take longer than a step."""
 Floats = NDArray[np.float32]
 Longs = NDArray[np.int64]
 
@@ -152,12 +154,7 @@ class Batches:
 
     def draw(self, step: int) -> Batch:
         """The batch of a step, sorted by pixel."""
-        per_epoch = self.pool.usable_count // self.size
-        epoch, part = divmod(step, per_epoch)
-        if epoch != self._epoch:
-            order = np.random.default_rng([self.seed, 0, epoch]).permutation(self.pool.usable_count)
-            self._epoch, self._order = epoch, order
-        chosen = self._order[part * self.size : (part + 1) * self.size]
+        chosen = self._chosen(step)
         pixel = np.sort(chosen if self.pool.usable is None else self.pool.usable[chosen])
         photo = np.searchsorted(self.pool.first_pixel, pixel, side="right") - 1
         ray = self.pool.ray[self.pool.first_ray[photo] + pixel - self.pool.first_pixel[photo]]
@@ -167,3 +164,13 @@ class Batches:
         opacity = np.ascontiguousarray(colour[:, 3]) if self.pool.transparent else None
         target = np.ascontiguousarray(colour[:, :3])
         return Batch(self.center[photo], direction, target, opacity, photo, start)
+
+    def _chosen(self, step: int) -> Longs:
+        """Which usable pixels a step takes: without replacement within an epoch, unless there are very many."""
+        count = self.pool.usable_count
+        if count > MOST_SHUFFLED:
+            return np.random.default_rng([self.seed, 0, step]).integers(count, size=self.size)
+        epoch, part = divmod(step, count // self.size)
+        if epoch != self._epoch:
+            self._epoch, self._order = epoch, np.random.default_rng([self.seed, 0, epoch]).permutation(count)
+        return self._order[part * self.size : (part + 1) * self.size]

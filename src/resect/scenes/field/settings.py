@@ -17,7 +17,7 @@ class FieldSettings:
     """Photos are area-averaged to at most this many pixels on their longer side."""
     resolutions: tuple[int, ...] = (64, 128, 256)
     """Voxels along an edge of the grid, level by level; the first a multiple of 4, each next a doubling (or more)."""
-    steps: tuple[int, ...] = (300, 600, 1100)
+    steps: tuple[int, ...] = (200, 500, 1000)
     """Training steps on each level."""
     batch: int = 2048
     """Rays in a step, drawn without replacement from all pixels of all photos."""
@@ -31,7 +31,7 @@ class FieldSettings:
     """Of the averages of squared gradients, at each touch of a voxel."""
     epsilon: float = 1e-4
     """Added to the root of those averages; below it weakly seen voxels move slowly."""
-    distortion: float = 0.05
+    distortion: float = 0.04
     """Weight of the loss that gathers a ray's samples (Mip-NeRF 360, eq. 15, on s = t/(1+t))."""
     initial_log_density: float = -3.5
     """Of every voxel at the start: thin fog."""
@@ -39,7 +39,7 @@ class FieldSettings:
     """Steps between removals of empty cells."""
     prune_log_density: float = -4.6
     """Cells without any voxel above this are removed."""
-    prune_weight: float = 0.03
+    prune_weight: float = 0.02
     """Cells in which no sample had a compositing weight above this since the last removal are removed."""
     least_weight: float = 1e-3
     """Samples of less compositing weight are dropped, forward and backward."""
