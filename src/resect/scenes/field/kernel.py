@@ -15,12 +15,131 @@ import math
 import numpy as np
 from numba import njit
 
-from resect.scenes.field.arithmetic import KERNEL, SH0, SH1, f32, fast_exp, i32, sigmoid, u32, u64
-from resect.scenes.field.marching import corner_voxels, corner_weights, grid_scale, jump_length
+from resect.scenes.field.arithmetic import HELPER, KERNEL, SH0, SH1, f32, fast_exp, i32, sigmoid, u32, u64
+from resect.scenes.field.marching import corner_voxels, corner_weights, first_distance, jump_length, visit
 from resect.scenes.field.processor import lowest_bit, prefetch
 
 MOST_SAMPLES = 320
 """Samples that a ray keeps at most; marching stops there."""
+
+
+@njit(**HELPER)
+def _march(
+    resolution, table, density, colour, march, ox, oy, oz, dx, dy, dz, offset,
+    corner, weight, optical, share, after, distance, length, strongest,
+):  # fmt: skip
+    """Walks a ray, reading densities only, and notes the samples that are kept.
+
+    Returns:
+        (number of kept samples, transmittance left).
+    """
+    optical_step = march.voxels * f32(128) / f32(resolution)
+    through = f32(1)
+    t = first_distance(ox, oy, oz, dx, dy, dz, march.near, march.voxels, offset, resolution)
+    n = 0
+    while t < march.far and through > march.least_transmittance and n < MOST_SAMPLES:
+        gx, gy, gz, entry, _, step, least_step = visit(
+            table, resolution, ox + dx * t, oy + dy * t, oz + dz * t, dx, dy, dz
+        )
+        if entry < 0:
+            t += jump_length(entry, step, least_step, march.voxels)
+            continue
+        if entry & 1 == 1:
+            at = n * 8
+            i, j, k = i32(gx), i32(gy), i32(gz)
+            corner_voxels(table, resolution // 4, i, j, k, entry, corner, at)
+            corner_weights(gx - f32(i), gy - f32(j), gz - f32(k), weight, at)
+            log_density = f32(0)
+            for a in range(8):
+                log_density += weight[at + a] * density[corner[at + a]]
+            depth = fast_exp(min(log_density, f32(12))) * optical_step
+            remains = through * fast_exp(-depth)
+            w = through - remains
+            through = remains
+            if w > march.least_weight:
+                optical[n] = depth
+                share[n] = w
+                after[n] = remains
+                distance[n] = t
+                length[n] = step * march.voxels
+                n += 1
+                for a in range(8):
+                    prefetch(colour, u64(corner[at + a]))
+                strongest[entry >> 1] = max(strongest[entry >> 1], w)
+        t += step * march.voxels
+    return n, through
+
+
+@njit(**HELPER)
+def _shade(n, corner, weight, share, colour, gradient, h1, h2, h3, seen, lanes):
+    """Colours of the kept samples into ``seen`` (4 a sample); returns their sum by weight (red, green, blue)."""
+    red, green, blue = f32(0), f32(0), f32(0)
+    for m in range(n):
+        at = m * 8
+        for a in range(8):
+            prefetch(gradient, u64(corner[at + a]))
+        v0, v1, v2, v3 = u64(corner[at]), u64(corner[at + 1]), u64(corner[at + 2]), u64(corner[at + 3])
+        v4, v5, v6, v7 = u64(corner[at + 4]), u64(corner[at + 5]), u64(corner[at + 6]), u64(corner[at + 7])
+        w0, w1, w2, w3 = weight[at], weight[at + 1], weight[at + 2], weight[at + 3]
+        w4, w5, w6, w7 = weight[at + 4], weight[at + 5], weight[at + 6], weight[at + 7]
+        for c in range(16):
+            lower = w0 * colour[v0, c] + w1 * colour[v1, c] + w2 * colour[v2, c] + w3 * colour[v3, c]
+            upper = w4 * colour[v4, c] + w5 * colour[v5, c] + w6 * colour[v6, c] + w7 * colour[v7, c]
+            lanes[c] = lower + upper
+        r = sigmoid(SH0 * lanes[0] + h1 * lanes[4] + h2 * lanes[8] + h3 * lanes[12])
+        g = sigmoid(SH0 * lanes[1] + h1 * lanes[5] + h2 * lanes[9] + h3 * lanes[13])
+        b = sigmoid(SH0 * lanes[2] + h1 * lanes[6] + h2 * lanes[10] + h3 * lanes[14])
+        seen[m * 4], seen[m * 4 + 1], seen[m * 4 + 2] = r, g, b
+        red += share[m] * r
+        green += share[m] * g
+        blue += share[m] * b
+    return red, green, blue
+
+
+@njit(**HELPER)
+def _add_distortion(n, share, distance, length, factor, pull):
+    """Adds the derivative of the distortion loss with respect to each weight."""
+    total, total_s = f32(0), f32(0)
+    for m in range(n):
+        total += share[m]
+        total_s += share[m] * distance[m] / (f32(1) + distance[m])
+    below, below_s = f32(0), f32(0)
+    for m in range(n):
+        nearness = f32(1) / (f32(1) + distance[m])
+        s = distance[m] * nearness
+        w = share[m]
+        left = s * below - below_s
+        below += w
+        below_s += w * s
+        right = (total_s - below_s) - s * (total - below)
+        width = length[m] * nearness * nearness
+        pull[m] += factor * f32(2) * (left + right + w * width * f32(1 / 3))
+
+
+@njit(**HELPER)
+def _scatter(m, corner, weight, push, gradient, marks, dirty, dirty_count):
+    """Adds a sample's gradient record to its eight voxels; returns the number of dirty blocks."""
+    for a in range(8):
+        v = u64(corner[m * 8 + a])
+        w = weight[m * 8 + a]
+        block = v >> u64(6)
+        mark = marks[block]
+        if mark == u64(0):
+            dirty[dirty_count] = u32(block)
+            dirty_count += 1
+        marks[block] = mark | (u64(1) << (v & u64(63)))
+        for c in range(16):
+            gradient[v, c] += w * push[c]
+    return dirty_count
+
+
+@njit(**HELPER)
+def _fill_push(push, d_red, d_green, d_blue, d_density, h1, h2, h3):
+    """The gradient record of a sample: colour in four harmonics, log-density in slot 3."""
+    push[0], push[1], push[2], push[3] = d_red * SH0, d_green * SH0, d_blue * SH0, d_density
+    push[4], push[5], push[6], push[7] = d_red * h1, d_green * h1, d_blue * h1, f32(0)
+    push[8], push[9], push[10], push[11] = d_red * h2, d_green * h2, d_blue * h2, f32(0)
+    push[12], push[13], push[14], push[15] = d_red * h3, d_green * h3, d_blue * h3, f32(0)
 
 
 @njit(**KERNEL)
@@ -28,7 +147,7 @@ def accumulate(
     resolution, table, density, colour, march, distortion, origin, direction, target, background, start,
     first, last, gradient, marks, dirty, strongest, error,
 ):  # fmt: skip
-    """Render rays ``first`` to ``last``, add the loss gradient into ``gradient`` and mark what was touched.
+    """Renders rays ``first`` to ``last``, adds the loss gradient into ``gradient`` and marks what was touched.
 
     Args:
         resolution: voxels along an edge.
@@ -58,166 +177,69 @@ def accumulate(
     seen = np.empty(MOST_SAMPLES * 4, np.float32)
     pull = np.empty(MOST_SAMPLES, np.float32)
     push = np.zeros(16, np.float32)
-    cells = resolution // 4
-    quarter = f32(0.25) * f32(resolution)
-    middle = f32(0.5) * f32(resolution) - f32(0.5)
-    highest = f32(resolution) - f32(1.001)
-    optical_step = march.voxels * f32(128) / f32(resolution)
-    dirty_count = 0
-    kept = 0
+    dirty_count, kept = 0, 0
     for ray in range(first, last):
-        ox, oy, oz = origin[ray, 0], origin[ray, 1], origin[ray, 2]
         dx, dy, dz = direction[ray, 0], direction[ray, 1], direction[ray, 2]
-        # march: density only
-        through = f32(1)
-        t = march.near
-        scale, step, least_step = grid_scale(ox + dx * t, oy + dy * t, oz + dz * t, dx, dy, dz, quarter)
-        t += step * march.voxels * start[ray]
-        n = 0
-        while t < march.far and through > march.least_transmittance and n < MOST_SAMPLES:
-            x = ox + dx * t
-            y = oy + dy * t
-            z = oz + dz * t
-            scale, step, least_step = grid_scale(x, y, z, dx, dy, dz, quarter)
-            gx = min(max(x * scale + middle, f32(0)), highest)
-            gy = min(max(y * scale + middle, f32(0)), highest)
-            gz = min(max(z * scale + middle, f32(0)), highest)
-            i = i32(gx)
-            j = i32(gy)
-            k = i32(gz)
-            entry = table[u64(((i >> 2) * cells + (j >> 2)) * cells + (k >> 2))]
-            if entry < 0:
-                t += jump_length(entry, step, least_step, march.voxels)
-                continue
-            if entry & 1 == 1:
-                at = n * 8
-                corner_voxels(table, cells, i, j, k, entry, corner, at)
-                corner_weights(gx - f32(i), gy - f32(j), gz - f32(k), weight, at)
-                log_density = f32(0)
-                for a in range(8):
-                    log_density += weight[at + a] * density[corner[at + a]]
-                depth = fast_exp(min(log_density, f32(12))) * optical_step
-                remains = through * fast_exp(-depth)
-                w = through - remains
-                through = remains
-                if w > march.least_weight:
-                    optical[n] = depth
-                    share[n] = w
-                    after[n] = remains
-                    distance[n] = t
-                    length[n] = step * march.voxels
-                    n += 1
-                    for a in range(8):
-                        prefetch(colour, u64(corner[at + a]))
-                    strongest[entry >> 1] = max(strongest[entry >> 1], w)
-            t += step * march.voxels
+        h1, h2, h3 = -SH1 * dy, SH1 * dz, -SH1 * dx
+        n, through = _march(
+            resolution, table, density, colour, march, origin[ray, 0], origin[ray, 1], origin[ray, 2], dx, dy, dz,
+            start[ray], corner, weight, optical, share, after, distance, length, strongest,
+        )  # fmt: skip
         kept += n
-        # colour of the kept samples
-        h1 = -SH1 * dy
-        h2 = SH1 * dz
-        h3 = -SH1 * dx
-        red = through * background[ray, 0]
-        green = through * background[ray, 1]
-        blue = through * background[ray, 2]
-        for m in range(n):
-            at = m * 8
-            v0, v1, v2, v3 = u64(corner[at]), u64(corner[at + 1]), u64(corner[at + 2]), u64(corner[at + 3])
-            v4, v5, v6, v7 = u64(corner[at + 4]), u64(corner[at + 5]), u64(corner[at + 6]), u64(corner[at + 7])
-            for a in range(8):
-                prefetch(gradient, u64(corner[at + a]))
-            w0, w1, w2, w3 = weight[at], weight[at + 1], weight[at + 2], weight[at + 3]
-            w4, w5, w6, w7 = weight[at + 4], weight[at + 5], weight[at + 6], weight[at + 7]
-            for c in range(16):
-                push[c] = (
-                    w0 * colour[v0, c]
-                    + w1 * colour[v1, c]
-                    + w2 * colour[v2, c]
-                    + w3 * colour[v3, c]
-                    + w4 * colour[v4, c]
-                    + w5 * colour[v5, c]
-                    + w6 * colour[v6, c]
-                    + w7 * colour[v7, c]
-                )
-            r = SH0 * push[0] + h1 * push[4] + h2 * push[8] + h3 * push[12]
-            g = SH0 * push[1] + h1 * push[5] + h2 * push[9] + h3 * push[13]
-            b = SH0 * push[2] + h1 * push[6] + h2 * push[10] + h3 * push[14]
-            r = sigmoid(r)
-            g = sigmoid(g)
-            b = sigmoid(b)
-            seen[m * 4] = r
-            seen[m * 4 + 1] = g
-            seen[m * 4 + 2] = b
-            red += share[m] * r
-            green += share[m] * g
-            blue += share[m] * b
-        # loss and its derivative with respect to each weight
-        e0 = red - target[ray, 0]
-        e1 = green - target[ray, 1]
-        e2 = blue - target[ray, 2]
-        error[ray, 0] = e0
-        error[ray, 1] = e1
-        error[ray, 2] = e2
+        red, green, blue = _shade(n, corner, weight, share, colour, gradient, h1, h2, h3, seen, push)
+        e0 = red + through * background[ray, 0] - target[ray, 0]
+        e1 = green + through * background[ray, 1] - target[ray, 1]
+        e2 = blue + through * background[ray, 2] - target[ray, 2]
+        error[ray, 0], error[ray, 1], error[ray, 2] = e0, e1, e2
         for m in range(n):
             pull[m] = e0 * seen[m * 4] + e1 * seen[m * 4 + 1] + e2 * seen[m * 4 + 2]
         if distortion > f32(0):
-            total = f32(0)
-            total_s = f32(0)
-            for m in range(n):
-                total += share[m]
-                total_s += share[m] * distance[m] / (f32(1) + distance[m])
-            below = f32(0)
-            below_s = f32(0)
-            for m in range(n):
-                far1 = f32(1) / (f32(1) + distance[m])
-                s = distance[m] * far1
-                w = share[m]
-                left = s * below - below_s
-                below += w
-                below_s += w * s
-                right = (total_s - below_s) - s * (total - below)
-                width = length[m] * far1 * far1
-                pull[m] += distortion * f32(2) * (left + right + w * width * f32(1 / 3))
-        # backward, from the far end
-        suffix = through * (e0 * background[ray, 0] + e1 * background[ray, 1] + e2 * background[ray, 2])
+            _add_distortion(n, share, distance, length, distortion, pull)
+        # from the far end: what lies behind a sample pulls on it through transmittance
+        behind = through * (e0 * background[ray, 0] + e1 * background[ray, 1] + e2 * background[ray, 2])
         for back in range(n):
             m = n - 1 - back
             w = share[m]
-            d_density = (after[m] * pull[m] - suffix) * optical[m]
-            suffix += w * pull[m]
-            r = seen[m * 4]
-            g = seen[m * 4 + 1]
-            b = seen[m * 4 + 2]
-            d0 = e0 * w * r * (f32(1) - r)
-            d1 = e1 * w * g * (f32(1) - g)
-            d2 = e2 * w * b * (f32(1) - b)
-            push[0] = d0 * SH0
-            push[1] = d1 * SH0
-            push[2] = d2 * SH0
-            push[3] = d_density
-            push[4] = d0 * h1
-            push[5] = d1 * h1
-            push[6] = d2 * h1
-            push[8] = d0 * h2
-            push[9] = d1 * h2
-            push[10] = d2 * h2
-            push[7] = f32(0)
-            push[11] = f32(0)
-            push[15] = f32(0)
-            push[12] = d0 * h3
-            push[13] = d1 * h3
-            push[14] = d2 * h3
-            for a in range(8):
-                v = u64(corner[m * 8 + a])
-                w = weight[m * 8 + a]
-                block = v >> u64(6)
-                mark = marks[block]
-                if mark == u64(0):
-                    dirty[dirty_count] = u32(block)
-                    dirty_count += 1
-                marks[block] = mark | (u64(1) << (v & u64(63)))
-                for c in range(16):
-                    gradient[v, c] += w * push[c]
+            d_density = (after[m] * pull[m] - behind) * optical[m]
+            behind += w * pull[m]
+            r, g, b = seen[m * 4], seen[m * 4 + 1], seen[m * 4 + 2]
+            _fill_push(
+                push, e0 * w * r * (f32(1) - r), e1 * w * g * (f32(1) - g), e2 * w * b * (f32(1) - b), d_density,
+                h1, h2, h3,
+            )  # fmt: skip
+            dirty_count = _scatter(m, corner, weight, push, gradient, marks, dirty, dirty_count)
     return dirty_count, kept
+
+
+@njit(**HELPER)
+def _take_gradient(workers, gradients, marks, block, local, v, total):
+    """Moves a voxel's gradient from all workers' pools into ``total``."""
+    for c in range(16):
+        total[c] = f32(0)
+    for other in range(workers):
+        if (marks[other, block] >> local) & u64(1) == u64(1):
+            for c in range(16):
+                total[c] += gradients[other, v, c]
+                gradients[other, v, c] = f32(0)
+
+
+@njit(**HELPER)
+def _descend(density, colour, mean_square, v, total, rate_density, rate_colour, decay, eps):
+    """RMSprop on one voxel; its twelve colour numbers share one running square."""
+    fresh = f32(1) - decay
+    d_density = total[3]
+    total[3] = f32(0)
+    colour_square = f32(0)
+    for c in range(16):
+        colour_square += total[c] * total[c]
+    of_density = mean_square[v, 0] * decay + fresh * d_density * d_density
+    of_colour = mean_square[v, 1] * decay + fresh * colour_square * f32(1 / 12)
+    mean_square[v, 0] = of_density
+    mean_square[v, 1] = of_colour
+    density[v] -= rate_density * d_density / (math.sqrt(of_density) + eps)
+    step = rate_colour / (math.sqrt(of_colour) + eps)
+    for c in range(16):
+        colour[v, c] -= step * total[c]
 
 
 @njit(**KERNEL)
@@ -240,10 +262,7 @@ def update(
         eps: added to the root.
     """
     workers = len(dirty_counts)
-    fresh = f32(1) - decay
     total = np.zeros(16, np.float32)
-    rate = np.full(16, rate_colour, np.float32)
-    rate[3] = rate_density
     for owner in range(workers):
         for d in range(dirty_counts[owner]):
             block = u64(dirty[owner, d])
@@ -264,31 +283,8 @@ def update(
                 local = lowest_bit(mask)
                 mask &= mask - u64(1)
                 v = block * u64(64) + local
-                for c in range(16):
-                    total[c] = f32(0)
-                for other in range(workers):
-                    if (marks[other, block] >> local) & u64(1) == u64(1):
-                        for c in range(16):
-                            total[c] += gradients[other, v, c]
-                            gradients[other, v, c] = f32(0)
-                if block == u64(0):
-                    continue
-                g2 = f32(0)
-                for c in range(16):
-                    g2 += total[c] * total[c]
-                gd = total[3]
-                g2 = (g2 - gd * gd) * f32(1 / 12)
-                sd = mean_square[v, 0] * decay + fresh * gd * gd
-                sc = mean_square[v, 1] * decay + fresh * g2
-                mean_square[v, 0] = sd
-                mean_square[v, 1] = sc
-                fc = rate_colour / (math.sqrt(sc) + eps)
-                for c in range(16):
-                    total[c] *= fc
-                total[3] = gd * rate_density / (math.sqrt(sd) + eps)
-                density[v] -= total[3]
-                total[3] = f32(0)
-                for c in range(16):
-                    colour[v, c] -= total[c]
+                _take_gradient(workers, gradients, marks, block, local, v, total)
+                if block != u64(0):
+                    _descend(density, colour, mean_square, v, total, rate_density, rate_colour, decay, eps)
             for other in range(workers):
                 marks[other, block] = u64(0)

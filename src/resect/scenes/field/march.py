@@ -14,7 +14,31 @@ import numpy as np
 from numba import njit
 
 from resect.scenes.field.arithmetic import HELPER, KERNEL, SH0, SH1, f32, fast_exp, i32, sigmoid, u64
-from resect.scenes.field.marching import contraction_bend, corner_voxels, corner_weights, grid_scale, jump_length
+from resect.scenes.field.marching import (
+    contraction_bend,
+    corner_voxels,
+    corner_weights,
+    first_distance,
+    jump_length,
+    visit,
+)
+
+
+@njit(**HELPER)
+def _colour(colour, corner, weight, lanes, h1, h2, h3):
+    """Colour at a sample, from the records at its corners and the three harmonics of degree 1."""
+    v0, v1, v2, v3 = u64(corner[0]), u64(corner[1]), u64(corner[2]), u64(corner[3])
+    v4, v5, v6, v7 = u64(corner[4]), u64(corner[5]), u64(corner[6]), u64(corner[7])
+    w0, w1, w2, w3 = weight[0], weight[1], weight[2], weight[3]
+    w4, w5, w6, w7 = weight[4], weight[5], weight[6], weight[7]
+    for c in range(16):
+        lower = w0 * colour[v0, c] + w1 * colour[v1, c] + w2 * colour[v2, c] + w3 * colour[v3, c]
+        upper = w4 * colour[v4, c] + w5 * colour[v5, c] + w6 * colour[v6, c] + w7 * colour[v7, c]
+        lanes[c] = lower + upper
+    r = sigmoid(SH0 * lanes[0] + h1 * lanes[4] + h2 * lanes[8] + h3 * lanes[12])
+    g = sigmoid(SH0 * lanes[1] + h1 * lanes[5] + h2 * lanes[9] + h3 * lanes[13])
+    b = sigmoid(SH0 * lanes[2] + h1 * lanes[6] + h2 * lanes[10] + h3 * lanes[14])
+    return r, g, b
 
 
 @njit(**KERNEL)
@@ -39,44 +63,26 @@ def render_rays(
     corner = np.empty(8, np.uint32)
     weight = np.empty(8, np.float32)
     lanes = np.empty(16, np.float32)
-    cells = resolution // 4
-    quarter = f32(0.25) * f32(resolution)
-    middle = f32(0.5) * f32(resolution) - f32(0.5)
-    highest = f32(resolution) - f32(1.001)
     optical_step = march.voxels * f32(128) / f32(resolution)
     for ray in range(first, last):
         ox, oy, oz = origin[ray, 0], origin[ray, 1], origin[ray, 2]
         dx, dy, dz = direction[ray, 0], direction[ray, 1], direction[ray, 2]
-        h1 = -SH1 * dy
-        h2 = SH1 * dz
-        h3 = -SH1 * dx
-        red = f32(0)
-        green = f32(0)
-        blue = f32(0)
-        total = f32(0)
-        moment = f32(0)
+        h1, h2, h3 = -SH1 * dy, SH1 * dz, -SH1 * dx
+        red, green, blue, total, moment = f32(0), f32(0), f32(0), f32(0), f32(0)
         half = f32(-1)
         through = f32(1)
-        t = march.near
-        scale, step, least_step = grid_scale(ox + dx * t, oy + dy * t, oz + dz * t, dx, dy, dz, quarter)
-        t += f32(0.5) * step * march.voxels
+        t = first_distance(ox, oy, oz, dx, dy, dz, march.near, march.voxels, f32(0.5), resolution)
         while t < march.far and through > march.least_transmittance:
             x = ox + dx * t
             y = oy + dy * t
             z = oz + dz * t
-            scale, step, least_step = grid_scale(x, y, z, dx, dy, dz, quarter)
-            gx = min(max(x * scale + middle, f32(0)), highest)
-            gy = min(max(y * scale + middle, f32(0)), highest)
-            gz = min(max(z * scale + middle, f32(0)), highest)
-            i = i32(gx)
-            j = i32(gy)
-            k = i32(gz)
-            entry = table[u64(((i >> 2) * cells + (j >> 2)) * cells + (k >> 2))]
+            gx, gy, gz, entry, _, step, least_step = visit(table, resolution, x, y, z, dx, dy, dz)
             if entry < 0:
                 t += jump_length(entry, step, least_step, march.voxels)
                 continue
             if entry & 1 == 1:
-                corner_voxels(table, cells, i, j, k, entry, corner, 0)
+                i, j, k = i32(gx), i32(gy), i32(gz)
+                corner_voxels(table, resolution // 4, i, j, k, entry, corner, 0)
                 corner_weights(gx - f32(i), gy - f32(j), gz - f32(k), weight, 0)
                 log_density = f32(0)
                 for a in range(8):
@@ -85,20 +91,10 @@ def render_rays(
                 remains = through * fast_exp(-depth)
                 w = through - remains
                 if w > march.least_weight:
-                    for c in range(16):
-                        lanes[c] = (
-                            weight[0] * colour[u64(corner[0]), c]
-                            + weight[1] * colour[u64(corner[1]), c]
-                            + weight[2] * colour[u64(corner[2]), c]
-                            + weight[3] * colour[u64(corner[3]), c]
-                            + weight[4] * colour[u64(corner[4]), c]
-                            + weight[5] * colour[u64(corner[5]), c]
-                            + weight[6] * colour[u64(corner[6]), c]
-                            + weight[7] * colour[u64(corner[7]), c]
-                        )
-                    red += w * sigmoid(SH0 * lanes[0] + h1 * lanes[4] + h2 * lanes[8] + h3 * lanes[12])
-                    green += w * sigmoid(SH0 * lanes[1] + h1 * lanes[5] + h2 * lanes[9] + h3 * lanes[13])
-                    blue += w * sigmoid(SH0 * lanes[2] + h1 * lanes[6] + h2 * lanes[10] + h3 * lanes[14])
+                    r, g, b = _colour(colour, corner, weight, lanes, h1, h2, h3)
+                    red += w * r
+                    green += w * g
+                    blue += w * b
                     total += w
                     moment += w * t
                 if remains <= f32(0.5) and through > f32(0.5):
@@ -160,49 +156,32 @@ def render_jacobian(
     jo = np.zeros((3, 3), np.float32)
     jd = np.zeros((3, 3), np.float32)
     shade = np.zeros(3, np.float32)
-    cells = resolution // 4
     quarter = f32(0.25) * f32(resolution)
-    middle = f32(0.5) * f32(resolution) - f32(0.5)
-    highest = f32(resolution) - f32(1.001)
     optical_step = march.voxels * f32(128) / f32(resolution)
     for ray in range(first, last):
         ox, oy, oz = origin[ray, 0], origin[ray, 1], origin[ray, 2]
         dx, dy, dz = direction[ray, 0], direction[ray, 1], direction[ray, 2]
-        h1 = -SH1 * dy
-        h2 = SH1 * dz
-        h3 = -SH1 * dx
-        sx = f32(0)
-        sy = f32(0)
-        sz = f32(0)
-        ux = f32(0)
-        uy = f32(0)
-        uz = f32(0)
+        h1, h2, h3 = -SH1 * dy, SH1 * dz, -SH1 * dx
+        sx, sy, sz = f32(0), f32(0), f32(0)
+        ux, uy, uz = f32(0), f32(0), f32(0)
         for c in range(3):
             shade[c] = f32(0)
             for a in range(3):
                 jo[c, a] = f32(0)
                 jd[c, a] = f32(0)
         through = f32(1)
-        t = march.near
-        scale, step, least_step = grid_scale(ox + dx * t, oy + dy * t, oz + dz * t, dx, dy, dz, quarter)
-        t += f32(0.5) * step * march.voxels
+        t = first_distance(ox, oy, oz, dx, dy, dz, march.near, march.voxels, f32(0.5), resolution)
         while t < march.far and through > march.least_transmittance:
             x = ox + dx * t
             y = oy + dy * t
             z = oz + dz * t
-            scale, step, least_step = grid_scale(x, y, z, dx, dy, dz, quarter)
-            gx = min(max(x * scale + middle, f32(0)), highest)
-            gy = min(max(y * scale + middle, f32(0)), highest)
-            gz = min(max(z * scale + middle, f32(0)), highest)
-            i = i32(gx)
-            j = i32(gy)
-            k = i32(gz)
-            entry = table[u64(((i >> 2) * cells + (j >> 2)) * cells + (k >> 2))]
+            gx, gy, gz, entry, scale, step, least_step = visit(table, resolution, x, y, z, dx, dy, dz)
             if entry < 0:
                 t += jump_length(entry, step, least_step, march.voxels)
                 continue
             if entry & 1 == 1:
-                corner_voxels(table, cells, i, j, k, entry, corner, 0)
+                i, j, k = i32(gx), i32(gy), i32(gz)
+                corner_voxels(table, resolution // 4, i, j, k, entry, corner, 0)
                 fx = gx - f32(i)
                 fy = gy - f32(j)
                 fz = gz - f32(k)

@@ -103,3 +103,30 @@ def corner_weights(fx, fy, fz, weight, at):
     weight[at + 5] = fx * gy * fz
     weight[at + 6] = fx * fy * gz
     weight[at + 7] = fx * fy * fz
+
+
+@njit(**HELPER)
+def first_distance(ox, oy, oz, dx, dy, dz, near, voxels, offset, resolution):
+    """Distance of a ray's first sample: ``offset`` of a step behind near."""
+    quarter = f32(0.25) * f32(resolution)
+    _, step, _ = grid_scale(ox + dx * near, oy + dy * near, oz + dz * near, dx, dy, dz, quarter)
+    return near + step * voxels * offset
+
+
+@njit(**HELPER)
+def visit(table, resolution, x, y, z, dx, dy, dz):
+    """What a ray finds at a point.
+
+    Returns:
+        (gx, gy, gz, entry, scale, step, least_step): grid coordinates, clamped into the grid; the table's entry of the
+        cell; and what ``grid_scale`` says.
+    """
+    cells = resolution // 4
+    middle = f32(0.5) * f32(resolution) - f32(0.5)
+    highest = f32(resolution) - f32(1.001)
+    scale, step, least_step = grid_scale(x, y, z, dx, dy, dz, f32(0.25) * f32(resolution))
+    gx = min(max(x * scale + middle, f32(0)), highest)
+    gy = min(max(y * scale + middle, f32(0)), highest)
+    gz = min(max(z * scale + middle, f32(0)), highest)
+    cell = ((i32(gx) >> 2) * cells + (i32(gy) >> 2)) * cells + (i32(gz) >> 2)
+    return gx, gy, gz, table[u64(cell)], scale, step, least_step
