@@ -42,8 +42,13 @@ class Inversion:
         else:
             with torch.no_grad():
                 work = Work(scene, photo, self.settings)
-                answer = self._invert(work, _float32(hypotheses.take(finite.nonzero()[:, 0])))
+                answer = self._invert(work, _float32(_informative(hypotheses.take(finite.nonzero()[:, 0]))))
         return replace(answer, camera=camera, camera_source=photo.camera_source)
+
+    def agreement(self, scene: Scene, photo: Photo, cam_from_world: SE3) -> float:
+        """How much one pose's render looks like the photo, as the status is decided by: −1 to 1."""
+        work = Work(scene, photo, self.settings)
+        return float(agreement(work.view(self.settings.match_side), cam_from_world).detail[0])
 
     def _invert(self, work: Work, hypotheses: Hypotheses) -> Estimate:
         s, model = self.settings, self.errors or ErrorModel()
@@ -105,6 +110,14 @@ def _of_unmoved_starts(photo: Tensor, poses: SE3, starts: SE3, known: Tensor | N
         return photo.float()
     same = (poses.t - starts.t).abs().amax(-1) == 0
     return torch.where(same[:, None, None], known.double(), photo).float()
+
+
+def _informative(hypotheses: Hypotheses) -> Hypotheses:
+    """Those that say how exact they are, if any does: the others are draws from the same knowledge."""
+    if hypotheses.information is None:
+        return hypotheses
+    says = (hypotheses.information.flatten(1) != 0).any(1).nonzero()[:, 0]
+    return hypotheses.take(says) if len(says) else replace(hypotheses, information=None)
 
 
 def _float32(hypotheses: Hypotheses) -> Hypotheses:

@@ -31,9 +31,9 @@ class ErrorModel:
     Attributes:
         residual: standard deviation of the colour difference of render and photo at the true pose.
         independent: rays whose errors are independent of each other; more rays than that add nothing.
-        turn_rad: standard deviation per axis of the rotation error that remains however many rays are compared.
+        turn_rad: standard deviation per axis of the rotation of answers.
         shift: the same of the translation, world units; 0 stands for `turn_rad` times the distance of what is seen.
-        least_agreement: lowest mean correlation at which the photo is said to show the scene.
+        least_agreement: lowest correlation of local contrast at which the photo is said to show the scene.
         length: distance of what is seen, world units; 0 where it was not measured.
         photos: how many photos it was measured on.
     """
@@ -42,7 +42,7 @@ class ErrorModel:
     independent: float = 20.0
     turn_rad: float = 0.001
     shift: float = 0.0
-    least_agreement: float = 0.5
+    least_agreement: float = 0.4
     length: float = 0.0
     photos: int = 0
 

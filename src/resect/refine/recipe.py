@@ -34,6 +34,7 @@ class RefineSettings:
         bench_side: size of the pixels kept apart for judging.
         bench_pixels: how many.
         bench_scale: scale of the Cauchy loss on them.
+        floor_share: least standard deviation of an answer, as a part of the error model's.
         search: how hypotheses are multiplied and halved.
         match: how renders are matched.
         match_rounds: renders that each surviving pose is matched through; 0 for scenes without texture.
@@ -60,6 +61,7 @@ class RefineSettings:
     bench_side: int = 240
     bench_pixels: int = 1024
     bench_scale: float = 0.1
+    floor_share: float = 0.3
     search: SearchSettings = field(default_factory=SearchSettings)
     match: MatchSettings = field(default_factory=MatchSettings)
     match_rounds: int = 2

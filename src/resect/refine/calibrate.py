@@ -1,0 +1,129 @@
+"""How exact a scene is, measured on photos that it was not fitted to.
+
+A scene has seen its training photos and agrees with them too well, so the photos to measure on are left out of a second
+scene, fitted with the same settings to the rest (`leave_out`); that one is a little worse, so the answer is on the safe
+side.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from resect.errors import ResectError
+from resect.geometry import so3
+from resect.geometry.se3 import SE3
+from resect.protocols import Scene
+from resect.refine.default import Inversion
+from resect.refine.judge import ErrorModel
+from resect.refine.recipe import RefineSettings, Work, seen_distance
+from resect.types import Hypotheses, PhotoSet
+
+_NEUTRAL = ErrorModel(residual=0.1, independent=20.0, turn_rad=1e-7, least_agreement=-2.0)
+_SOLVED_RAD = math.radians(5.0)
+_SOLVED_SHIFT = 0.05
+
+
+@dataclass(frozen=True)
+class CalibrationSettings:
+    """How starts are drawn on the photos that were left out.
+
+    Attributes:
+        turn_deg: largest turn of a start.
+        shift: largest shift of each coordinate of the camera's centre, part of the distance of what is seen.
+        agreement_share: the least agreement asked for, as a part of the lowest among solved photos.
+        seed: of the starts.
+    """
+
+    turn_deg: float = 10.0
+    shift: float = 0.05
+    agreement_share: float = 0.5
+    seed: int = 0
+
+
+def leave_out(count: int, every: int = 6) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Indices to fit the second scene to, and indices left out: every sixth, from the middle of the first six."""
+    held = tuple(range(every // 2, count, every))
+    return tuple(i for i in range(count) if i not in set(held)), held
+
+
+def calibrate(
+    scene: Scene,
+    photos: PhotoSet,
+    held: Sequence[int],
+    settings: CalibrationSettings | None = None,
+    refine: RefineSettings | None = None,
+    report: Callable[[int, int], None] = lambda done, of: None,
+) -> ErrorModel:
+    """The error model of a scene from photos it has not seen.
+
+    Args:
+        scene: fitted without the photos `held`.
+        photos: all training photos, with their poses.
+        held: indices to measure on.
+        settings: how starts are drawn.
+        refine: the refiner's settings, the ones it is to be used with.
+        report: called after each photo with how many are done, and of how many.
+    """
+    if not held:
+        raise ResectError("calibrate", "photos that were left out of the scene", "none")
+    s, r = settings or CalibrationSettings(), refine or RefineSettings()
+    truth = photos.truth.cam_from_world[list(held)].double()
+    first = Work(scene, photos[held[0]], r)
+    length = seen_distance(first.view(r.coarse_side), truth.float()[: min(8, len(held))])
+    inversion = Inversion(r, replace(_NEUTRAL, length=length), seed=s.seed)
+    generator = torch.Generator().manual_seed(s.seed)
+    errors, informations, losses, agreements = [], [], [], []
+    for k, index in enumerate(held):
+        start = _near(truth[k], s, length, generator)
+        answer = inversion.refine(scene, photos[index], start)
+        report(k + 1, len(held))
+        modes = answer.modes
+        if modes is None or modes.information is None or answer.loss is None:
+            continue
+        found = modes.cam_from_world[0].double()
+        turn, shift = so3.angle(found.R, truth[k].R), (found.center - truth[k].center).norm()
+        if float(turn) < _SOLVED_RAD and float(shift) < _SOLVED_SHIFT * length:
+            errors.append((truth[k] @ found.inverse()).log())
+            informations.append(modes.information[0].double())
+            losses.append(answer.loss[0])
+            agreements.append(inversion.agreement(scene, photos[index], modes.cam_from_world[:1]))
+    if len(errors) < 3:
+        return ErrorModel(length=length, photos=len(errors))
+    return _model(torch.stack(errors), torch.stack(informations), losses, agreements, length, s)
+
+
+def _near(truth: SE3, s: CalibrationSettings, length: float, generator: torch.Generator) -> Hypotheses:
+    """A start near the truth with the information that its distribution amounts to."""
+    draw = 2 * torch.rand(7, generator=generator, dtype=torch.float64) - 1
+    axis = torch.nn.functional.normalize(torch.randn(3, generator=generator, dtype=torch.float64), dim=0)
+    turn, shift = math.radians(s.turn_deg), s.shift * length
+    start = truth.retract(torch.cat([shift * draw[:3], turn * draw[6] * axis]))
+    sigma = torch.tensor([shift / math.sqrt(3)] * 3 + [turn / 3] * 3, dtype=torch.float64)
+    pose = SE3(start.R[None].float(), start.t[None].float())
+    return Hypotheses(pose, torch.zeros(1), torch.diag(sigma**-2)[None], source=("oracle:calibration",))
+
+
+def _model(
+    errors: Tensor,
+    informations: Tensor,
+    losses: list[float],
+    agreements: list[float],
+    length: float,
+    settings: CalibrationSettings,
+) -> ErrorModel:
+    """Independent rays such that squared Mahalanobis errors average to their six degrees of freedom."""
+    distance = (errors[:, None] @ informations @ errors[..., None]).flatten()
+    variance = sum(losses) / len(losses)
+    strength = _NEUTRAL.independent / _NEUTRAL.residual**2 * 6 / float(distance.mean().clamp_min(1e-9))
+    return ErrorModel(
+        residual=math.sqrt(variance),
+        independent=strength * variance,
+        turn_rad=float(errors[:, 3:].square().mean().sqrt()),
+        shift=float(errors[:, :3].square().mean().sqrt()),
+        least_agreement=max(0.2, settings.agreement_share * min(agreements)),
+        length=length,
+        photos=len(errors),
+    )
