@@ -12,9 +12,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from resect.geometry import so3
 from resect.geometry.se3 import SE3
 from resect.refine.agreement import agreement, colour_agreement
+from resect.refine.apart import apart
 from resect.refine.levenberg_marquardt import LMSettings, levenberg_marquardt
 from resect.refine.lookup import LookupSettings, lookup
 from resect.refine.objectives import Blurred
@@ -147,13 +147,12 @@ def scatter(
     return SE3(moved.R, -(moved.R @ centre[..., None])[..., 0]), parent
 
 
-def suppress(candidates: Candidates, keep: int, apart_deg: float, apart: float) -> Candidates:
+def suppress(candidates: Candidates, keep: int, apart_deg: float, distance: float) -> Candidates:
     """The best `keep`, none of them closer to a better one than both limits."""
     order = candidates.score.nan_to_num(-9.0).argsort(descending=True)
     poses = candidates.cam_from_world[order]
-    turn = so3.angle(poses.R[:, None], poses.R[None])
-    shift = (poses.center[:, None] - poses.center[None]).norm(dim=-1)
-    same = (turn < math.radians(apart_deg)) & (shift < apart)
+    turn, shift = apart(poses)
+    same = (turn < math.radians(apart_deg)) & (shift < distance)
     chosen: list[int] = []
     for k in range(len(order)):
         if len(chosen) == keep:

@@ -7,8 +7,8 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from resect.geometry import so3
 from resect.geometry.se3 import SE3
+from resect.refine.apart import apart
 from resect.refine.exposure import Exposure
 from resect.refine.levenberg_marquardt import State
 from resect.refine.objectives import Difference
@@ -21,6 +21,7 @@ from resect.types import Hypotheses, Status
 _MODE_TURN_RAD = math.radians(3.0)
 _MODE_SHIFT = 0.02
 _AMBIGUOUS = 0.25
+_NEAR_AGREEMENT = 0.7
 _MOST_PIXELS = 100.0
 
 
@@ -115,9 +116,7 @@ def modes(
     """
     rays = min(independent, _MOST_PIXELS)
     log_mass = ended.log_weight.double() - 0.5 * rays * (loss.double() - loss.min()) / variance
-    pose = ended.cam_from_world
-    turn = so3.angle(pose.R[:, None], pose.R[None])
-    shift = (pose.center[:, None] - pose.center[None]).norm(dim=-1)
+    turn, shift = apart(ended.cam_from_world)
     same: Bool[Tensor, "h h"] = (turn < _MODE_TURN_RAD) & (shift < _MODE_SHIFT * extent)
     left = torch.ones(len(loss), dtype=torch.bool)
     heads, masses = [], []
@@ -157,8 +156,8 @@ def status_of(
     """The status from what was measured, the gravest first."""
     if not finite:
         return Status.NON_FINITE
-    if agreement < model.least_agreement:
-        return Status.NO_AGREEMENT if agreement < 0.7 * model.least_agreement else Status.NOT_CONVERGED
+    if not agreement >= model.least_agreement:  # a constant photo agrees with nothing: NaN
+        return Status.NOT_CONVERGED if agreement >= _NEAR_AGREEMENT * model.least_agreement else Status.NO_AGREEMENT
     if second_mass >= _AMBIGUOUS:
         return Status.AMBIGUOUS
     return Status.OK if improved else Status.NOT_IMPROVED
