@@ -10,9 +10,9 @@ Specification, fixed before the first number was taken with it:
 - "lm": Levenberg–Marquardt on colours, 512 fresh random pixels of the 120-pixel photo a step, Cauchy 0.1, at most 60
   steps. "flow-pnp": three times render at 120 pixels, flow to the photo, PnP. Both are resect's own parts, alone.
 - "adam": iNeRF's way on the same field, `refine.first_order.published_inerf()`: 300 steps of Adam, 2048 pixels a step
-  from interest regions of the 240-pixel photo, mean squared colour error, rate 0.01 · 0.8^(k/100). What differs from the
-  published code: steps are twists in the camera's frame (theirs begins at a saddle), lengths are parts of the scene's
-  scale, and derivatives are exact and come with the render.
+  from interest regions of the 240-pixel photo, mean squared colour error, rate 0.01 · 0.8^(k/100). What differs from
+  the published code: steps are twists in the camera's frame (theirs begins at a saddle), lengths are parts of the
+  scene's scale, and derivatives are exact and come with the render.
 - "lm", "flow-pnp" and "adam" give no status; every answer of theirs counts as a success.
 - Columns: success within 5° / 0.05 of the scene's scale, and within 1° / 0.01; median errors; median rays of a trial;
   seconds (median wall clock; mean processor time beside it); success answers worse than their start and outside
@@ -21,7 +21,7 @@ Specification, fixed before the first number was taken with it:
 
     RESECT_TEST_DATA=DIR python benchmarks/basin.py [--sets fox] [--levels 20,40] [--starts 20] [--refiners default,lm]
 
-An interrupted run of the same revision goes on where it stopped.
+An interrupted run goes on where it stopped, as long as the revision is the same and nothing is changed.
 """
 
 import json
@@ -167,7 +167,7 @@ def run_level(
         method(photos[first.photo], first.hypotheses())
         method.cpu.clear()
     out = folder / f"basin-{revision()}" / f"{level.rotation_deg:g}deg-{level.starts}starts-{arguments.adam_steps}adam"
-    found = run_benchmark("basin", photos, split, methods, level, out=out)
+    found = run_benchmark("basin", photos, split, methods, level, out=out, overwrite=revision().endswith("+"))
     rows = []
     for trials, method in zip(found, methods.values(), strict=True):
         facts = trials.as_json()
