@@ -17,13 +17,15 @@ from resect.geometry import so3
 from resect.geometry.se3 import SE3
 from resect.protocols import Scene
 from resect.refine.default import Inversion
-from resect.refine.judge import ErrorModel
+from resect.refine.judge import ErrorModel, with_floor
 from resect.refine.recipe import RefineSettings, Work, seen_distance
 from resect.types import Hypotheses, PhotoSet
 
 _NEUTRAL = ErrorModel(residual=0.1, independent=20.0, turn_rad=1e-7, least_agreement=-2.0)
 _SOLVED_RAD = math.radians(5.0)
 _SOLVED_SHIFT = 0.05
+_CHI2_6_90 = 10.6446  # 90 % of χ² with six degrees of freedom
+_MEDIAN_CHI2_3 = 2.3660
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,7 @@ def calibrate(
             agreements.append(inversion.agreement(scene, photos[index], modes.cam_from_world[:1]))
     if len(errors) < 3:
         return ErrorModel(length=length, photos=len(errors))
-    return _model(torch.stack(errors), torch.stack(informations), losses, agreements, length, s)
+    return _model(torch.stack(errors), torch.stack(informations), losses, agreements, length, s, r.floor_share)
 
 
 def _near(truth: SE3, s: CalibrationSettings, length: float, generator: torch.Generator) -> Hypotheses:
@@ -113,17 +115,26 @@ def _model(
     agreements: list[float],
     length: float,
     settings: CalibrationSettings,
+    floor_share: float,
 ) -> ErrorModel:
-    """Independent rays such that squared Mahalanobis errors average to their six degrees of freedom."""
-    distance = (errors[:, None] @ informations @ errors[..., None]).flatten()
+    """Spread from medians, which one bad photo does not move, then as many independent rays as coverage allows."""
     variance = sum(losses) / len(losses)
-    strength = _NEUTRAL.independent / _NEUTRAL.residual**2 * 6 / float(distance.mean().clamp_min(1e-9))
+    shift, turn = (float((e.square().sum(1).median() / _MEDIAN_CHI2_3).sqrt()) for e in errors.split(3, dim=1))
+    per_ray = informations * _NEUTRAL.residual**2 / _NEUTRAL.independent / variance
+    rays = torch.logspace(math.log10(0.5), 3, 100, dtype=torch.float64)
+    floor = (floor_share * turn, floor_share * shift)
+    distance = torch.stack([_distance(errors, with_floor(float(n) * per_ray, *floor)) for n in rays])
+    covered = distance.quantile(0.9, dim=1) <= _CHI2_6_90
     return ErrorModel(
         residual=math.sqrt(variance),
-        independent=strength * variance,
-        turn_rad=float(errors[:, 3:].square().mean().sqrt()),
-        shift=float(errors[:, :3].square().mean().sqrt()),
+        independent=float(rays[covered].max()) if bool(covered.any()) else float(rays[0]),
+        turn_rad=turn,
+        shift=shift,
         least_agreement=max(0.2, settings.agreement_share * min(agreements)),
         length=length,
         photos=len(errors),
     )
+
+
+def _distance(errors: Tensor, informations: Tensor) -> Tensor:
+    return (errors[:, None] @ informations @ errors[..., None]).flatten()
