@@ -53,6 +53,8 @@ class Inversion:
     def _invert(self, work: Work, hypotheses: Hypotheses) -> Estimate:
         s, model = self.settings, self.errors or ErrorModel()
         start = hypotheses.cam_from_world
+        if not recipe.has_contrast(work):
+            return Estimate(Status.NO_AGREEMENT, cost=work.meter.cost)
         work.length = model.length or recipe.seen_distance(work.view(s.coarse_side), start)
         model = model.scaled(work.length)
         spread = spread_of(hypotheses, work.length, math.radians(s.unknown_turn_deg), s.unknown_shift)

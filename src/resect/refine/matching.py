@@ -78,7 +78,9 @@ def match_and_solve(view: View, start: SE3, settings: MatchSettings) -> Matched:
     at, to = _flow(shown, photo, settings) if settings.matcher == "flow" else _sift(shown, photo, settings)
     keep = smooth_depth(depth[None], settings.depth_jump)[0][at[:, 1].long(), at[:, 0].long()] > 0
     inside = (to >= 0).all(1) & (to[:, 0] < view.shape[1]) & (to[:, 1] < view.shape[0])
-    at, to = at[keep & inside].double(), to[keep & inside].double()
+    at, to = at[keep & inside], to[keep & inside]
+    shown_to = view.weight.cpu().unflatten(0, view.shape)[to[:, 1].long(), to[:, 0].long()] > 0.5
+    at, to = at[shown_to].double(), to[shown_to].double()
     rays = view.camera.rays(at)
     points = rays / rays[:, 2:].clamp_min(1e-6) * depth.double()[at[:, 1].long(), at[:, 0].long(), None]
     world = start.double().inverse().apply(points)

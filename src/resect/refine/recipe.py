@@ -120,6 +120,13 @@ def seen_distance(at: View, poses: SE3) -> float:
     return float(known.median()) if len(known) else 0.5 * diagonal
 
 
+def has_contrast(work: Work) -> bool:
+    """Whether the photo shows anything: a constant one agrees with no render."""
+    at = work.view(work.settings.coarse_side)
+    usable = at.observed[at.weight > 0.5]
+    return len(usable) > 1 and float(usable.std(0).max()) > 1e-3
+
+
 def nothing_in_view(work: Work, poses: SE3) -> bool:
     """Whether none of the poses sees any of the scene."""
     if "alpha" not in work.scene.channels:
