@@ -26,7 +26,9 @@ import math
 import os
 import platform
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -172,20 +174,27 @@ def localize(photo: Photo, landmarks: list[tuple[np.ndarray, np.ndarray]]) -> np
     return pose
 
 
-def measure(name: str, data: PhotoSet, rule: str) -> dict[str, object]:
+def measure(
+    name: str,
+    data: PhotoSet,
+    rule: str,
+    learn: Callable[[PhotoSet], Any] = make_map,
+    answer: Callable[[Photo, Any], np.ndarray | None] = localize,
+) -> dict[str, object]:
+    """One row of the table, for this baseline or for another localiser."""
     from resect.geometry.se3 import SE3
 
     split = make_split(data, rule)
     train = data.subset(split.train)
     scale = scene_scale(train.truth.cam_from_world)
     start = time.perf_counter()
-    landmarks = make_map(train)
+    landmarks = learn(train)
     map_seconds = time.perf_counter() - start
     rotation, translation, seconds, cpu = [], [], [], []
     for i in split.test:
         photo = data[i]
         wall, busy = time.perf_counter(), time.process_time()
-        pose = localize(photo, landmarks)
+        pose = answer(photo, landmarks)
         seconds.append(time.perf_counter() - wall)
         cpu.append(time.process_time() - busy)
         if pose is None:

@@ -28,6 +28,8 @@ _KIND = "landmarks"
 _QUANTA = 512.0  # descriptors are stored as bytes, as COLMAP does
 _MOST = 5_000_000
 _TRIALS = 2000
+_UNKNOWN_LENS = 16.0  # growth of the covariance where distortion is unknown
+_CENTRE = 0.01  # standard deviation of a phone's principal point from the middle, share of the longer side
 _AGREES_PX = 2.0  # working pixels
 _ASIDE_PX = 16.0  # working pixels: nothing is found twice, and a heap of landmarks is not left
 _UNKNOWN_FOCAL = 1.2  # focal length over the longer side where nothing is known, as COLMAP assumes
@@ -134,10 +136,7 @@ class Landmarks:
         """Poses with their inliers and the share of those that were expected, the one with the most inliers first."""
         answers: list[tuple[Solution, Seen, float]] = []
         while len(answers) < count and len(matches) >= self.settings.min_inliers // 2:
-            start = first_pose(
-                matches, camera, find_focal=find_focal, max_error_px=self.settings.ransac_px * found.scale,
-                trials=_TRIALS, seed=seed,
-            )  # fmt: skip
+            start = self._start(matches, camera, find_focal, found.scale, seed)
             answer = None if start is None else self._polish(found, matches.take(start[2]), start, find_focal)
             if start is None or answer is None:
                 break
@@ -146,6 +145,24 @@ class Landmarks:
             if len(matches) < 0.5 * int(start[2].sum()):
                 break
         return sorted(answers, key=lambda a: -len(a[1]))
+
+    def _start(
+        self, matches: Seen, camera: Camera, find_focal: bool, scale: float, seed: int
+    ) -> tuple[SE3, Camera, Tensor] | None:
+        """The first pose; with an unknown focal length the training camera's is tried beside a free one.
+
+        A free one fits chance better, so it must explain clearly more.
+        """
+        limit = self.settings.ransac_px * scale
+        start = first_pose(matches, camera, find_focal=find_focal, max_error_px=limit, trials=_TRIALS, seed=seed)
+        if not find_focal:
+            return start
+        share = self.camera.fx / max(self.camera.width, self.camera.height)
+        usual = camera.with_focal_scale(share * max(camera.width, camera.height) / camera.fx)
+        fixed = first_pose(matches, usual, find_focal=False, max_error_px=limit, trials=_TRIALS, seed=seed)
+        if start is None or fixed is None:
+            return start or fixed
+        return fixed if int(fixed[2].sum()) > 0.8 * int(start[2].sum()) else start
 
     def _polish(
         self, found: Features, inliers: Seen, start: tuple[SE3, Camera, Tensor], find_focal: bool
@@ -173,10 +190,11 @@ class Landmarks:
     ) -> LandmarkMatch:
         best, seen, share = answers[0]
         inliers = torch.tensor([len(a[1]) for a in answers])
+        information = torch.stack([a[0].information for a in answers]) / self.inflation
         hypotheses = Hypotheses(
             SE3.stack([a[0].cam_from_world for a in answers]),
             inliers.double().log(),
-            torch.stack([a[0].information for a in answers]) / self.inflation,
+            _with_unknown_lens(information, best.camera) if find_focal else information,
             source=(_KIND,) * len(answers),
             target=photo.target,
             camera=best.camera if find_focal else None,
@@ -221,6 +239,13 @@ class Landmarks:
         descriptors = torch.nn.functional.normalize(stored, dim=-1)
         views = found.tensor("views", (n,), torch.int32).long()
         return cls(settings, Points(xyz, covariance, toward, size, descriptors), views, camera, inflation)
+
+
+def _with_unknown_lens(information: Float[Tensor, "h 6 6"], camera: Camera) -> Float[Tensor, "h 6 6"]:
+    """Less information: a principal point that is not in the middle turns the camera, a bent lens does worse."""
+    angle = _CENTRE * max(camera.width, camera.height) * camera.pixel_rad
+    more = torch.diag(torch.tensor([0.0, 0.0, 0.0, angle**2, angle**2, 0.0], dtype=information.dtype))
+    return torch.linalg.inv(_UNKNOWN_LENS * torch.linalg.inv(information) + more)
 
 
 def quantised(descriptors: Float[Tensor, "n 128"]) -> Float[Tensor, "n 128"]:

@@ -12,7 +12,6 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from resect.errors import NotInstalledError
-from resect.geometry import so3
 from resect.geometry.camera import Camera
 from resect.geometry.se3 import SE3
 from resect.priors.landmarks.triangulate import across
@@ -109,13 +108,15 @@ def refine(seen: Seen, cam_from_world: SE3, camera: Camera, *, find_focal: bool)
     """
     transform, scale = cam_from_world.double(), 1.0
     rays = camera.rays(seen.pixels)
+    variance = _variance(seen, transform, camera, rays)
     for _ in range(_STEPS):
-        r, j, weight = _rows(seen, transform, camera, rays, find_focal)
-        square = weight * (r * r).sum(-1)
+        r, j = _rows(seen, transform, camera, rays, find_focal)
+        square = (r * r).sum(-1) / variance
         scale = min(max(float(square.median().sqrt()) / _RAYLEIGH_MEDIAN, _SCALES[0]), _SCALES[1])
-        weight = weight / (scale**2 + square / _ROBUST_SIGMAS**2)
-        normal = (j.mT @ (weight[:, None, None] * j)).sum(0)
-        gradient = (j.mT @ (weight[:, None] * r)[:, :, None]).sum(0)[:, 0]
+        weight = 1 / (variance * (scale**2 + square / _ROBUST_SIGMAS**2))
+        tall = j.flatten(0, 1)
+        weighed = (weight[:, None, None] * j).flatten(0, 1)
+        normal, gradient = weighed.mT @ tall, weighed.mT @ r.flatten()
         damping = 1e-9 * normal.diagonal().clamp_min(1e-30).diag()
         delta = -torch.linalg.solve(normal + damping, gradient)
         if not bool(delta.isfinite().all()):
@@ -143,22 +144,37 @@ def reprojection_px(seen: Seen, cam_from_world: SE3, camera: Camera) -> Float[Te
 
 def _rows(
     seen: Seen, transform: SE3, camera: Camera, rays: Float[Tensor, "n 3"], find_focal: bool
-) -> tuple[Float[Tensor, "n 2"], Float[Tensor, "n 2 p"], Float[Tensor, "n"]]:
-    """Residuals in pixels, their derivatives by (v, ω) and log-focal, and inverse variances."""
+) -> tuple[Float[Tensor, "n 2"], Float[Tensor, "n 2 p"]]:
+    """Residuals in pixels and their derivatives by (v, ω) and log-focal.
+
+    Products over the last dimension, no batched matrices: those start threads for a few numbers each.
+    """
+    p, plane, r, by_point = _toward(seen, transform, camera, rays)
+    j = torch.cat([by_point, torch.linalg.cross(p[:, None, :].expand_as(by_point), by_point)], -1)
+    if find_focal:
+        step = 1e-4
+        wider = camera.with_focal_scale(1 + step).rays(seen.pixels)
+        j = torch.cat([j, -(plane * (wider - rays)[:, None, :]).sum(-1, keepdim=True) / step], -1)
+    return r, j
+
+
+def _toward(
+    seen: Seen, transform: SE3, camera: Camera, rays: Float[Tensor, "n 3"]
+) -> tuple[Float[Tensor, "n 3"], Float[Tensor, "n 2 3"], Float[Tensor, "n 2"], Float[Tensor, "n 2 3"]]:
+    """Points in the camera, axes across their rays per pixel, residuals, derivatives by the points in the camera."""
     p = seen.points @ transform.R.mT + transform.t
     length = p.norm(dim=-1, keepdim=True).clamp_min(1e-30)
     unit = p / length
     plane = across(rays).mT / camera.pixel_rad
-    r = (plane @ unit[:, :, None])[..., 0]
-    by_point = (plane - r[:, :, None] * unit[:, None, :]) / length[:, :, None]
-    j = torch.cat([by_point, -by_point @ so3.hat(p)], -1)
-    if find_focal:
-        step = 1e-4
-        wider = camera.with_focal_scale(1 + step).rays(seen.pixels)
-        j = torch.cat([j, -(plane @ (wider - rays)[:, :, None]) / step], -1)
-    in_camera = by_point @ transform.R
-    variance = seen.sigma_px**2 + 0.5 * (in_camera @ seen.covariance @ in_camera.mT).diagonal(dim1=-2, dim2=-1).sum(-1)
-    return r, j, 1 / variance
+    r = (plane * unit[:, None, :]).sum(-1)
+    return p, plane, r, (plane - r[:, :, None] * unit[:, None, :]) / length[:, :, None]
+
+
+def _variance(seen: Seen, transform: SE3, camera: Camera, rays: Float[Tensor, "n 3"]) -> Float[Tensor, "n"]:
+    """Of each residual coordinate: that of the pixel and that of the point's own place, the mean over both axes."""
+    by_world = _toward(seen, transform, camera, rays)[3] @ transform.R
+    spread = (by_world[:, :, None, :] * seen.covariance[:, None]).sum(-1)
+    return seen.sigma_px**2 + 0.5 * (spread * by_world).sum((-1, -2))
 
 
 def _pycolmap() -> Any:
