@@ -9,12 +9,13 @@ from resect.scenes.field import reference
 from resect.scenes.field.eager import EagerBackend
 from resect.scenes.field.grid import BLOCK, Grid, March, full_grid, make_table
 from resect.scenes.field.pixels import Batch
-from resect.scenes.field.trainer import Rates, TrainState
+from resect.scenes.field.trainer import Loss, Rates, TrainState
 
 pytest.importorskip("numba")
 from resect.scenes.field import rendering
 from resect.scenes.field.fused import FusedBackend
 
+LOSS = Loss(np.float32(0.05), np.float32(2.0))
 BEHIND = np.array([0.2, 0.5, 0.9], np.float32)
 
 
@@ -141,7 +142,7 @@ def test_a_training_step_equals_autograd(threads: int, distortion: float) -> Non
     states = []
     for backend in (FusedBackend(threads), EagerBackend()):
         state = state_of(smooth_grid(16))
-        error = backend.step(state, batch, behind, march(), distortion, rates)
+        error = backend.step(state, batch, behind, march(), Loss(np.float32(distortion), np.float32(1.5)), rates)
         backend.gather(state)
         states.append((state, error))
     (ours, our_error), (theirs, their_error) = states
@@ -153,7 +154,7 @@ def test_a_training_step_equals_autograd(threads: int, distortion: float) -> Non
     ):
         moved = np.linalg.norm(b - start)
         assert moved > 1e-3
-        assert np.linalg.norm(a - b) < 3e-3 * moved
+        assert np.linalg.norm(a - b) < 5e-4 * moved
 
 
 def test_steps_are_deterministic_for_a_number_of_threads() -> None:
@@ -164,7 +165,7 @@ def test_steps_are_deterministic_for_a_number_of_threads() -> None:
         for _ in range(2):
             backend, state = FusedBackend(threads), state_of(smooth_grid(16))
             for _ in range(3):
-                backend.step(state, batch, behind, march(), 0.05, rates)
+                backend.step(state, batch, behind, march(), LOSS, rates)
             results.append(state.grid)
         assert np.array_equal(results[0].density, results[1].density)
         assert np.array_equal(results[0].colour, results[1].colour)
@@ -176,7 +177,7 @@ def test_the_dummy_block_never_changes() -> None:
     state = state_of(smooth_grid(16, occupied=occupied))
     backend = FusedBackend(1)
     for _ in range(3):
-        backend.step(state, batch, behind, march(), 0.05, Rates(*(np.float32(x) for x in (0.2, 0.2, 0.95, 1e-4))))
+        backend.step(state, batch, behind, march(), LOSS, Rates(*(np.float32(x) for x in (0.2, 0.2, 0.95, 1e-4))))
     assert (state.grid.density[:BLOCK] == -12).all()
     assert (state.grid.colour[:BLOCK] == 0).all()
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from resect.scenes.field import reference
 from resect.scenes.field.grid import BLOCK, Grid, March
 from resect.scenes.field.pixels import Batch
-from resect.scenes.field.trainer import Rates, TrainState
+from resect.scenes.field.trainer import Loss, Rates, TrainState
 
 Floats = NDArray[np.float32]
 _RAYS_AT_ONCE = 2048
@@ -41,7 +41,7 @@ class EagerBackend:
         self._held: _OnDevice | None = None
 
     def step(
-        self, state: TrainState, batch: Batch, background: Floats, march: March, distortion: float, rates: Rates
+        self, state: TrainState, batch: Batch, background: Floats, march: March, loss: Loss, rates: Rates
     ) -> Floats:
         """See `trainer.Backend`; the arrays of the state follow when `gather` is called."""
         held = self._upload(state)
@@ -51,7 +51,7 @@ class EagerBackend:
         error = np.empty_like(batch.target)
         for first in range(0, len(error), _RAYS_AT_ONCE):
             rays = slice(first, first + _RAYS_AT_ONCE)
-            error[rays] = self._accumulate(held, batch, background, march, distortion, rays)
+            error[rays] = self._accumulate(held, batch, background, march, loss, rays)
         _update(held, rates)
         return error
 
@@ -74,7 +74,7 @@ class EagerBackend:
         return self._held
 
     def _accumulate(
-        self, held: _OnDevice, batch: Batch, background: Floats, march: March, distortion: float, rays: slice
+        self, held: _OnDevice, batch: Batch, background: Floats, march: March, loss: Loss, rays: slice
     ) -> Floats:
         """Adds the gradient of some rays; returns their colour error."""
         origin, direction, target, behind, start = (
@@ -82,12 +82,15 @@ class EagerBackend:
             for a in (batch.origin, batch.direction, batch.target, background, batch.start)
         )
         samples = reference.sample_distances(held.voxels, origin, direction, march, start)
-        shaded = reference.shade(held.voxels, origin, direction, march, behind, samples)
+        with torch.no_grad():  # as in the kernels, samples whose colour is dropped get no gradient either
+            kept = reference.shade(held.voxels, origin, direction, march, behind, samples).weight > 0
+        fade = kept * (samples.distance / max(float(loss.fade_distance), 1e-6)).clamp(max=1.0).square()
+        shaded = reference.shade(held.voxels, origin, direction, march, behind, samples, fade)
         error = shaded.rgb - target
-        loss = 0.5 * error.square().sum()
-        if distortion > 0:
-            loss = loss + distortion * reference.distortion_loss(shaded.weight, samples).sum()
-        loss.backward()
+        total = 0.5 * error.square().sum()
+        if loss.distortion > 0:
+            total = total + float(loss.distortion) * reference.distortion_loss(shaded.weight, samples).sum()
+        total.backward()
         _note_strongest(held, origin, direction, samples, shaded.weight)
         return error.detach().cpu().numpy()
 

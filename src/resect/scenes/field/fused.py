@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from resect.scenes.field.grid import BLOCK, RECORD, Grid, March, aligned_zeros
 from resect.scenes.field.kernel import accumulate, update
 from resect.scenes.field.pixels import Batch
-from resect.scenes.field.trainer import Rates, TrainState
+from resect.scenes.field.trainer import Loss, Rates, TrainState
 
 Floats = NDArray[np.float32]
 
@@ -29,7 +29,7 @@ class FusedBackend:
         self._grid: Grid | None = None
 
     def step(
-        self, state: TrainState, batch: Batch, background: Floats, march: March, distortion: float, rates: Rates
+        self, state: TrainState, batch: Batch, background: Floats, march: March, loss: Loss, rates: Rates
     ) -> Floats:
         """See `trainer.Backend`."""
         if state.grid is not self._grid:
@@ -40,7 +40,7 @@ class FusedBackend:
 
         def forward_backward(worker: int) -> int:
             dirty, _ = accumulate(
-                grid.resolution, grid.table, grid.density, grid.colour, march, np.float32(distortion),
+                grid.resolution, grid.table, grid.density, grid.colour, march, loss.distortion, loss.fade_distance,
                 batch.origin, batch.direction, batch.target, background, batch.start,
                 share[worker], share[worker + 1], self._gradient[worker], self._marks[worker], self._dirty[worker],
                 self._strongest[worker], error,

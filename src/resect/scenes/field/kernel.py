@@ -4,6 +4,10 @@ in between, then an RMSprop update of the voxels that were touched.
 Every worker (thread) has its own gradient pool, marks and statistics, and workers share nothing that they write, so
 that a step is deterministic for a given number of workers.
 
+Gradients of samples near the camera fade with the square of their distance (Philip & Deschaintre, Floaters No More,
+EGSR 2023), because near voxels are seen by more rays of fewer photos: without it captures that look outwards fill the
+space before the cameras with fog.
+
 The loss of a ray is 1/2 |colour - target|^2 + weight * distortion; a *sum* over rays (the RMSprop epsilon depends on
 it). The distortion loss is Barron et al., Mip-NeRF 360 (2022), eq. 15, on s = t / (1 + t), in O(n).
 """
@@ -144,7 +148,7 @@ def _fill_push(push, d_red, d_green, d_blue, d_density, h1, h2, h3):
 
 @njit(**KERNEL)
 def accumulate(
-    resolution, table, density, colour, march, distortion, origin, direction, target, background, start,
+    resolution, table, density, colour, march, distortion, fade_distance, origin, direction, target, background, start,
     first, last, gradient, marks, dirty, strongest, error,
 ):  # fmt: skip
     """Renders rays ``first`` to ``last``, adds the loss gradient into ``gradient`` and marks what was touched.
@@ -154,6 +158,7 @@ def accumulate(
         table, density, colour: the grid's arrays.
         march: constants (a `March`).
         distortion: weight of the distortion loss.
+        fade_distance: gradients of samples nearer than this fade with the square of the distance.
         origin, direction: (N, 3) rays in the local frame, unit directions.
         target, background: (N, 3) colours of the photos and of what is behind everything.
         start: (N,) offset of the first sample in steps, in [0, 1).
@@ -177,6 +182,7 @@ def accumulate(
     seen = np.empty(MOST_SAMPLES * 4, np.float32)
     pull = np.empty(MOST_SAMPLES, np.float32)
     push = np.zeros(16, np.float32)
+    per_fade = f32(1) / max(fade_distance, f32(1e-6))
     dirty_count, kept = 0, 0
     for ray in range(first, last):
         dx, dy, dz = direction[ray, 0], direction[ray, 1], direction[ray, 2]
@@ -200,8 +206,11 @@ def accumulate(
         for back in range(n):
             m = n - 1 - back
             w = share[m]
-            d_density = (after[m] * pull[m] - behind) * optical[m]
+            nearness = min(f32(1), distance[m] * per_fade)
+            fade = nearness * nearness
+            d_density = fade * (after[m] * pull[m] - behind) * optical[m]
             behind += w * pull[m]
+            w *= fade
             r, g, b = seen[m * 4], seen[m * 4 + 1], seen[m * 4 + 2]
             _fill_push(
                 push, e0 * w * r * (f32(1) - r), e1 * w * g * (f32(1) - g), e2 * w * b * (f32(1) - b), d_density,

@@ -188,11 +188,15 @@ def shade(
     march: March,
     background: Float[Tensor, "#n 3"],
     samples: Samples,
+    fade: Float[Tensor, "n s"] | None = None,
 ) -> Shaded:
-    """Composites given samples; differentiable in everything but their distances."""
+    """Composites given samples; differentiable in everything but their distances.
+
+    ``fade`` scales the gradient that reaches each sample, and changes nothing else.
+    """
     point = origin[:, None] + direction[:, None] * samples.distance[..., None]
     index, corner_weight = interpolation(voxels, point)
-    log_density = (voxels.density[index] * corner_weight).sum(-1)
+    log_density = _faded((voxels.density[index] * corner_weight).sum(-1), fade)
     step = float(march.voxels) * 128 / voxels.resolution
     depth = torch.where(samples.used, log_density.clamp(max=12.0).exp() * step, torch.zeros_like(log_density))
     before = (-(torch.cumsum(depth, -1) - depth)).exp()
@@ -203,12 +207,17 @@ def shade(
     weight = before - after
     weight = torch.where(weight > float(march.least_weight), weight, torch.zeros_like(weight))
     through = after[:, -1] if after.shape[1] else after.new_ones(len(after))
-    tone = _tone(voxels.colour[index], corner_weight, direction)
+    tone = _faded(_tone(voxels.colour[index], corner_weight, direction), None if fade is None else fade[..., None])
     rgb = (weight[..., None] * tone).sum(1) + through[:, None] * background
     total = weight.sum(-1)
     mean = (weight * samples.distance).sum(-1) / total.clamp_min(1e-12)
     expected = torch.where(total > 0, mean, torch.full_like(mean, -1.0))
     return Shaded(rgb, 1 - through, expected, _median(samples, depth, before, after), weight)
+
+
+def _faded(value: Tensor, fade: Tensor | None) -> Tensor:
+    """The value, its gradient scaled."""
+    return value if fade is None else value.detach() + fade * (value - value.detach())
 
 
 def _tone(record: Tensor, corner_weight: Tensor, direction: Tensor) -> Tensor:

@@ -33,6 +33,8 @@ class FieldSettings:
     """Added to the root of those averages; below it weakly seen voxels move slowly."""
     distortion: float = 0.04
     """Weight of the loss that gathers a ray's samples (Mip-NeRF 360, eq. 15, on s = t/(1+t))."""
+    fade_distance: float = 2.0
+    """Gradients of samples nearer to the camera than this, in local units, fade with the square of the distance."""
     initial_log_density: float = -3.5
     """Of every voxel at the start: thin fog."""
     prune_every: int = 200

@@ -53,11 +53,20 @@ class Rates(NamedTuple):
     """Added to their root."""
 
 
+class Loss(NamedTuple):
+    """Constants of the loss and its gradient."""
+
+    distortion: np.float32
+    """Weight of the distortion loss."""
+    fade_distance: np.float32
+    """Gradients of samples nearer than this fade with the square of the distance."""
+
+
 class Backend(Protocol):
     """Computes a step; the numba kernels and plain PyTorch are the two."""
 
     def step(
-        self, state: TrainState, batch: Batch, background: Floats, march: March, distortion: float, rates: Rates
+        self, state: TrainState, batch: Batch, background: Floats, march: March, loss: Loss, rates: Rates
     ) -> Floats:
         """Changes grid and running squares, in place or until `gather`; returns (n, 3) rendered minus target colour."""
         ...
@@ -136,7 +145,8 @@ def _step(
     if settings.exposure:
         target = target * np.exp(-state.log_gain[batch.photo])
     batch = replace(batch, target=np.ascontiguousarray(target))
-    error = backend.step(state, batch, background, march, settings.distortion, rates)
+    loss = Loss(np.float32(settings.distortion), np.float32(settings.fade_distance))
+    error = backend.step(state, batch, background, march, loss, rates)
     if settings.exposure:
         _update_exposure(state, batch, error)
     return error
