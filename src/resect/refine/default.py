@@ -11,9 +11,12 @@ from resect.geometry.se3 import SE3
 from resect.protocols import Scene
 from resect.refine import recipe
 from resect.refine.agreement import agreement
+from resect.refine.focal import solve_focal
 from resect.refine.halving import Candidates, spread_of
-from resect.refine.judge import ErrorModel, make_bench, modes, status_of, with_floor
+from resect.refine.judge import Bench, ErrorModel, make_bench, modes, status_of, with_floor
+from resect.refine.levenberg_marquardt import System
 from resect.refine.recipe import RefineSettings, Work
+from resect.refine.rows import fuse, pose_information
 from resect.types import Estimate, Hypotheses, Photo, Status
 
 
@@ -24,12 +27,14 @@ class Inversion:
     Attributes:
         settings: sizes and stages.
         errors: how exact the scene is; without it covariances and thresholds are typical ones.
-        seed: with the photo's name it fixes all randomness.
+        seed: of the search and of the pixels kept apart.
+        known: further terms in units of σ that the answer is fused with (`refine.rows`: up, landmarks, …).
     """
 
     settings: RefineSettings = field(default_factory=RefineSettings)
     errors: ErrorModel | None = None
     seed: int = 0
+    known: tuple[System, ...] = ()
 
     def refine(self, scene: Scene, photo: Photo, hypotheses: Hypotheses) -> Estimate:
         """The pose of a photo; a photo that does not fit gets a status, never an exception."""
@@ -43,7 +48,7 @@ class Inversion:
             with torch.no_grad():
                 work = Work(scene, photo, self.settings)
                 answer = self._invert(work, _float32(_informative(hypotheses.take(finite.nonzero()[:, 0]))))
-        return replace(answer, camera=camera, camera_source=photo.camera_source)
+        return replace(answer, camera=answer.camera or camera, camera_source=photo.camera_source)
 
     def agreement(self, scene: Scene, photo: Photo, cam_from_world: SE3) -> float:
         """How much one pose's render looks like the photo, as the status is decided by: −1 to 1."""
@@ -61,57 +66,81 @@ class Inversion:
         small = (spread.turn_rad < math.radians(s.tight_turn_deg)) & (spread.shift < s.tight_shift * work.length)
         if bool(small.all()):
             ended = recipe.score_starts(work, hypotheses)
-            exact = (spread.turn_rad[ended.parent] < 3 * model.turn_rad).all()
-            if not bool(exact):
-                ended = recipe.polish(work, ended)
+            if bool((spread.turn_rad[ended.parent] < 3 * model.turn_rad).all()):
+                return self._judge(work, hypotheses, ended, model)
         else:
             generator = torch.Generator().manual_seed(self.seed)
-            ended = recipe.polish(work, recipe.match(work, recipe.search(work, hypotheses, spread, generator)))
-        return self._judge(work, hypotheses, ended, model)
+            ended = recipe.match(work, recipe.search(work, hypotheses, spread, generator))
+        if s.focal_sigma > 0:
+            return self._with_focal(work, hypotheses, ended, model)
+        return self._judge(work, hypotheses, recipe.polish(work, ended), model)
+
+    def _with_focal(self, work: Work, hypotheses: Hypotheses, ended: Candidates, model: ErrorModel) -> Estimate:
+        """The best pose alone, together with the focal length; then judged with that camera."""
+        best = ended.take(ended.score.argmax()[None])
+        pose, log_focal = solve_focal(work, best.cam_from_world, self.settings.focal_sigma)
+        sharper = work.refocused(math.exp(log_focal))
+        answer = self._judge(sharper, hypotheses, Candidates(pose, best.score, best.parent), model)
+        rows = 0 if answer.modes is None else len(answer.modes)
+        return replace(
+            answer,
+            camera=work.original.with_focal_scale(math.exp(log_focal)),
+            extra_names=("log_focal",),
+            extras=torch.full((rows, 1), log_focal),
+        )
 
     def _judge(self, work: Work, hypotheses: Hypotheses, ended: Candidates, model: ErrorModel) -> Estimate:
-        s = self.settings
+        s, starts = self.settings, hypotheses.take(ended.parent)
         with work.meter.stage("judge"):
             bench = make_bench(work.view(s.bench_side), s.bench_pixels, s.bench_scale, self.seed)
-            parents = ended.parent.unique()
-            before = bench.loss(hypotheses.cam_from_world[parents])[torch.searchsorted(parents, ended.parent)]
-            after = bench.loss(ended.cam_from_world)
+            before = _of_parents(bench, hypotheses, ended.parent)
+            poses, information = self._fused(bench, ended.cam_from_world, starts, model)
+            after = bench.loss(poses)
             improved = after <= before
-            starts = hypotheses.take(ended.parent)
-            poses = recipe.where(improved, ended.cam_from_world, starts.cam_from_world)
+            poses = recipe.where(improved, poses, starts.cam_from_world)
             loss = torch.minimum(after, before).nan_to_num(torch.inf)
             extent = float((work.scene.bounds[1] - work.scene.bounds[0]).norm())
-            joined = replace(starts, cam_from_world=poses, information=None, target=hypotheses.target)
+            joined = replace(starts, cam_from_world=poses, information=information.float(), target=hypotheses.target)
             found, index = modes(joined, loss, model.residual**2, model.independent, extent)
-            agree = agreement(work.view(s.fine_side), found.cam_from_world[:1]).both
-            known = None if starts.information is None else starts.information[index]
-            photo = with_floor(bench.information(found.cam_from_world, model), model.turn_rad, model.shift)
-            information = _of_unmoved_starts(photo, found.cam_from_world, starts.cam_from_world[index], known)
+            agree = float(agreement(work.view(s.match_side), found.cam_from_world[:1]).detail[0])
         best, mass = int(index[0]), found.log_weight.exp()
+        second = float(mass[1]) if len(mass) > 1 else 0.0
         status = status_of(
             finite=bool(loss[best].isfinite()),
-            agreement=float(agree[0]),
+            agreement=agree,
             model=model,
             improved=bool(improved[best]),
-            second_mass=float(mass[1]) if len(mass) > 1 else 0.0,
+            second_mass=second,
         )
         if not status.ok and recipe.nothing_in_view(work, hypotheses.cam_from_world):
             status = Status.OUT_OF_VIEW
-        return Estimate(
-            status,
-            replace(found, information=information),
-            trace=tuple(work.trace),
-            cost=work.meter.cost,
-            loss=(float(loss[best]), float(before[best])),
-        )
+        losses = float(loss[best]), float(before[best])
+        return Estimate(status, found, trace=tuple(work.trace), cost=work.meter.cost, loss=losses)
+
+    def _fused(
+        self, bench: Bench, poses: SE3, starts: Hypotheses, model: ErrorModel
+    ) -> tuple[SE3, Float[Tensor, "k 6 6"]]:
+        """What the photo says of each pose together with what was known before; a pose that is its start stays.
+
+        Without a measured error model the two cannot be weighed, and what was known does not move the pose.
+        """
+        share = self.settings.floor_share
+        photo = with_floor(bench.information(poses, model), share * model.turn_rad, share * model.shift)
+        terms = [pose_information(poses, photo), *self.known]
+        if starts.information is not None and model.photos:
+            terms.append(pose_information(starts.cam_from_world, starts.information))
+        fused, information = fuse(poses, terms) if len(terms) > 1 else (poses, photo)
+        stays = (poses.t == starts.cam_from_world.t).all(-1)
+        if starts.information is None or not bool(stays.any()):
+            return fused, information
+        known = torch.where(stays[:, None, None], starts.information, information)
+        return recipe.where(stays, poses, fused), known
 
 
-def _of_unmoved_starts(photo: Tensor, poses: SE3, starts: SE3, known: Tensor | None) -> Float[Tensor, "k 6 6"]:
-    """What the photo says of each mode; where the pose is the start itself, what was known of that."""
-    if known is None:
-        return photo.float()
-    same = (poses.t - starts.t).abs().amax(-1) == 0
-    return torch.where(same[:, None, None], known.double(), photo).float()
+def _of_parents(bench: Bench, hypotheses: Hypotheses, parent: Tensor) -> Float[Tensor, "k"]:
+    """Loss of the start of each pose, each start rendered once."""
+    different, place = parent.unique(return_inverse=True)
+    return bench.loss(hypotheses.cam_from_world[different])[place]
 
 
 def _informative(hypotheses: Hypotheses) -> Hypotheses:

@@ -39,8 +39,8 @@ class ErrorModel:
         photos: how many photos it was measured on.
     """
 
-    residual: float = 0.08
-    independent: float = 20.0
+    residual: float = 0.035
+    independent: float = 40.0
     turn_rad: float = 0.001
     shift: float = 0.0
     least_agreement: float = 0.4

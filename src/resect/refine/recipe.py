@@ -1,6 +1,6 @@
 """The stages that the default refiner is made of, each from candidates to better candidates."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import torch
@@ -48,6 +48,7 @@ class RefineSettings:
         gradient_scale: Cauchy scale of the polish "gradient".
         gradient_steps: its steps.
         gradient_stop: step, |(v / length, ω)|, at which it has converged.
+        focal_sigma: standard deviation of the logarithm of the focal length; 0 holds it as it is.
         unknown_turn_deg: spread of a hypothesis whose turn is not known.
         unknown_shift: the same of each coordinate of the centre, part of the length.
         tight_turn_deg: hypotheses known better than this (and `tight_shift`) are not searched around.
@@ -74,6 +75,7 @@ class RefineSettings:
     gradient_scale: float = 0.04
     gradient_steps: int = 5
     gradient_stop: float = 3e-4
+    focal_sigma: float = 0.0
     unknown_turn_deg: float = 20.0
     unknown_shift: float = 0.15
     tight_turn_deg: float = 1.5
@@ -94,12 +96,20 @@ class Work:
     def __init__(self, scene: Scene, photo: Photo, settings: RefineSettings) -> None:
         sides = (settings.bench_side, settings.match_side, settings.polish_side, settings.fine_side)
         self.scene, self.settings, self.meter = scene, settings, Meter()
+        self.original = photo.known_camera()
         self.photo = shrink(photo, max(sides))
         camera = self.photo.known_camera()
         self._full = camera.width * camera.height
         self._views: dict[tuple[int, bool], View] = {}
         self.trace: list[Step] = []
         self.length = 1.0
+
+    def refocused(self, factor: float) -> "Work":
+        """The same photo taken with a focal length `factor` times as long; cost and trace go on."""
+        camera = self.photo.known_camera().with_focal_scale(factor)
+        other = Work(self.scene, replace(self.photo, camera=camera), self.settings)
+        other.meter, other.trace, other.length = self.meter, self.trace, self.length
+        return other
 
     def view(self, long_side: int, *, sharp: bool = False) -> View:
         """The photo and the scene at a size."""

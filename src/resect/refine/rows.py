@@ -1,5 +1,7 @@
 """Terms of the least-squares problem as normal equations: the photo, pose information, up, landmarks, depth, focal."""
 
+from collections.abc import Sequence
+
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -8,7 +10,7 @@ from resect.geometry.camera import Camera
 from resect.geometry.se3 import SE3
 from resect.geometry.so3 import hat
 from resect.refine import exposure
-from resect.refine.levenberg_marquardt import Normal, State, System
+from resect.refine.levenberg_marquardt import LMSettings, Normal, State, System, levenberg_marquardt, total
 from resect.refine.linearize import channel_of, pixel_motion
 from resect.refine.objectives import Features, linearize
 from resect.refine.robust import Robust
@@ -129,6 +131,15 @@ def pose_information(mean: SE3, information: Float[Tensor, "h 6 6"]) -> System:
         return Normal(weighted @ jacobian, force, loss)
 
     return system
+
+
+def fuse(poses: SE3, terms: Sequence[System]) -> tuple[SE3, Float[Tensor, "h 6 6"]]:
+    """The most likely poses under several terms in units of σ, from poses close to it, and their information."""
+    system = total(terms)
+    end = levenberg_marquardt(system, poses.double(), LMSettings(steps=8, damping=1e-9, trust=10.0, stop=1e-9))
+    nothing = torch.zeros(len(poses), 0, dtype=torch.float64)
+    normal = system(State(end.cam_from_world, nothing, torch.arange(len(poses)), 0))
+    return SE3(end.cam_from_world.R.to(poses.R), end.cam_from_world.t.to(poses.t)), normal.matrix
 
 
 def inverse_left_jacobian(transform: SE3) -> Float[Tensor, "h 6 6"]:
