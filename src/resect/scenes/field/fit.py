@@ -21,7 +21,7 @@ from resect.scenes.field.rendering import has_numba
 from resect.scenes.field.scene import Field
 from resect.scenes.field.settings import FieldSettings
 from resect.scenes.field.store import checked_grid, grid_tensors
-from resect.scenes.field.trainer import Backend, TrainState, initial_state, march_of, train
+from resect.scenes.field.trainer import Backend, TrainState, initial_state, loss_of, march_of, train
 from resect.training.checkpoint import checkpoint_path, load_checkpoint, save_checkpoint
 from resect.training.interrupt import stop_on_interrupt
 from resect.training.log import Progress, TrainingLog
@@ -104,7 +104,8 @@ def _run(
         return np.random.default_rng([seed, 2, step]).random((rays, 3), dtype=np.float32)
 
     march = march_of(settings, frame.near, frame.far)
-    return train(state, batches, background, march, settings, backend, on_step)
+    loss = loss_of(settings, frame.case)
+    return train(state, batches, background, march, loss, settings, backend, on_step)
 
 
 def choose_backend(settings: FieldSettings) -> Backend:

@@ -33,8 +33,9 @@ class FieldSettings:
     """Added to the root of those averages; below it weakly seen voxels move slowly."""
     distortion: float = 0.04
     """Weight of the loss that gathers a ray's samples (Mip-NeRF 360, eq. 15, on s = t/(1+t))."""
-    fade_distance: float = 2.0
-    """Gradients of samples nearer to the camera than this, in local units, fade with the square of the distance."""
+    fade_distance: float | None = None
+    """Gradients of samples nearer than this fade with the square of the distance; local units. When not given: 3 for
+    captures that look out or about, where fog before the cameras is the danger, else 0."""
     initial_log_density: float = -3.5
     """Of every voxel at the start: thin fog."""
     prune_every: int = 200

@@ -12,11 +12,14 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from resect.scenes.field.frame import Case
 from resect.scenes.field.grid import BLOCK, Grid, March, full_grid, prune, reachable_maximum, refine
 from resect.scenes.field.pixels import Batch, Batches
 from resect.scenes.field.settings import FieldSettings
 
 Floats = NDArray[np.float32]
+FADE_AROUND = 3.0
+"""Distance, local units, below which gradients fade in captures that look out or about."""
 EXPOSURE_RATE = 0.05
 """Step of a photo's log gain per step, times the mean relative residual of its rays."""
 
@@ -87,6 +90,14 @@ def _fresh(grid: Grid, log_gain: Floats, step: int, mean_square: Floats | None =
     return TrainState(grid, squares, np.zeros(grid.blocks, np.float32), log_gain, step)
 
 
+def loss_of(settings: FieldSettings, case: Case) -> Loss:
+    """Constants of the loss for a capture of this kind."""
+    fade = settings.fade_distance
+    if fade is None:
+        fade = FADE_AROUND if case == "around" else 0.0
+    return Loss(np.float32(settings.distortion), np.float32(fade))
+
+
 def march_of(settings: FieldSettings, near: float, far: float) -> March:
     """Marching constants for training, one voxel a step."""
     numbers = (near, far, 1.0, settings.least_weight, settings.least_transmittance)
@@ -98,6 +109,7 @@ def train(
     batches: Batches,
     background: Callable[[int, int], Floats],
     march: March,
+    loss: Loss,
     settings: FieldSettings,
     backend: Backend,
     on_step: Callable[[TrainState, float], bool],
@@ -109,6 +121,7 @@ def train(
         batches: draws the rays of a step.
         background: (n, 3) colours behind n rays at a step.
         march: marching constants.
+        loss: constants of the loss.
         settings: the schedule.
         backend: computes steps.
         on_step: called after every step with the state and the mean squared colour error of its rays; a true answer
@@ -117,7 +130,7 @@ def train(
     while state.step < settings.total_steps:
         state = _at_level(state, settings)
         batch = batches.draw(state.step)
-        error = _step(state, batch, background(state.step, len(batch.photo)), march, settings, backend)
+        error = _step(state, batch, background(state.step, len(batch.photo)), march, loss, settings, backend)
         state = replace(state, step=state.step + 1)
         if _steps_into_level(state.step, settings) % settings.prune_every == 0 and state.step < settings.total_steps:
             backend.gather(state)
@@ -129,7 +142,13 @@ def train(
 
 
 def _step(
-    state: TrainState, batch: Batch, background: Floats, march: March, settings: FieldSettings, backend: Backend
+    state: TrainState,
+    batch: Batch,
+    background: Floats,
+    march: March,
+    loss: Loss,
+    settings: FieldSettings,
+    backend: Backend,
 ) -> Floats:
     """One step; returns the colour error."""
     fade = _fade(state.step / settings.total_steps, settings.rate_end)
@@ -145,7 +164,6 @@ def _step(
     if settings.exposure:
         target = target * np.exp(-state.log_gain[batch.photo])
     batch = replace(batch, target=np.ascontiguousarray(target))
-    loss = Loss(np.float32(settings.distortion), np.float32(settings.fade_distance))
     error = backend.step(state, batch, background, march, loss, rates)
     if settings.exposure:
         _update_exposure(state, batch, error)
