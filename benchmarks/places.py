@@ -10,8 +10,9 @@ Specification, fixed before the first number was taken with it:
 - Every held-out photo counts; one without an answer has infinite error and stands in medians and shares as such.
   Errors: geodesic angle, distance of camera centres over the scene's scale. Solved: both below 5° and 0.05, 1° and
   0.02, 0.5° and 0.01. "wrong": a success status outside 5° / 0.05. "start": answers that are the start itself.
-- Seconds: decoded photo to answer, median over the held-out photos, after two training photos as a warm-up; processor
-  seconds beside it. The camera is the data's own. The seed is that of fitting and of every random number afterwards.
+- Seconds: decoded photo to answer, median over the held-out photos, after a warm-up (two training photos from each
+  guess of the pipeline); processor seconds beside it. The camera is the data's own. The seed is that of fitting and
+  of every random number afterwards.
 
     RESECT_TEST_DATA=DIR python benchmarks/places.py [--sets fox,lego] [--pipelines default,retrieval] [--seeds 0,1,2]
 """

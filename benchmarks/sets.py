@@ -7,7 +7,7 @@ made it; after a change of what `fit` does, delete it. "room" is the synthetic c
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -111,9 +111,11 @@ class Timed:
     cpu: list[float] = field(default_factory=list)
 
     def warm_up(self, photos: PhotoSet, indices: Sequence[int]) -> None:
-        """Answers training photos, so that what is timed later is compiled and loaded."""
-        for i in indices:
-            self.where.estimate(photos[i])
+        """Answers training photos from each guess alone, so that what is timed later is compiled and loaded."""
+        guesses = self.where.prior if isinstance(self.where.prior, tuple) else (self.where.prior,)
+        for guess in guesses:
+            for i in indices:
+                replace(self.where, prior=guess).estimate(photos[i])
 
     def estimate(self, photo: Photo) -> Estimate:
         with Stopwatch() as spent:

@@ -1,0 +1,159 @@
+"""Every benchmark runs at tiny size on the synthetic capture and writes what it should."""
+
+import json
+import subprocess
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+from xml.dom import minidom
+
+import pytest
+import torch
+
+from resect.evaluation.run_folder import finite
+
+pytestmark = pytest.mark.usefixtures("settled_threads")
+QUICK = ["--quick", "--threads", "1"]
+
+
+@pytest.fixture
+def settled_threads():
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+
+
+def ran(script: str, *flags: object, out: Path) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """Rows that `main` gives, and the JSON it writes."""
+    rows = import_module(script).main([*map(str, flags), "--out", str(out)])
+    return rows, json.loads(out.read_text())
+
+
+def test_places(cache: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    classical = tmp_path / "classical.json"
+    known = {"set": "room", "photos": 3, "within_5deg_0.05scale": 3, "median_rotation_deg": 0.25}
+    classical.write_text(json.dumps({"sets": [known]}))
+    flags = ["--sets", "room", "--pipelines", "default,landmarks-alone", "--cache", cache, "--classical", classical]
+    rows, written = ran("places", *flags, *QUICK, out=tmp_path / "places.json")
+    assert [r["pipeline"] for r in rows] == ["default", "landmarks-alone", "classical"]
+    assert all(r["photos"] == 3 and sum(r["status"].values()) == 3 for r in rows[:2])
+    assert rows[1]["solved_5deg_0.05"] == 3
+    assert rows[1]["prior"] == {"landmarks": 3}
+    assert rows[2] == {"set": "room", "pipeline": "classical", "photos": 3, "solved_5deg_0.05": 3, "median_deg": 0.25}
+    assert written["rows"] == finite(rows)
+    assert {"revision", "machine", "versions", "arguments"} <= set(written)
+    assert str(Path.home()) not in written["machine"]
+    assert "landmarks-alone" in capsys.readouterr().out
+
+
+def test_several_seeds_give_median_and_range() -> None:
+    row = {"set": "a", "pipeline": "p", "solved_5deg_0.05": 1, "solved_0.5deg_0.01": 0, "median_scale": 0.1}
+    rows = [{**row, "median_deg": x, "seconds": x} for x in (0.3, 0.1, 0.2)]
+    (found,) = import_module("places").over_seeds([*rows, {**rows[0], "set": "b"}])
+    assert (found["set"], found["seeds"], found["median_deg"]) == ("a", 3, [0.2, 0.1, 0.3])
+
+
+def test_foreign(cache: Path, tmp_path: Path) -> None:
+    flags = ["--places", "room", "--own", "room", "--pipelines", "landmarks-alone", "--cache", cache]
+    rows, _ = ran("foreign", *flags, *QUICK, out=tmp_path / "foreign.json")
+    made, own, all_foreign, all_own = rows
+    assert (made["photos"], made["accepted"]) == (15, 0)
+    assert (own["photos"], own["found"], own["rejected"]) == (3, 3, 0)
+    assert (all_foreign["photos"], all_own["found"]) == (15, 3)
+
+
+def test_foreign_photos_are_a_hundred_and_always_the_same() -> None:
+    foreign = import_module("foreign")
+    assert sum(foreign.FOREIGN["fox"].values()) == 100
+    assert foreign._drawn(70, 25) == foreign._drawn(70, 25)
+    assert len(set(foreign._drawn(70, 25))) == 25
+    assert foreign._drawn(20, 20) == list(range(20))
+
+
+def test_basin(cache: Path, tmp_path: Path) -> None:
+    flags = ["--sets", "room", "--levels", "20", "--starts", "1", "--adam-steps", "2", "--cache", cache]
+    rows, _ = ran("basin", *flags, *QUICK, out=tmp_path / "basin.json")
+    assert [r["refiner"] for r in rows] == ["default", "lm", "flow-pnp", "adam"]
+    assert all(r["trials"] == 3 and r["oracle"] and r["cpu_seconds"] is not None for r in rows)
+    assert rows[1]["success_5deg"] == 1.0
+    assert rows[3]["median_rays"] == 2 * 2048
+    assert [r["failed"] for r in rows[1:]] == [0, 0, 0]
+
+
+def test_starts_are_told_their_own_spread() -> None:
+    """The information handed over is the inverse covariance of the starts that the protocol draws."""
+    from resect.data.synthetic import SyntheticSettings, make_capture
+    from resect.evaluation.protocols.basin import BasinSettings, make_starts
+    from resect.geometry.se3 import SE3
+    from resect.metrics.pose import scene_scale
+    from resect.types import Split
+
+    photos = make_capture(SyntheticSettings(photos=3, width=16, height=12, path="orbit"))
+    truth, level = photos.truth.cam_from_world, BasinSettings(6.0, 0.02, starts=4000)
+    starts = make_starts(photos, Split((1, 2), (0,), "none"), level)
+    drawn = (SE3.stack([s.cam_from_world[0] for s in starts]) @ truth[0].inverse()).log()
+    told = import_module("basin").told(starts[0].hypotheses(), level, scene_scale(truth[[1, 2]]))
+    torch.testing.assert_close(drawn.var(0), 1 / told.information[0].diagonal(), rtol=0.1, atol=0)
+
+
+def test_calibration(cache: Path, tmp_path: Path) -> None:
+    flags = ["--sets", "room", "--paths", "", "--pipelines", "landmarks-alone", "--cache", cache]
+    rows, _ = ran("calibration", *flags, *QUICK, out=tmp_path / "calibration.json")
+    assert [r["photos_of"] for r in rows] == ["room", "all real"]
+    assert rows[0]["answers"] == 3 - rows[0]["failed"] - rows[0]["without"]
+    assert 0 <= rows[1]["inside"] <= 1
+    assert minidom.parse(str(tmp_path / "calibration-landmarks-alone.svg")).documentElement.tagName == "svg"
+
+
+def test_inerf_step(cache: Path, tmp_path: Path) -> None:
+    flags = ["--set", "room", "--rays", "32", "--chunk", "32", "--repeats", "1", "--cache", cache]
+    rows, written = ran("inerf_step", *flags, *QUICK, out=tmp_path / "inerf.json")
+    assert [r.get("what") for r in rows[:3]] == ["published step", "our step", "our estimate"]
+    assert written["steps_over_estimate"] == pytest.approx(300 * rows[0]["seconds"] / rows[2]["seconds"])
+
+
+def test_the_baseline_is_the_published_one() -> None:
+    """Size of the network as published; the gradient is that of finite differences; chunks change nothing."""
+    inerf = import_module("inerf_step")
+    assert sum(p.numel() for p in inerf.Nerf().parameters()) == 595_844
+    step = inerf.PublishedStep(inerf.Arguments(rays=12, chunk=12))
+    parts = inerf.PublishedStep(inerf.Arguments(rays=12, chunk=5))
+    assert step.start.t.dtype == torch.float32
+    gradient = step.once().clone()
+    torch.testing.assert_close(gradient, parts.once(), rtol=1e-3, atol=1e-7)
+    assert float(gradient.abs().min()) > 0
+    assert step.fine.density.weight.grad is None
+
+
+def test_samples_gather_where_the_weights_are() -> None:
+    inerf = import_module("inerf_step")
+    t = torch.linspace(2, 6, 64)[None]
+    weight = torch.exp(-0.5 * ((t - 4.5) / 0.1) ** 2)
+    more = inerf.finer(t, weight, 128)
+    assert more.shape == (1, 192)
+    assert bool((more.diff(dim=1) >= 0).all())
+    assert float(((more - 4.5).abs() < 0.3).double().mean()) > 0.65
+
+
+def test_startup(tmp_path: Path) -> None:
+    rows, written = ran("startup", "--repeats", "1", out=tmp_path / "startup.json")
+    seconds = {r["line"]: r["seconds"] for r in rows}
+    assert seconds["resect --help"] < seconds["import torch"]
+    assert "over_torch" in rows[2]
+    assert len(written["rows"]) == 6
+
+
+def test_startup_fails_when_a_command_does() -> None:
+    with pytest.raises(subprocess.CalledProcessError):
+        import_module("startup").seconds_of(["false"])
+
+
+def test_stages(cache: Path, tmp_path: Path) -> None:
+    flags = ["--set", "room", "--repeats", "1", "--pipeline", "landmarks-alone", "--cache", cache, "--functions", "5"]
+    rows, written = ran("stages", *flags, *QUICK, out=tmp_path / "stages.json")
+    by_name = {r["stage"]: r for r in rows}
+    assert next(iter(by_name)) == "prior"
+    assert list(by_name)[-2:] == ["elsewhere", "all"]
+    parts = sum(r["mean_ms"] for r in rows[:-1])
+    assert parts == pytest.approx(by_name["all"]["mean_ms"])
+    assert len(written["functions"]) == 5
