@@ -71,7 +71,7 @@ class Inversion:
         else:
             generator = torch.Generator().manual_seed(self.seed)
             ended = recipe.match(work, recipe.search(work, hypotheses, spread, generator))
-        if s.focal_sigma > 0:
+        if s.focal_sigma > 0 and "depth" in work.scene.channels:
             return self._with_focal(work, hypotheses, ended, model)
         return self._judge(work, hypotheses, recipe.polish(work, ended), model)
 
@@ -80,7 +80,8 @@ class Inversion:
         best = ended.take(ended.score.argmax()[None])
         pose, log_focal = solve_focal(work, best.cam_from_world, self.settings.focal_sigma)
         sharper = work.refocused(math.exp(log_focal))
-        answer = self._judge(sharper, hypotheses, Candidates(pose, best.score, best.parent), model)
+        ended = recipe.polish(sharper, Candidates(pose, best.score, best.parent))
+        answer = self._judge(sharper, hypotheses, ended, model)
         rows = 0 if answer.modes is None else len(answer.modes)
         return replace(
             answer,

@@ -1,40 +1,61 @@
-"""The focal length along with the pose, for photos whose camera is only guessed."""
+"""The focal length along with the pose, for photos whose camera is only guessed.
 
-import torch
+A render with a wrong focal length still shows true points of the scene; matched to the photo they are points with
+pixels, and pose and focal length follow from the reprojection alone, far outside the reach of colour gradients.
+"""
 
+import math
+from dataclasses import replace
+
+from resect.geometry.camera import Camera
 from resect.geometry.se3 import SE3
-from resect.refine.levenberg_marquardt import LMSettings, levenberg_marquardt, total
-from resect.refine.objectives import Blurred, Features, GradientDomain
+from resect.refine.levenberg_marquardt import LMSettings, levenberg_marquardt
+from resect.refine.matching import Matched, match_and_solve
 from resect.refine.recipe import Work
 from resect.refine.robust import Robust
-from resect.refine.rows import focal_prior, photometric
+from resect.refine.rows import landmarks
 
-_BLUR_PX = 1.5
+_ROUNDS = 3
+_WIDE = 3.0  # how much more reprojection error is let through while the focal length is wrong
 
 
 def solve_focal(work: Work, start: SE3, sigma: float) -> tuple[SE3, float]:
-    """One pose and the logarithm of the factor of the focal length, coarse to fine.
+    """One pose and the logarithm of the factor of the focal length.
 
     Args:
-        work: the photo in hand, with the guessed camera.
+        work: the photo in hand, with the guessed camera; its scene renders depth.
         start: one pose, with a batch dimension of one.
         sigma: standard deviation of that logarithm.
     """
-    s = work.settings
-    pose, extra = start, torch.zeros(1, 1, dtype=torch.float64)
+    s, pose, log_focal = work.settings, start, 0.0
     with work.meter.stage("focal"):
-        for side in (s.coarse_side, s.fine_side, s.polish_side):
-            at = work.view(side)
-            last = side == s.polish_side
-            blurred = Blurred(*at.shape, _BLUR_PX, at.channel)
-            objective: Features = GradientDomain(*at.shape, at.channel) if last else blurred
-            robust = Robust("cauchy", s.gradient_scale if last else s.search.robust)
-            # As if 100 pixels had independent errors of the size of the robust scale.
-            strength = 100 / at.observed.numel() / robust.scale**2
-            photo = photometric(at, objective, robust, focal=True, strength=strength)
-            steps = LMSettings(steps=12, policy="decrease", damping=1e-3, stop=s.gradient_stop)
-            found = levenberg_marquardt(
-                total([photo, focal_prior(sigma)]), pose, steps, length=work.length, extra=extra
-            )
-            pose, extra = found.cam_from_world, found.extra
-    return pose, float(extra)
+        for turn in range(_ROUNDS):
+            at = work.refocused(math.exp(log_focal)).view(s.match_side)
+            loose = replace(s.match, inlier_px=s.match.inlier_px * (_WIDE if turn == 0 else 1.0))
+            found = match_and_solve(at, pose[0], loose)
+            if found.cam_from_world is None:
+                break
+            pose, change = _resect(at.camera, found, pose, sigma)
+            log_focal += change
+    return pose, log_focal
+
+
+def _resect(camera: Camera, found: Matched, start: SE3, sigma: float) -> tuple[SE3, float]:
+    """The logarithm of the focal length at which the best pose fits the matches best, and that pose."""
+    from scipy.optimize import minimize_scalar
+
+    best: dict[float, SE3] = {}
+
+    def misfit(log_focal: float) -> float:
+        longer = camera.with_focal_scale(math.exp(log_focal))
+        term = landmarks(found.points, found.pixels, longer, 1.0, Robust("cauchy", 1.0))
+        begin = found.cam_from_world
+        assert begin is not None
+        end = levenberg_marquardt(term, begin.double()[None], LMSettings(steps=12, damping=1e-6, stop=1e-7))
+        best[log_focal] = end.cam_from_world
+        return float(end.loss[0]) + 0.5 * (log_focal / sigma) ** 2
+
+    reach = 3 * sigma
+    answer = float(minimize_scalar(misfit, bounds=(-reach, reach), method="bounded", options={"xatol": 2e-4}).x)
+    pose = best[answer]
+    return SE3(pose.R.to(start.R), pose.t.to(start.t)), answer
