@@ -1,5 +1,6 @@
 """Guess → invert → judge, for one photo at a time: what a server or a robot keeps warm."""
 
+import math
 import time
 import zlib
 from collections.abc import Iterator, Sequence
@@ -11,6 +12,8 @@ from resect.errors import ResectError
 from resect.geometry.camera import Camera
 from resect.protocols import Prior, Refiner, Scene
 from resect.types import Cost, Estimate, Hypotheses, Photo, Status
+
+_ASPECT_TOLERANCE = 0.01  # as for the scene's camera in data.photo
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,30 +43,49 @@ class Localizer:
         if self.scene is None and self.prior is None:
             raise ResectError("Localizer", "a scene, a prior or both", "neither")
 
+    @property
+    def priors(self) -> tuple[Prior, ...]:
+        """The guesses in the order they are tried."""
+        if self.prior is None:
+            return ()
+        return tuple(self.prior) if isinstance(self.prior, Sequence) else (self.prior,)
+
     def estimate(self, photo: Photo, start: Hypotheses | None = None) -> Estimate:
         """The pose of one photo; never an exception for a photo that does not fit.
 
         Args:
-            photo: the photo; with an unknown camera the scene's own stands in, or the one a prior finds.
+            photo: the photo; with an unknown camera the one that a prior finds, else the scene's own where the shape of
+                the picture agrees.
             start: guesses to refine in place of the prior's.
+
+        Raises:
+            ResectError: the photo's camera is unknown and nothing stands in for it.
         """
         failure, cost = Estimate(Status.NO_HYPOTHESIS, camera_source=photo.camera_source), Cost()
+        no_camera: ResectError | None = None
         for hypotheses, guessing in self._guesses(photo, start):
             cost = cost + guessing
             if len(hypotheses) == 0:
                 continue
-            answer = self._invert(self._with_camera(photo, hypotheses), hypotheses)
+            try:
+                seen = self._with_camera(photo, hypotheses)
+            except ResectError as error:  # the next prior may be one that finds the camera
+                no_camera = error
+                continue
+            answer = self._invert(seen, hypotheses)
             cost = cost + answer.cost
             if answer.ok:
                 return replace(answer, cost=cost)
-            failure = answer
+            failure, no_camera = answer, None
+        if no_camera is not None:
+            raise no_camera
         return replace(failure, cost=cost)
 
     def _guesses(self, photo: Photo, start: Hypotheses | None) -> Iterator[tuple[Hypotheses, Cost]]:
         if start is not None:
             yield start, Cost()
             return
-        priors = self.prior if isinstance(self.prior, Sequence) else () if self.prior is None else (self.prior,)
+        priors = self.priors
         if not priors:
             raise ResectError("Localizer", "a prior or a start", "neither", "Pass prior=… or estimate(photo, start=…).")
         generator = torch.Generator().manual_seed(self.seed + zlib.crc32(photo.name.encode()))
@@ -79,18 +101,19 @@ class Localizer:
             return replace(photo, camera=hypotheses.camera, camera_source="prior")
         height, width = photo.image.shape[:2]
         mine = self.camera
-        if mine is not None and abs(mine.width / mine.height - width / height) < 0.02 * width / height:
+        if mine is not None and abs(math.log(mine.width * height / (mine.height * width))) <= _ASPECT_TOLERANCE:
             return replace(photo, camera=mine.rescale(width, height), camera_source="scene")
         fix = "Give --camera FILE or --fov-deg."
         raise ResectError(photo.name, "a photo whose camera is known or can be found", "an unknown one", fix)
 
     def _invert(self, photo: Photo, hypotheses: Hypotheses) -> Estimate:
         if self.scene is not None and self.refiner is not None:
-            return replace(
-                self.refiner.refine(self.scene, photo, hypotheses),
-                camera=photo.camera,
-                camera_source=photo.camera_source,
-            )
+            answer = self.refiner.refine(self.scene, photo, hypotheses)
+            return replace(answer, camera=answer.camera or photo.camera, camera_source=photo.camera_source)
+        finite = hypotheses.cam_from_world.t.isfinite().all(-1) & hypotheses.cam_from_world.R.isfinite().all((-2, -1))
+        if not bool(finite.any()):
+            return Estimate(Status.NON_FINITE, camera=photo.camera, camera_source=photo.camera_source)
+        hypotheses = hypotheses.take(finite.nonzero()[:, 0])
         order = hypotheses.log_weight.argsort(descending=True)
         modes = hypotheses.take(order)
         modes = replace(modes, log_weight=modes.log_weight.log_softmax(0))

@@ -4,10 +4,14 @@ The folder holds the scene's own artefact with `split.json`; `priors/NAME/`, gue
 photos; `place.json`, the training camera, scale and units; `errors.json`, how exact the scene is.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+import hashlib
+import math
+import zlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -20,6 +24,10 @@ from resect.localizer import Localizer
 from resect.protocols import Prior, Scene
 from resect.training.log import Progress
 from resect.types import PhotoSet, Split
+
+if TYPE_CHECKING:
+    from resect.refine.judge import ErrorModel
+    from resect.refine.levenberg_marquardt import System
 
 DEFAULT_PRIORS = ("landmarks", "retrieval")
 _LEAST_MEASURED, _MOST_MEASURED = 3, 30
@@ -36,60 +44,87 @@ def fit_place(
     resume: bool = True,
     generator: torch.Generator | None = None,
     stage: Callable[[str], AbstractContextManager[Progress]] | None = None,
-) -> Scene:
-    """Fits a scene, then its priors, then measures the scene's errors; all from training photos alone.
+) -> Any:
+    """Fits a scene and the priors beside it, or a prior alone; all from training photos.
+
+    The same call again goes on where the last one stopped and ends with the same place.
 
     Args:
         photos: all photos; only those of the training half are given to anything that learns.
         split: which are held out; written to `split.json`.
-        name: of the scene in the zoo, e.g. "field".
+        name: of the scene in the zoo, e.g. "field", or of a prior.
         settings: its settings.
         out: the folder to make.
         priors: names of priors to learn beside it.
-        resume: go on from checkpoints found in `out`.
-        generator: of all randomness.
+        resume: go on with what is found in `out`; what was made from anything else is refused.
+        generator: its initial seed fixes all randomness, that of each part apart, so that resuming changes nothing.
         stage: called with the name of each part; gives what to call with (done, total, remark) while it runs.
+
+    Returns:
+        The scene, or the prior.
     """
     from resect.data.split import save_split
     from resect.metrics.pose import scene_scale
 
-    out.mkdir(parents=True, exist_ok=True)
-    save_split(split, photos, out / "split.json")
     train = photos.subset(split.train)
+    seed = 0 if generator is None else generator.initial_seed()
+    made_from = _made_from(train, split, name, settings, seed)
+    parts = {name: settings}
+    for prior in priors:
+        parts[f"priors/{prior}"] = zoo.resolve(zoo.entry(prior, role="prior", fitted=True).settings)()
+    if resume:
+        _refuse_others(out, made_from)
+    scale = scene_scale(train.truth.cam_from_world)
+    if not 0 < scale < float("inf"):
+        raise ResectError(photos.root, "photos taken from different places", "cameras that all stand in one point")
+    out.mkdir(parents=True, exist_ok=True)
     facts = {
         "camera": asdict(train.cameras[0]),
-        "scene_scale": scene_scale(train.truth.cam_from_world),
+        "scene_scale": scale,
         "meters_per_unit": photos.world.meters_per_unit,
+        "up": None if photos.world.up is None else photos.world.up.tolist(),
         "photos": len(photos),
         "trained_on": list(train.names),
         "cam_from_world_wxyz_t": _rows(train.truth.cam_from_world),
+        "made_from": made_from,
     }
     artifact.write_json(out / "place.json", facts)
-    named = {name: settings}
-    for prior in priors:
-        named[f"priors/{prior}"] = zoo.resolve(zoo.entry(prior, role="prior", fitted=True).settings)()
-    for part, chosen in named.items():
+    save_split(split, photos, out / "split.json")
+    for part, chosen in parts.items():
+        own = torch.Generator().manual_seed((seed + zlib.crc32(part.encode())) % 2**63)
         with (stage or _silent)(part.rpartition("/")[2]) as progress:
-            _fit(part, train, chosen, out, resume, generator, progress)
-    if zoo.entry(name).role == "scene" and not (resume and (out / "errors.json").is_file()):
-        with (stage or _silent)("errors") as progress:
-            _measure_errors(name, train, settings, out, generator, progress)
+            _fit(part, train, chosen, out, resume, own, progress)
     return zoo.load(out)
 
 
-def _measure_errors(
-    name: str, train: PhotoSet, settings: object, out: Path, generator: torch.Generator | None, progress: Progress
-) -> None:
-    """Fits a second scene without some training photos and measures on them; too few photos are not measured on."""
-    from resect.refine.calibrate import calibrate, leave_out
+def _made_from(train: PhotoSet, split: Split, name: str, settings: object, seed: int) -> dict[str, Any]:
+    """What a place depends on, as JSON: whoever asks for another is refused."""
+    poses = train.truth.cam_from_world.double().to("cpu")
+    content = repr((train.names, train.cameras)).encode() + poses.matrix().numpy().tobytes()
+    return {
+        "method": name,
+        "settings": artifact.as_json(settings),
+        "seed": seed,
+        "test": split.rule,
+        "training photos and poses": hashlib.sha256(content).hexdigest()[:16],
+    }
 
-    kept, held = leave_out(len(train), every=max(6, len(train) // _MOST_MEASURED))
-    if len(held) < _LEAST_MEASURED:
+
+def _refuse_others(out: Path, asked: Mapping[str, Any]) -> None:
+    """An error, before anything is written, where `out` holds a place that was made from something else."""
+    path = out / "place.json"
+    if not path.is_file():
         return
-    fit = zoo.resolve(zoo.entry(name).fit)
-    second = fit(train.subset(kept), settings, out=None, generator=generator, progress=progress)
-    errors = calibrate(second, train, held, report=lambda done, of: progress(done, of, "photos left out"))
-    artifact.write_json(out / "errors.json", asdict(errors))
+    facts = artifact.read_json(path)
+    made = facts.get("made_from") if isinstance(facts, dict) else None
+    made = made if isinstance(made, dict) else {}
+    settings = made.get("settings")
+    pairs = [(settings if isinstance(settings, dict) else {}, asked["settings"])]
+    pairs += [({key: made.get(key)}, {key: asked[key]}) for key in asked if key != "settings"]
+    differing = [artifact.difference(before, now) for before, now in pairs if before != now]
+    if differing:
+        fix = "Give the same flags to go on, another --out, or --overwrite to start anew."
+        raise ResectError(out, "what it was made from", "; ".join(dict.fromkeys(differing)), fix)
 
 
 def _fit(
@@ -98,16 +133,17 @@ def _fit(
     settings: object,
     out: Path,
     resume: bool,
-    generator: torch.Generator | None,
+    generator: torch.Generator,
     progress: Progress,
 ) -> None:
     """Fits one part unless `resume` finds it finished with the same settings."""
-    folder, name = (out / part, part.rpartition("/")[2]) if "/" in part else (out, part)
+    folder, name = (_inside(out, out / part), part.rpartition("/")[2]) if "/" in part else (out, part)
     if resume and (folder / "artifact.json").is_file():
-        made, asked = artifact.read_facts(folder)["settings"], artifact.as_json(settings)
-        if made != asked:
+        facts, asked = artifact.read_facts(folder), artifact.as_json(settings)
+        if facts["kind"] != name or facts["settings"] != asked:
+            got = f"'{name}', {artifact.difference(facts['settings'], asked)}"
             fix = "Add --overwrite, or give another --out."
-            raise ResectError(folder, "the settings it was made with", artifact.difference(made, asked), fix)
+            raise ResectError(folder, f"'{facts['kind']}' with the settings it was made with", got, fix)
         return
     fit = zoo.resolve(zoo.entry(name, fitted=True).fit)
     fit(train, settings, out=folder, resume=resume, generator=generator, progress=progress)
@@ -122,27 +158,88 @@ def _rows(poses: SE3) -> list[list[float]]:
     return torch.cat([so3.to_quaternion(poses.R), poses.t], -1).tolist()
 
 
-def open_place(folder: Path, *, prior: Sequence[str] = DEFAULT_PRIORS, count: int = 64, seed: int = 0) -> Localizer:
+def open_place(
+    folder: Path,
+    *,
+    prior: Sequence[str] | None = None,
+    count: int = 64,
+    seed: int = 0,
+    known: "Sequence[System]" = (),
+    focal_sigma: float = 0.0,
+) -> Localizer:
     """The localizer of a folder that `fit_place` made.
 
     Args:
-        folder: the artefact folder of a scene.
+        folder: the artefact folder of a scene; that of a prior answers by the prior alone.
         prior: in the order to try them: names of priors in the folder, "view-sphere", or folders of other priors;
-            an empty sequence needs a start for each photo.
+            an empty sequence needs a start for each photo. Default: those in the folder, landmarks first, or
+            "view-sphere" where there are none.
         count: hypotheses to ask a prior for.
         seed: of all randomness.
+        known: what else is known of the pose (`refine.rows`), fused with what the photo says.
+        focal_sigma: standard deviation of the logarithm of the focal length; 0 holds it as it is.
     """
     from resect.refine.default import Inversion
+    from resect.refine.recipe import RefineSettings
+
+    folder = Path(folder)
+    if zoo.role_of(folder) == "prior":
+        camera = read_place(folder).camera if (folder / "place.json").is_file() else None
+        return Localizer(prior=zoo.load(folder), camera=camera, count=count, seed=seed)
+    facts, scene = read_place(folder), zoo.load(folder)
+    names = prior if prior is not None else _default_priors(folder)
+    guesses = tuple(_open_prior(folder, name, scene, facts) for name in names)
+    settings = RefineSettings(focal_sigma=focal_sigma)
+    refiner = Inversion(settings, _read_errors(folder), seed=seed, known=tuple(known))
+    return Localizer(scene, guesses, refiner, camera=facts.camera, count=count, seed=seed)
+
+
+def _default_priors(folder: Path) -> tuple[str, ...]:
+    inside = learned_priors(folder)
+    return tuple(name for name in DEFAULT_PRIORS if name in inside) or tuple(inside) or ("view-sphere",)
+
+
+def learned_priors(folder: Path) -> dict[str, Path]:
+    """Name → folder of the priors that were learned with a place."""
+    return {p.parent.name: _inside(folder, p.parent) for p in sorted(folder.glob("priors/*/artifact.json"))}
+
+
+def place_digest(folder: Path, prior: Sequence[str] | None = None) -> dict[str, Any]:
+    """What answers of `open_place` depend on, as JSON."""
+    errors = folder / "errors.json"
+    inside = learned_priors(folder)
+    named = _default_priors(folder) if prior is None else prior
+    folders = {name: inside.get(name, Path(name)) for name in named}
+    return {
+        "scene": artifact.digest(folder),
+        "errors": hashlib.sha256(errors.read_bytes()).hexdigest() if errors.is_file() else None,
+        "prior": [[n, artifact.digest(f) if (f / "artifact.json").is_file() else ""] for n, f in folders.items()],
+    }
+
+
+def _inside(folder: Path, path: Path) -> Path:
+    """The path, or an error when links lead it out of the folder."""
+    if not path.resolve().is_relative_to(folder.resolve()):
+        raise ResectError(path, f"a path inside {folder}", f"a link to {path.resolve()}", "Name that folder itself.")
+    return path
+
+
+def _read_errors(folder: Path) -> "ErrorModel | None":
+    """The error model of a place, if it has one, checked."""
     from resect.refine.judge import ErrorModel
 
-    scene = zoo.load(folder)
-    facts = read_place(folder)
-    guesses = tuple(_open_prior(folder, name, scene, facts) for name in prior)
-    errors_file = folder / "errors.json"
-    errors = None
-    if errors_file.is_file():
-        errors = artifact.settings_from_json(ErrorModel, artifact.read_json(errors_file), errors_file)
-    return Localizer(scene, guesses, Inversion(errors=errors), camera=facts.camera, count=count, seed=seed)
+    path = folder / "errors.json"
+    if not path.is_file():
+        return None
+    facts = artifact.read_json(path)
+    if not isinstance(facts, dict):
+        raise ResectError(path, "an object", type(facts).__name__, "Fit it again.")
+    found = artifact.settings_from_json(ErrorModel, facts, path)
+    positive = (found.residual, found.independent, found.turn_rad)
+    others = (found.shift, found.length, found.least_agreement)
+    if not all(math.isfinite(x) for x in (*positive, *others)) or min(positive) <= 0 or min(others[:2]) < 0:
+        raise ResectError(path, "finite, positive errors", str(facts), "Fit it again.")
+    return found
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,6 +250,7 @@ class PlaceFacts:
         camera: of the training photos.
         scene_scale: mean distance of the training cameras from the point they look at, world units.
         meters_per_unit: length of a unit; `None` if unknown.
+        up: direction in the world, if known.
         names: of the training photos.
         cam_from_world: their poses.
     """
@@ -160,6 +258,7 @@ class PlaceFacts:
     camera: Camera
     scene_scale: float
     meters_per_unit: float | None
+    up: tuple[float, float, float] | None
     names: tuple[str, ...]
     cam_from_world: SE3
 
@@ -173,21 +272,25 @@ def read_place(folder: Path) -> PlaceFacts:
         rows = torch.tensor(facts["cam_from_world_wxyz_t"], dtype=torch.float64).reshape(-1, 7)
         scale, names = float(facts["scene_scale"]), tuple(map(str, facts["trained_on"]))
         meters = None if facts["meters_per_unit"] is None else float(facts["meters_per_unit"])
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        x, y, z = facts.get("up") or (0, 0, 0)
+        up = (float(x), float(y), float(z)) if x or y or z else None
+    except ResectError:
+        raise
+    except (KeyError, TypeError, ValueError, RuntimeError, OverflowError) as error:
         raise ResectError(path, "the facts of a place", f"{type(error).__name__}: {error}", "Fit it again.") from None
     if len(names) != len(rows) or not bool(rows.isfinite().all()) or not 0 < scale < float("inf"):
         raise ResectError(
             path, "a pose for each training photo and a positive scale", "something else", "Fit it again."
         )
-    return PlaceFacts(camera, scale, meters, names, SE3(so3.from_quaternion(rows[:, :4]), rows[:, 4:]))
+    return PlaceFacts(camera, scale, meters, up, names, SE3(so3.from_quaternion(rows[:, :4]), rows[:, 4:]))
 
 
 def _open_prior(folder: Path, name: str, scene: Scene, facts: PlaceFacts) -> Prior:
-    inside = {p.parent.name: p.parent for p in folder.glob("priors/*/artifact.json")}
+    inside = learned_priors(folder)
     if name in inside:
-        return zoo.load(inside[name])
+        return zoo.load(inside[name], role="prior")
     if (Path(name) / "artifact.json").is_file():
-        return zoo.load(name)
+        return zoo.load(name, role="prior")
     if name == "view-sphere":
         from resect.priors.view_sphere import ViewSphere
 

@@ -145,7 +145,7 @@ class Split:
     Attributes:
         train: indices of training photos.
         test: indices of held-out photos.
-        rule: how it was made: "every:8", "blocks:20:4", "file:NAMES" or "given".
+        rule: how it was made: "every:8", "blocks:20:4", "file:NAMES", "given" or "none".
     """
 
     train: tuple[int, ...]
@@ -361,7 +361,11 @@ class Estimate:
 
     @property
     def covariance(self) -> Float[Tensor, "6 6"] | None:
-        """Of δ = (v, ω) in exp(δ) @ cam_from_world; `None` on failure or where unknown."""
+        """Of δ = (v, ω) in exp(δ) @ cam_from_world; `None` on failure or where a direction is unknown."""
         if not self.ok or self.modes is None or self.modes.information is None:
             return None
-        return torch.linalg.inv(self.modes.information[0].double())
+        factor, failed = torch.linalg.cholesky_ex(self.modes.information[0].double())
+        if int(failed) or not bool(factor.isfinite().all()):
+            return None
+        found = torch.cholesky_inverse(factor)
+        return found if bool(found.isfinite().all()) else None

@@ -87,7 +87,7 @@ def entry(name: str, *, role: str | None = None, fitted: bool = False) -> Entry:
     """The entry of a name; unknown names list the near ones."""
     fits = {k: e for k, e in ZOO.items() if (role is None or e.role == role) and (e.fit or not fitted)}
     if name not in fits:
-        raise unknown_name("name", name, fits)
+        raise unknown_name(f"name of a {role}" if role else "name", name, fits)
     return fits[name]
 
 
@@ -100,13 +100,27 @@ def resolve(path: str) -> Any:
     return found
 
 
-def load(folder: Path | str) -> Any:
-    """The scene or prior in an artefact folder."""
+def role_of(folder: Path | str) -> str:
+    """Whether an artefact folder holds a "scene" or a "prior"."""
     from resect import artifact
 
-    folder = Path(folder)
     kind = artifact.read_facts(folder)["kind"]
     if kind not in ZOO or not ZOO[kind].load:
         known = sorted(k for k, e in ZOO.items() if e.load)
         raise ResectError(folder, f"an artefact of kind {', '.join(known)}", repr(kind))
-    return resolve(ZOO[kind].load)(folder)
+    return ZOO[kind].role
+
+
+def load(folder: Path | str, *, role: Literal["scene", "prior"] | None = None) -> Any:
+    """The scene or prior in an artefact folder.
+
+    Args:
+        folder: what 'resect fit' made.
+        role: which of the two it has to be.
+    """
+    from resect import artifact
+
+    found = role_of(folder)
+    if role is not None and found != role:
+        raise ResectError(folder, f"the artefact of a {role}", f"that of a {found}")
+    return resolve(ZOO[artifact.read_facts(folder)["kind"]].load)(Path(folder))

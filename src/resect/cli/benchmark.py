@@ -1,13 +1,14 @@
 """`resect benchmark PROTOCOL DATA --scene DIR`: a published protocol, start to finish."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, make_dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import tyro
 
-from resect.cli.options import COMMON, CommonFlags, parse, result, say, start
+from resect.cli.options import COMMON, CommonFlags, parse_with_settings, start
+from resect.cli.output import result, say
 
 _LINES = {
     "basin": "from how far away is the pose found? starts about the truth, rotation about the camera",
@@ -52,12 +53,16 @@ def run(arguments: Sequence[str]) -> int:
     from resect.evaluation.protocols.benchmark import protocol
 
     name = arguments[0]
-    kind = protocol(name).settings
-    fields: list[Any] = [("run", Annotated[BenchmarkArguments, tyro.conf.OmitArgPrefixes]), ("protocol", kind, kind())]
-    flags: Any = parse(
-        make_dataclass("Flags", fields), arguments[1:], prog=f"resect benchmark {name}", description=_LINES[name]
+    flags, settings = parse_with_settings(
+        BenchmarkArguments,
+        "protocol",
+        protocol(name).settings,
+        arguments[1:],
+        prog=f"resect benchmark {name}",
+        description=_LINES[name],
+        example=f"resect benchmark {name} PHOTOS --scene runs/place --out runs/{name}",
     )
-    return _run(name, flags.run, flags.protocol)
+    return _run(name, flags, settings)
 
 
 def _run(name: str, flags: BenchmarkArguments, settings: Any) -> int:

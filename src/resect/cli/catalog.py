@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from resect.cli.options import COMMON, CommonFlags, parse, result
+from resect.cli.options import COMMON, CommonFlags, parse
+from resect.cli.output import result
 from resect.zoo import ZOO
 
 
@@ -16,7 +17,8 @@ class ListArguments:
 
 def run(arguments: Sequence[str]) -> int:
     """Prints the zoo."""
-    flags = parse(ListArguments, arguments, prog="resect list", description="What there is by name.")
+    description = "What there is by name; what says 'fit' is learned from photos."
+    flags = parse(ListArguments, arguments, prog="resect list", description=description, example="resect list --json")
     lines = []
     for role in ("scene", "prior", "refiner"):
         named = {name: e for name, e in ZOO.items() if e.role == role}

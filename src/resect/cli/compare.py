@@ -3,11 +3,16 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import tyro
 
-from resect.cli.options import COMMON, CommonFlags, parse, refuse_overwrite, result, say, start
+from resect.cli.options import COMMON, CommonFlags, parse, refuse_overwrite, start
+from resect.cli.output import result, say
 from resect.errors import ResectError
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 
 @dataclass(frozen=True)
@@ -29,10 +34,10 @@ class CompareArguments:
 
 def run(arguments: Sequence[str]) -> int:
     """Scores every run against the same truth."""
-    flags = parse(CompareArguments, arguments, prog="resect compare", description="One table over several runs.")
+    example = "resect compare ours.csv theirs.csv --truth PHOTOS --out runs/comparison"
+    description = "One table over several runs."
+    flags = parse(CompareArguments, arguments, prog="resect compare", description=description, example=example)
     start(flags.common)
-    from rich.console import Console
-
     from resect.data import read
     from resect.evaluation.compare import comparison_table, remarks, write_comparison
     from resect.evaluation.score import score
@@ -48,9 +53,22 @@ def run(arguments: Sequence[str]) -> int:
         say(f"page: {write_comparison(flags.out, scores)}")
     for remark in remarks(scores):
         say(f"note: {remark}")
-    Console().print(comparison_table(scores))
-    result(flags.common, {name: found.as_json() for name, found in scores.items()}, "")
+    result(flags.common, {name: found.as_json() for name, found in scores.items()}, _text(comparison_table(scores)))
     return 0
+
+
+def _text(table: "Table") -> str:
+    """A table as lines, as wide as the terminal, or as it needs to be where there is none."""
+    import io
+    import shutil
+
+    from rich.console import Console
+
+    width = shutil.get_terminal_size((200, 50)).columns
+    console = Console(file=io.StringIO(), width=width)
+    console.print(table)
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue().rstrip("\n")
 
 
 def _names(paths: Sequence[Path]) -> list[str]:

@@ -1,20 +1,22 @@
 """`resect data check|convert|make|pose|scale`: what to do with photos before learning from them."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import tyro
 
 from resect.cli.main import BAD_INPUT, DONE
-from resect.cli.options import COMMON, CommonFlags, parse, result, say, start
-from resect.data.structure_from_motion import StructureFromMotionSettings
-from resect.data.synthetic import SyntheticSettings
+from resect.cli.options import COMMON, CommonFlags, parse, parse_with_settings, refuse_overwrite, start
+from resect.cli.output import result, say
 from resect.errors import ResectError, unknown_name
+from resect.zoo import resolve
 
 if TYPE_CHECKING:
     from resect.data.check import CheckReport
+    from resect.data.structure_from_motion import StructureFromMotionSettings
+    from resect.data.synthetic import SyntheticSettings
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,6 @@ class MakeArguments:
 
     out: Path
     """Empty or new folder."""
-    capture: SyntheticSettings = SyntheticSettings()  # noqa: RUF009
     common: CommonFlags = COMMON
 
 
@@ -71,7 +72,6 @@ class PoseArguments:
     """Folder to make: images, transforms.json and a COLMAP model."""
     overwrite: bool = False
     """Replace what an earlier run wrote."""
-    sfm: StructureFromMotionSettings = StructureFromMotionSettings()  # noqa: RUF009
     common: CommonFlags = COMMON
 
 
@@ -96,19 +96,41 @@ class ScaleArguments:
     common: CommonFlags = COMMON
 
 
+@dataclass(frozen=True)
+class SubVerb:
+    """One of `resect data`'s.
+
+    Attributes:
+        flags: its dataclass.
+        action: what it does with them, and with its settings where it has any.
+        example: for --help.
+        settings: name of the flags' prefix, and "module:Class" of the settings; imported only when asked for.
+    """
+
+    flags: Any
+    action: Callable[..., int]
+    example: str
+    settings: tuple[str, str] | None = None
+
+
 def run(arguments: Sequence[str]) -> int:
     """Runs one of the sub-verbs."""
     if not arguments or arguments[0] in ("-h", "--help"):
-        lines = "\n".join(f"  {name:<8} {kind.__doc__}" for name, (kind, _) in _VERBS.items())
+        lines = "\n".join(f"  {name:<8} {verb.flags.__doc__}" for name, verb in _VERBS.items())
         print(f"usage: resect data VERB … [--flags]\n\n{lines}\n\nresect data VERB --help tells more.")
         return DONE
     if arguments[0] not in _VERBS:
-        raise unknown_name("resect data", arguments[0], _VERBS)
-    kind, action = _VERBS[arguments[0]]
-    name = f"resect data {arguments[0]}"
-    flags = parse(kind, arguments[1:], prog=name, description=kind.__doc__ or "")
+        raise unknown_name("verb of data", arguments[0], _VERBS)
+    verb, prog = _VERBS[arguments[0]], f"resect data {arguments[0]}"
+    told = {"prog": prog, "description": verb.flags.__doc__ or "", "example": verb.example}
+    if verb.settings is None:
+        flags = parse(verb.flags, arguments[1:], **told)
+        start(flags.common)
+        return verb.action(flags)
+    prefix, path = verb.settings
+    flags, settings = parse_with_settings(verb.flags, prefix, resolve(path), arguments[1:], **told)
     start(flags.common)
-    return action(flags)
+    return verb.action(flags, settings)
 
 
 def _check(flags: CheckArguments) -> int:
@@ -154,19 +176,19 @@ def _convert(flags: ConvertArguments) -> int:
     return DONE
 
 
-def _make(flags: MakeArguments) -> int:
+def _make(flags: MakeArguments, settings: "SyntheticSettings") -> int:
     from resect.data.synthetic import make_capture
 
-    photos = make_capture(replace(flags.capture, seed=flags.common.seed), flags.out)
+    refuse_overwrite(flags.out, overwrite=False)
+    photos = make_capture(settings, flags.out)
     result(flags.common, {"out": str(flags.out), "photos": len(photos)}, str(flags.out))
     return DONE
 
 
-def _pose(flags: PoseArguments) -> int:
+def _pose(flags: PoseArguments, settings: "StructureFromMotionSettings") -> int:
     from resect.cli.progress import share
     from resect.data.structure_from_motion import pose_photos
 
-    settings = replace(flags.sfm, seed=flags.common.seed, threads=flags.common.threads)
     with share("structure from motion") as progress:
         _, report = pose_photos(flags.photos, flags.out, settings, overwrite=flags.overwrite, progress=progress)
     for note in report.notes:
@@ -207,10 +229,22 @@ def _mark(text: str) -> Any:
     return Mark(name, x, y)
 
 
-_VERBS: dict[str, tuple[Any, Callable[[Any], int]]] = {
-    "check": (CheckArguments, _check),
-    "convert": (ConvertArguments, _convert),
-    "make": (MakeArguments, _make),
-    "pose": (PoseArguments, _pose),
-    "scale": (ScaleArguments, _scale),
+_VERBS: dict[str, SubVerb] = {
+    "check": SubVerb(CheckArguments, _check, "resect data check PHOTOS --draw cameras.png"),
+    "convert": SubVerb(ConvertArguments, _convert, "resect data convert PHOTOS --to colmap --out converted"),
+    "make": SubVerb(
+        MakeArguments,
+        _make,
+        "resect data make --out room --capture.photos 40",
+        ("capture", "resect.data.synthetic:SyntheticSettings"),
+    ),
+    "pose": SubVerb(
+        PoseArguments,
+        _pose,
+        "resect data pose PHOTOS_OR_VIDEO --out posed",
+        ("sfm", "resect.data.structure_from_motion:StructureFromMotionSettings"),
+    ),
+    "scale": SubVerb(
+        ScaleArguments, _scale, "resect data scale posed --between A.jpg B.jpg --known-distance 0.8 --out metres"
+    ),
 }

@@ -4,10 +4,15 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from resect.cli.main import DONE, SOME_FAILED
-from resect.cli.options import COMMON, CommonFlags, generator, parse, refuse_overwrite, result, say, start
+from resect.cli.options import COMMON, CommonFlags, generator, governed, parse, refuse_overwrite, start
+from resect.cli.output import result, say
+from resect.errors import ResectError
+
+if TYPE_CHECKING:
+    from resect.types import PhotoSet
 
 
 @dataclass(frozen=True)
@@ -15,7 +20,7 @@ class DemoArguments:
     """Where to, and how thorough."""
 
     out: Path = Path("runs/demo")
-    """Folder to make."""
+    """Folder to make; the same command again goes on where it stopped."""
     quick: bool = False
     """Fewer and smaller photos, for a first look."""
     overwrite: bool = False
@@ -25,11 +30,11 @@ class DemoArguments:
 
 def run(arguments: Sequence[str]) -> int:
     """Photographs the built-in room and finds where the held-out photos were taken from."""
-    flags = parse(DemoArguments, arguments, prog="resect demo", description="The whole way on built-in data.")
-    refuse_overwrite(flags.out, flags.overwrite)
+    description = "The whole way on built-in data: photograph, learn, find the held-out photos, score, report."
+    example = "resect demo --quick"
+    flags = parse(DemoArguments, arguments, prog="resect demo", description=description, example=example)
+    _make_room(flags)
     start(flags.common)
-    if flags.overwrite:
-        _clear(flags.out)
     began = time.perf_counter()
     score, report = _whole_way(flags)
     seconds = time.perf_counter() - began
@@ -38,38 +43,79 @@ def run(arguments: Sequence[str]) -> int:
     return SOME_FAILED if facts["failed"] else DONE
 
 
+def _make_room(flags: DemoArguments) -> None:
+    """Refuses what is not an earlier demo of the same flags; notes the flags."""
+    from resect.artifact import difference, read_json, write_json
+
+    noted, asked = flags.out / "demo.json", {"quick": flags.quick, "seed": flags.common.seed}
+    if flags.overwrite:
+        _clear(flags.out)
+    elif noted.is_file():
+        made = read_json(noted)
+        if made != asked:
+            got = difference(made if isinstance(made, dict) else {}, asked)
+            raise ResectError(
+                flags.out, "the flags of the demo that is there", got, "Add --overwrite, or choose another --out."
+            )
+    else:
+        refuse_overwrite(flags.out, overwrite=False)
+    write_json(noted, asked)
+
+
 def _whole_way(flags: DemoArguments) -> tuple[Any, Path]:
     from resect.cli.progress import bar
     from resect.cli.reporting import report_score
-    from resect.data import load_split, make_split, read
-    from resect.data.synthetic import SyntheticSettings, make_capture
+    from resect.data import load_split, make_split
     from resect.evaluation.predict import predict
     from resect.evaluation.score import score
-    from resect.place import fit_place, open_place
+    from resect.place import fit_place, open_place, place_digest
     from resect.scenes.field.settings import FieldSettings
 
-    capture, place, poses = flags.out / "capture", flags.out / "place", flags.out / "poses.csv"
-    shot = SyntheticSettings(path="orbit", seed=flags.common.seed)
-    if flags.quick:
-        shot = replace(shot, photos=24, width=240, height=180)
-    say("photographing the room …")
-    make_capture(shot, capture)
-    photos = read(capture)
+    place, poses = flags.out / "place", flags.out / "poses.csv"
+    photos = _photos(flags)
     split = make_split(photos, "every:8")
     say(f"learning the place from {len(split.train)} photos …")
-    fit_place(photos, split, "field", FieldSettings(), place, generator=generator(flags.common), stage=bar)
+    settings = governed(FieldSettings, FieldSettings(), flags.common)
+    fit_place(photos, split, "field", settings, place, generator=generator(flags.common), stage=bar)
     say(f"finding {len(split.test)} held-out photos …")
     with bar("photos") as advance:
-        where, held_out = open_place(place), load_split(place / "split.json", photos)
-        predict(where, photos, held_out, poses, progress=lambda d: advance(d.count, d.total, d.status))
+        where, held_out = open_place(place, seed=flags.common.seed), load_split(place / "split.json", photos)
+        predict(
+            where,
+            photos,
+            held_out,
+            poses,
+            settings=place_digest(place),
+            progress=lambda d: advance(d.count, d.total, d.status),
+        )
     found = score(poses, photos)
     return found, report_score(poses, found, photos, place, flags.out / "report")
 
 
+def _photos(flags: DemoArguments) -> "PhotoSet":
+    """The capture of an earlier start, else a new one."""
+    from resect.data import read
+    from resect.data.synthetic import SyntheticSettings, make_capture
+
+    capture, finished = flags.out / "capture", flags.out / "capture" / "transforms.json"
+    if not finished.is_file():
+        say("photographing the room …")
+        shot = SyntheticSettings(path="orbit", seed=flags.common.seed)
+        _remove(capture)
+        make_capture(replace(shot, photos=24, width=240, height=180) if flags.quick else shot, capture)
+    return read(capture)
+
+
 def _clear(out: Path) -> None:
     """Removes what an earlier demo wrote, and nothing else."""
+    for name in ("capture", "place", "poses.run", "report"):
+        _remove(out / name)
+    for name in ("poses.csv", "demo.json"):
+        (out / name).unlink(missing_ok=True)
+
+
+def _remove(folder: Path) -> None:
     import shutil
 
-    for name in ("capture", "place", "poses.run", "report"):
-        shutil.rmtree(out / name, ignore_errors=True)
-    (out / "poses.csv").unlink(missing_ok=True)
+    if folder.is_dir() and not folder.is_symlink():
+        shutil.rmtree(folder)

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from resect.cli.options import COMMON, Common, CommonFlags, cores, parse, result, start
+from resect.cli.options import COMMON, Common, CommonFlags, cores, parse, start
+from resect.cli.output import result
 
 _PACKAGES = ("torch", "numpy", "scipy", "numba", "pycolmap", "opencv-python-headless", "pillow", "tyro")
 _OPTIONAL = {"pillow-heif": "heic", "tensorboard": "tensorboard", "imageio-ffmpeg": "video"}
@@ -23,7 +24,8 @@ class DoctorArguments:
 
 def run(arguments: Sequence[str]) -> int:
     """Prints versions and the time of one render; what to paste into a bug report."""
-    flags = parse(DoctorArguments, arguments, prog="resect doctor", description="Versions, device, one timed render.")
+    description = "Versions, device and one timed render: what to paste into a bug report."
+    flags = parse(DoctorArguments, arguments, prog="resect doctor", description=description, example="resect doctor")
     start(flags.common)
     facts: dict[str, Any] = {"resect": _version("resect"), "python": platform.python_version()}
     facts |= {"system": platform.platform(), "cores": cores(), "device": flags.common.device}

@@ -1,19 +1,25 @@
 """`resect estimate PHOTO… --scene DIR`: poses of new photos, on screen, with overlays."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import tyro
 
-from resect.cli.main import DONE, SOME_FAILED
-from resect.cli.options import COMMON, CommonFlags, parse, refuse_overwrite, result, say, start
+from resect.cli.knowledge import Sigma, narrowed, near_term, read_near, read_starts, sigmas_from, up_term
+from resect.cli.main import BAD_INPUT, DONE, SOME_FAILED
+from resect.cli.options import COMMON, CommonFlags, at_least, parse, refuse_overwrite, start
+from resect.cli.output import result, say
 from resect.errors import ResectError
 
 if TYPE_CHECKING:
     from resect.localizer import Localizer
+    from resect.priors.given import Given
     from resect.types import Estimate, Hypotheses, Photo
+
+_SURPRISING_SIGMAS = 5.0
 
 
 @dataclass(frozen=True)
@@ -24,16 +30,27 @@ class EstimateArguments:
     """New photos, or folders of photos."""
     scene: Path
     """Folder that 'resect fit' made."""
-    prior: tuple[str, ...] = ("landmarks", "retrieval")
-    """Guesses in the order to try them: landmarks, retrieval, view-sphere, or a folder of a fitted prior."""
+    prior: tuple[str, ...] = ()
+    """Guesses in the order to try them: landmarks, retrieval, view-sphere, or a folder of a fitted prior; by default
+    those learned with the scene."""
     start: Path | None = None
-    """Pose to start from (JSON with cam_from_world, or a pose file), in place of a prior."""
+    """Where to start, in place of a prior: JSON with cam_from_world, or a pose file with the photos' rows."""
+    near: Path | None = None
+    """A pose that the photos are near, beside what the priors guess: JSON, or a pose file with one photo."""
     sigma: tuple[float, float] = (10.0, 0.1)
-    """Spread of the start: degrees, and a fraction of the scene's scale."""
+    """Standard deviations of --start and --near: degrees, and a part of the scene's scale."""
+    up: tuple[float, float, float] | None = None
+    """Up as the camera saw it, in its axes (x right, y down, z forward): 0 -1 0 for a level camera."""
+    up_sigma: float = 2.0
+    """Standard deviation of --up in degrees."""
+    world_up: tuple[float, float, float] | None = None
+    """Up in the world, where the photos that the scene was learned from do not say."""
     camera: Path | None = None
     """Intrinsics of the photos: transforms.json, COLMAP cameras.txt, or JSON with fx fy cx cy width height."""
     fov_deg: float | None = None
     """Horizontal field of view, in place of --camera."""
+    focal_sigma: float = 0.0
+    """Standard deviation of the focal length as a part of it, e.g. 0.05, to refine it too; 0 holds it."""
     count: int = 64
     """Hypotheses to start from."""
     out: Path | None = None
@@ -43,83 +60,174 @@ class EstimateArguments:
     common: CommonFlags = COMMON
 
 
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """What became of one file.
+
+    Attributes:
+        name: unique among the files.
+        found: the photo and its estimate, or why the file could not be used.
+    """
+
+    name: str
+    found: "tuple[Photo, Estimate] | str"
+
+
 def run(arguments: Sequence[str]) -> int:
     """Estimates each photo; a photo that fails does not stop the others."""
-    flags = parse(EstimateArguments, arguments, prog="resect estimate", description="Poses of new photos.")
+    description = "Poses of new photos. A photo that fails gets a status and an advice, never a pose."
+    example = "resect estimate new.jpg --scene runs/place --out answers"
+    flags = parse(EstimateArguments, arguments, prog="resect estimate", description=description, example=example)
+    _check(flags)
     start(flags.common)
+    files = _files(flags.photos)
+    near = read_near(flags.near, _sigma(flags)) if flags.near else None
+    starts = read_starts(flags.start, _sigma(flags)) if flags.start else None
+    where = _localizer(flags, near)
+    answers = [_one(where, name, path, flags, starts) for name, path in files.items()]
+    if flags.out is not None:
+        _report(where, answers, flags)
+    rows = [_facts(answer, near) for answer in answers]
+    failed, unusable = sum("camera_center" not in row for row in rows), sum(isinstance(a.found, str) for a in answers)
+    result(flags.common, {"photos": rows, "failed": failed}, "\n".join(_line(row) for row in rows))
+    return BAD_INPUT if unusable == len(answers) else SOME_FAILED if failed else DONE
+
+
+def _check(flags: EstimateArguments) -> None:
+    """Errors before any work."""
+    at_least("--count", flags.count, 1)
+    at_least("--focal-sigma", flags.focal_sigma, 0)
+    if flags.fov_deg is not None and not 0 < flags.fov_deg < 180:
+        raise ResectError("--fov-deg", "between 0 and 180", str(flags.fov_deg))
+    if flags.fov_deg is not None and flags.camera is not None:
+        raise ResectError("--fov-deg", "one of --camera and --fov-deg", "both")
+    if flags.start is not None and flags.prior:
+        raise ResectError("--start", "one of --start and --prior", "both", "--near adds to what the priors guess.")
     if flags.out is not None:
         refuse_overwrite(flags.out, flags.overwrite)
-    from resect.place import open_place, read_place
-
-    where = open_place(flags.scene, prior=() if flags.start else flags.prior, count=flags.count, seed=flags.common.seed)
-    given = _start(flags) if flags.start else None
-    answers = [_one(where, path, flags, given) for path in _files(flags.photos)]
-    if flags.out is not None:
-        from resect.cli.reporting import report_answers
-
-        metric = read_place(flags.scene).meters_per_unit == 1.0
-        say(f"report: {report_answers(where, answers, metric, flags.out)}")
-    rows = [_facts(photo, estimate) for photo, estimate in answers]
-    failed = sum(not e.ok for _, e in answers)
-    result(flags.common, {"photos": rows, "failed": failed}, "\n".join(_line(row) for row in rows))
-    return SOME_FAILED if failed else DONE
 
 
-def _files(paths: Sequence[Path]) -> list[Path]:
+def _files(paths: Sequence[Path]) -> dict[str, Path]:
+    """Name → file; names are as short as they can be and still differ."""
     from resect.data.image import SUFFIXES
 
-    files = [f for p in paths for f in (sorted(p.iterdir()) if p.is_dir() else [p])]
-    named = set(paths)
-    files = [f for f in files if f in named or f.suffix.lower() in SUFFIXES]
+    files = []
+    for path in paths:
+        if not path.exists():
+            raise ResectError(path, "a photo or a folder of photos", "nothing there")
+        inside = sorted(p for p in path.iterdir() if p.suffix.lower() in SUFFIXES) if path.is_dir() else [path]
+        files += [p for p in inside if p not in files]
     if not files:
-        raise ResectError(", ".join(map(str, paths)), "at least one photo", "none")
-    return files
+        raise ResectError(", ".join(map(str, paths)) or "resect estimate", "at least one photo", "none")
+    parts = 1
+    while Counter(_tail(p, parts) for p in files).most_common(1)[0][1] > 1:
+        parts += 1
+    return {_tail(p, parts): p for p in files}
+
+
+def _tail(path: Path, parts: int) -> str:
+    return "/".join(p for p in path.absolute().parts[-parts:] if p not in ("..", "/"))
+
+
+def _sigma(flags: EstimateArguments) -> Sigma:
+    from resect.place import read_place
+
+    return Sigma(flags.sigma[0], flags.sigma[1] * read_place(flags.scene).scene_scale)
+
+
+def _localizer(flags: EstimateArguments, near: "Given | None") -> "Localizer":
+    from resect.place import open_place
+
+    known = [near_term(near)] if near is not None else []
+    if flags.up is not None:
+        known.append(up_term(flags.up, flags.world_up or _world_up(flags.scene), flags.up_sigma))
+    where = open_place(
+        flags.scene,
+        prior=() if flags.start else flags.prior or None,
+        count=flags.count,
+        seed=flags.common.seed,
+        known=tuple(known),
+        focal_sigma=flags.focal_sigma,
+    )
+    if near is None or flags.start:
+        return where
+    return replace(where, prior=(*(narrowed(prior, near) for prior in where.priors), near))
+
+
+def _world_up(scene: Path) -> tuple[float, float, float]:
+    from resect.place import read_place
+
+    up = read_place(scene).up
+    if up is None:
+        fix = "Give --world-up X Y Z."
+        raise ResectError("--up", "a scene whose up is known", f"{scene}, whose photos did not say", fix)
+    return up
 
 
 def _one(
-    where: "Localizer", path: Path, flags: EstimateArguments, given: "Hypotheses | None"
-) -> "tuple[Photo, Estimate]":
+    where: "Localizer",
+    name: str,
+    path: Path,
+    flags: EstimateArguments,
+    starts: "Callable[[str], Hypotheses] | None",
+) -> Answer:
     from resect.data import read_photo
 
-    photo = read_photo(path, camera_file=flags.camera, fov_deg=flags.fov_deg, scene_camera=where.camera)
-    estimate = where.estimate(photo, given)
+    try:
+        photo = read_photo(path, camera_file=flags.camera, fov_deg=flags.fov_deg, scene_camera=where.camera, name=name)
+        estimate = where.estimate(photo, starts(name) if starts is not None else None)
+    except ResectError as error:
+        say(str(error))
+        return Answer(name, str(error))
     say(f"{path}: {estimate.status.name} in {estimate.cost.seconds:.2f} s")
-    return photo, estimate
+    return Answer(name, (photo, estimate))
 
 
-def _start(flags: EstimateArguments) -> "Hypotheses":
+def _report(where: "Localizer", answers: Sequence[Answer], flags: EstimateArguments) -> None:
+    from resect.cli.reporting import report_answers
     from resect.place import read_place
-    from resect.priors.given import Given
 
-    scale = read_place(flags.scene).scene_scale
-    assert flags.start is not None
-    return Given.from_file(flags.start, sigma_deg=flags.sigma[0], sigma_units=flags.sigma[1] * scale).hypotheses
+    metric = (flags.scene / "place.json").is_file() and read_place(flags.scene).meters_per_unit == 1.0
+    used = [a.found for a in answers if not isinstance(a.found, str)]
+    unusable = [a.name for a in answers if isinstance(a.found, str)]
+    assert flags.out is not None
+    say(f"report: {report_answers(where, used, unusable, metric, flags.out)}")
 
 
-def _facts(photo: "Photo", estimate: "Estimate") -> dict[str, Any]:
+def _facts(answer: Answer, near: "Given | None") -> dict[str, Any]:
     from resect.geometry.so3 import to_quaternion
 
-    facts: dict[str, Any] = {"photo": photo.name, "status": estimate.status.name}
-    facts |= {"camera_source": estimate.camera_source, "seconds": round(estimate.cost.seconds, 3)}
-    found = estimate.cam_from_world
-    if found is None or estimate.modes is None:
+    facts: dict[str, Any] = {"photo": answer.name}
+    if isinstance(answer.found, str):
+        return {**facts, "status": "UNREADABLE", "sentence": answer.found, "advice": ""}
+    _, estimate = answer.found
+    facts |= {"status": estimate.status.name, "camera_source": estimate.camera_source}
+    facts["seconds"] = round(estimate.cost.seconds, 3)
+    pose = estimate.cam_from_world
+    if pose is None or estimate.modes is None:
         return {**facts, "sentence": estimate.status.sentence, "advice": estimate.status.advice}
-    facts["cam_from_world_wxyz"] = to_quaternion(found.R).tolist()
-    facts["cam_from_world_t"] = found.t.tolist()
-    facts["camera_center"] = found.center.tolist()
+    facts["cam_from_world_wxyz"] = to_quaternion(pose.R).tolist()
+    facts["cam_from_world_t"] = pose.t.tolist()
+    facts["camera_center"] = pose.center.tolist()
     facts["modes"] = len(estimate.modes)
+    if estimate.camera is not None:
+        facts["focal_px"] = estimate.camera.fx
     covariance = estimate.covariance
     if covariance is not None:
         sigma = covariance.diagonal().clamp_min(0).sqrt()
         facts["sigma_units"] = float(sigma[:3].norm())
         facts["sigma_deg"] = float(sigma[3:].norm().rad2deg())
+    if near is not None:
+        facts["near_sigmas"] = round(sigmas_from(near, pose), 2)
     return facts
 
 
 def _line(row: dict[str, Any]) -> str:
     if "camera_center" not in row:
-        return f"{row['photo']}: {row['status']}. {row['sentence']} {row['advice']}"
+        return f"{row['photo']}: {row['status']}. {row['sentence']} {row['advice']}".rstrip()
     center = " ".join(f"{x:.4f}" for x in row["camera_center"])
     quaternion = " ".join(f"{x:.5f}" for x in row["cam_from_world_wxyz"])
     spread = f"  ± {row['sigma_units']:.4f} units, {row['sigma_deg']:.3f}°" if "sigma_deg" in row else ""
-    return f"{row['photo']}: {row['status']}  centre {center}  cam_from_world wxyz {quaternion}{spread}"
+    far = row.get("near_sigmas", 0.0)
+    doubt = f"  but {far:.0f} σ from --near" if far > _SURPRISING_SIGMAS else ""
+    return f"{row['photo']}: {row['status']}  centre {center}  cam_from_world wxyz {quaternion}{spread}{doubt}"

@@ -1,13 +1,14 @@
 """`resect fit NAME DATA --out DIR`: learn a scene (with the priors that start its inversion) or a prior alone."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, make_dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import tyro
 
-from resect.cli.options import COMMON, CommonFlags, generator, parse, refuse_overwrite, result, say, start
+from resect.cli.options import COMMON, CommonFlags, generator, parse_with_settings, refuse_overwrite, start
+from resect.cli.output import result, say
 from resect.zoo import ZOO, entry, resolve
 
 
@@ -35,45 +36,61 @@ def run(arguments: Sequence[str]) -> int:
     named = {name: e for name, e in ZOO.items() if e.fit}
     if not arguments or arguments[0] in ("-h", "--help"):
         lines = "\n".join(f"  {name:<12} {e.line}" for name, e in named.items())
-        print(f"usage: resect fit NAME DATA --out DIR [--flags]\n\n{lines}\n\nresect fit NAME --help lists its flags.")
+        example = "example: resect fit field PHOTOS --out runs/place"
+        print(f"usage: resect fit NAME DATA --out DIR [--flags]\n\n{lines}\n\n{example}")
+        print("\nresect fit NAME --help lists its flags.")
         return 0
     name = arguments[0]
-    settings_type = resolve(entry(name, fitted=True).settings)
-    settings_field = (name.replace("-", "_"), settings_type, settings_type())
-    flags_type = make_dataclass("Flags", [("fit", Annotated[FitArguments, tyro.conf.OmitArgPrefixes]), settings_field])
-    flags: Any = parse(flags_type, arguments[1:], prog=f"resect fit {name}", description=named[name].line)
-    return _fit(name, flags.fit, getattr(flags, settings_field[0]))
+    flags, settings = parse_with_settings(
+        FitArguments,
+        name.replace("-", "_"),
+        resolve(entry(name, fitted=True).settings),
+        arguments[1:],
+        prog=f"resect fit {name}",
+        description=f"{named[name].line}.",
+        example=f"resect fit {name} PHOTOS --out runs/place",
+    )
+    return _fit(name, flags, settings)
 
 
 def _fit(name: str, flags: FitArguments, settings: Any) -> int:
     start(flags.common)
     from resect.cli.progress import bar
     from resect.data import read
-    from resect.data.split import make_split
+    from resect.data.split import make_split, require
     from resect.place import fit_place
-    from resect.types import Split
 
+    priors = flags.priors if ZOO[name].role == "scene" else ()
+    for prior in priors:
+        entry(prior, role="prior", fitted=True)
     photos = read(flags.data, poses=flags.poses)
-    everything = Split(tuple(range(len(photos))), (), "none")
-    split = everything if flags.test == "none" else make_split(photos, flags.test)
+    split = make_split(photos, flags.test)
     say(f"{photos.format}: {len(photos)} photos, {len(split.train)} to learn from, {len(split.test)} held out")
     for note in photos.notes:
         say(f"note: {note}")
+    require(photos.subset(split.train), 2, f"'{name}'")
     if flags.overwrite:
         _clear(flags.out)
-    elif not (flags.out / "split.json").is_file():
+    elif not (flags.out / "place.json").is_file():
         refuse_overwrite(flags.out, overwrite=False)
-    priors = flags.priors if ZOO[name].role == "scene" else ()
     fit_place(photos, split, name, settings, flags.out, priors=priors, generator=generator(flags.common), stage=bar)
+    try_it = f"; now: resect predict {flags.data} --scene {flags.out} --out poses.csv" if split.test else ""
+    say(f"learned from {len(split.train)} photos{try_it}")
     result(flags.common, {"out": str(flags.out), "train": len(split.train), "test": len(split.test)}, str(flags.out))
     return 0
 
 
 def _clear(out: Path) -> None:
-    """Removes what an earlier fit wrote, and nothing else."""
+    """Removes what an earlier fit wrote, and nothing else; a link is removed, not what it points at."""
     import shutil
 
-    for name in ("artifact.json", "weights.safetensors", "split.json", "place.json", "errors.json", "log.jsonl"):
+    written = ("artifact.json", "weights.safetensors", "split.json", "place.json", "errors.json", "log.jsonl")
+    for name in written:
         (out / name).unlink(missing_ok=True)
+        for cut_short in out.glob(f".{name}.*"):  # what a killed process was writing
+            cut_short.unlink(missing_ok=True)
     for name in ("priors", "checkpoints", "tensorboard"):
-        shutil.rmtree(out / name, ignore_errors=True)
+        if (out / name).is_symlink():
+            (out / name).unlink()
+        elif (out / name).is_dir():
+            shutil.rmtree(out / name)

@@ -8,7 +8,8 @@ from typing import Any
 
 import tyro
 
-from resect.cli.options import COMMON, CommonFlags, parse, result
+from resect.cli.options import COMMON, CommonFlags, parse
+from resect.cli.output import result
 from resect.errors import ResectError
 
 
@@ -17,13 +18,14 @@ class InfoArguments:
     """What to look at."""
 
     path: tyro.conf.Positional[Path]
-    """An artefact, a pose file, a folder of photos or a photo."""
+    """What 'resect fit' made, a pose file, posed photos (a folder or its transforms.json) or a photo."""
     common: CommonFlags = COMMON
 
 
 def run(arguments: Sequence[str]) -> int:
     """Prints what was recognised and its main facts."""
-    flags = parse(InfoArguments, arguments, prog="resect info", description="What a file or folder is.")
+    description, example = "What a file or folder is.", "resect info runs/place"
+    flags = parse(InfoArguments, arguments, prog="resect info", description=description, example=example)
     facts = describe(flags.path)
     text = "\n".join(f"{key}: {value if isinstance(value, str) else json.dumps(value)}" for key, value in facts.items())
     result(flags.common, facts, text)
@@ -36,13 +38,15 @@ def describe(path: Path) -> dict[str, Any]:
         raise ResectError(path, "a file or a folder", "nothing")
     if (path / "artifact.json").is_file():
         return _artifact(path)
-    if path.is_dir():
+    if path.is_dir() or path.suffix.lower() == ".json":
         return _dataset(path)
     if path.suffix.lower() in (".csv", ".txt"):
         from resect.evaluation.pose_file import read_poses
 
         poses = read_poses(path)
-        return {"what": "pose file", "photos": len({row.photo for row in poses.rows}), "unit": poses.unit}
+        facts = {"what": f"poses, format '{poses.format}'", "photos": poses.photos, "failed": poses.failed}
+        oracle = any(row.oracle for row in poses.rows)
+        return {**facts, "unit": poses.unit, "oracle": oracle, "notes": list(poses.notes)}
     from resect.data import read_photo
 
     photo = read_photo(path)
@@ -54,10 +58,22 @@ def _artifact(path: Path) -> dict[str, Any]:
     from resect.artifact import read_facts
 
     facts = read_facts(path)
-    size = (path / "weights.safetensors").stat().st_size / 1e6
+    weights = path / "weights.safetensors"
+    size = round(weights.stat().st_size / 1e6, 1) if weights.is_file() else None
     inside = sorted(p.parent.name for p in path.glob("priors/*/artifact.json"))
     shown = {k: facts[k] for k in ("version", "settings", "parents")}
-    return {"what": f"artefact '{facts['kind']}'", "megabytes": round(size, 1), "priors": inside, **shown}
+    return {"what": f"artefact '{facts['kind']}'", "megabytes": size, "priors": inside, **_place(path), **shown}
+
+
+def _place(path: Path) -> dict[str, Any]:
+    """What is known of the photos that it was learned from."""
+    if not (path / "place.json").is_file():
+        return {}
+    from resect.place import read_place
+
+    place = read_place(path)
+    facts = {"trained_on": len(place.names), "camera": str(place.camera), "scene_scale": place.scene_scale}
+    return {**facts, "meters_per_unit": place.meters_per_unit}
 
 
 def _dataset(path: Path) -> dict[str, Any]:

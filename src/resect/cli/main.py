@@ -3,6 +3,7 @@
 import errno
 import importlib
 import os
+import signal
 import sys
 import traceback
 
@@ -21,6 +22,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "cite": ("resect.cli.cite", "BibTeX of the methods"),
     "doctor": ("resect.cli.doctor", "versions, device, one timed render"),
 }
+_RESUME = ("demo", "fit", "predict", "benchmark")
 
 _HELP = """resect: the pose of a camera or an object from a single image.
 
@@ -39,14 +41,36 @@ Exit code: 0 done, 2 bad input, 3 some photos failed, 130 interrupted with state
 
 DONE, BUG, BAD_INPUT, SOME_FAILED, INTERRUPTED = 0, 1, 2, 3, 130
 
+# What the file system says when a path or the disk is at fault, and not the program.
+_FULL = {"ENOSPC", "EDQUOT", "EFBIG"}
+_WRONG_PLACE = {"EACCES", "EPERM", "EROFS", "ENOENT", "ENOTDIR", "EISDIR", "EEXIST", "ENAMETOOLONG", "ELOOP", "EIO"}
+
 
 def entry() -> None:
     """The console script."""
+    if hasattr(signal, "SIGTERM"):  # whoever ends us politely gets what Ctrl-C gets: the state is saved
+        signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     sys.exit(main(sys.argv[1:]))
 
 
 def main(arguments: list[str]) -> int:
     """Runs one command line and returns its exit code."""
+    # PyTorch reads this when it is imported: huge pages make large CPU tensors 1.3 to 2.4 times faster.
+    os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
+    # Read by OpenMP: threads that wait sleep instead of spinning, which on a busy machine is twice as fast.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    try:
+        code = _run(arguments)
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return DONE
+    except SystemExit as asked:  # of the parser of flags, after --help or a wrong flag
+        return asked.code if isinstance(asked.code, int) else DONE if asked.code is None else BAD_INPUT
+
+
+def _run(arguments: list[str]) -> int:
     if not arguments or arguments[0] in ("-h", "--help", "help"):
         print(_HELP.format(verbs="\n".join(f"  {name:<10} {line}" for name, (_, line) in VERBS.items())))
         return DONE
@@ -61,30 +85,47 @@ def main(arguments: list[str]) -> int:
 def _guarded(verb: str, arguments: list[str]) -> int:
     from resect.errors import ResectError, unknown_name
 
-    # PyTorch reads this when it is imported: huge pages make large CPU tensors 1.3 to 2.4 times faster.
-    os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
-    # Read by OpenMP: threads that wait sleep instead of spinning, which on a busy machine is twice as fast.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         if verb not in VERBS:
-            raise unknown_name("resect", verb, VERBS)
-        module = importlib.import_module(VERBS[verb][0])
-        return int(module.run(arguments))
+            raise unknown_name("verb", verb, VERBS)
+        return int(importlib.import_module(VERBS[verb][0]).run(arguments))
     except ResectError as error:
-        print(f"resect {verb}: {error}", file=sys.stderr)
-        return BAD_INPUT
-    except KeyboardInterrupt:
-        print("\ninterrupted; the same command goes on from what was saved", file=sys.stderr)
+        return _bad(f"resect {verb}: {error}" if verb in VERBS else f"resect: {error}")
+    except KeyboardInterrupt as error:
+        what = f"interrupted: {error}" if str(error) else "interrupted"
+        again = "; the same command goes on from what was saved" if verb in _RESUME else ""
+        _complain(f"\nresect {verb}: {what}{again}")
         return INTERRUPTED
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return DONE
+        raise
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EACCES, errno.EROFS, errno.EDQUOT):
-            print(
-                f"resect {verb}: {error.filename or 'writing'}: {error.strerror}. Free or choose a place.",
-                file=sys.stderr,
-            )
-            return BAD_INPUT
-        traceback.print_exc()
-        return BUG
+        if errno.errorcode.get(error.errno or 0) in _FULL | _WRONG_PLACE:
+            return _bad(f"resect {verb}: {_sentence(error)}")
+        return _bug(verb)
+    except Exception:
+        return _bug(verb)
+
+
+def _sentence(error: OSError) -> str:
+    name = errno.errorcode[error.errno or 0]
+    full = "What was there before is intact; free space, or choose another place, and give the same command again."
+    fix = full if name in _FULL else "Check the path and who may read or write it."
+    return f"{error.filename or 'writing'}: {error.strerror}. {fix}"
+
+
+def _bad(message: str) -> int:
+    _complain(message)
+    return BAD_INPUT
+
+
+def _bug(verb: str) -> int:
+    _complain(f"{traceback.format_exc()}\nresect {verb}: this is a bug. Please report it with the lines above and ")
+    _complain("what 'resect doctor' prints.")
+    return BUG
+
+
+def _complain(message: str) -> None:
+    try:
+        print(message, file=sys.stderr, flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())

@@ -9,7 +9,9 @@ from typing import Literal
 import tyro
 
 from resect.cli.main import DONE, SOME_FAILED
-from resect.cli.options import COMMON, CommonFlags, parse, result, say, start
+from resect.cli.options import COMMON, CommonFlags, at_least, parse, start
+from resect.cli.output import result, say
+from resect.errors import ResectError
 
 
 @dataclass(frozen=True)
@@ -24,8 +26,9 @@ class PredictArguments:
     """Pose file to write; the same command again resumes it."""
     poses: Path | None = None
     """List that names the photos of a 7-Scenes folder."""
-    prior: tuple[str, ...] = ("landmarks", "retrieval")
-    """Guesses in the order to try them: landmarks, retrieval, view-sphere, or a folder of a fitted prior."""
+    prior: tuple[str, ...] = ()
+    """Guesses in the order to try them: landmarks, retrieval, view-sphere, or a folder of a fitted prior; by default
+    those learned with the scene."""
     split: Literal["test", "train", "all"] = "test"
     """Which photos."""
     count: int = 64
@@ -37,26 +40,26 @@ class PredictArguments:
 
 def run(arguments: Sequence[str]) -> int:
     """Predicts, with a progress bar; failed photos become rows without a pose."""
-    flags = parse(PredictArguments, arguments, prog="resect predict", description="Poses of the held-out photos.")
+    description = "Poses of the held-out photos, to a file; the same command again goes on where it stopped."
+    example = "resect predict PHOTOS --scene runs/place --out poses.csv"
+    flags = parse(PredictArguments, arguments, prog="resect predict", description=description, example=example)
+    at_least("--count", flags.count, 1)
+    if flags.out.is_dir():
+        raise ResectError("--out", "a file, e.g. poses.csv", f"the folder {flags.out}")
     start(flags.common)
-    from resect.artifact import digest
     from resect.cli.progress import bar
     from resect.data import read
     from resect.data.split import load_split
     from resect.evaluation.predict import predict
-    from resect.place import open_place
+    from resect.place import open_place, place_digest
 
     photos = read(flags.data, poses=flags.poses)
     split = load_split(flags.scene / "split.json", photos)
     began = time.perf_counter()
-    where = open_place(flags.scene, prior=flags.prior, count=flags.count, seed=flags.common.seed)
+    prior = flags.prior or None
+    where = open_place(flags.scene, prior=prior, count=flags.count, seed=flags.common.seed)
     load_seconds = time.perf_counter() - began
-    settings = {
-        "scene": digest(flags.scene),
-        "prior": list(flags.prior),
-        "count": flags.count,
-        "seed": flags.common.seed,
-    }
+    settings = {**place_digest(flags.scene, prior), "count": flags.count, "seed": flags.common.seed}
     with bar("photos") as advance:
         found = predict(
             where,

@@ -1,4 +1,4 @@
-"""`resect render SCENE --poses FILE | --orbit | --photo NAME`: images, or a video, from a scene."""
+"""`resect render SCENE POSES --out DIR|FILE`: images, or a video, from a scene."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,11 +7,15 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import tyro
 
-from resect.cli.options import COMMON, CommonFlags, parse, refuse_overwrite, result, start
+from resect.cli.options import COMMON, CommonFlags, at_least, parse, refuse_overwrite, start
+from resect.cli.output import result
 from resect.errors import NotInstalledError, ResectError
 
 if TYPE_CHECKING:
     from resect.geometry.se3 import SE3
+
+_VIDEOS = (".mp4", ".mov", ".webm")
+_PICTURES = (".png", ".jpg", ".jpeg", ".avi")
 
 
 @dataclass(frozen=True)
@@ -39,14 +43,15 @@ class RenderArguments:
 
 def run(arguments: Sequence[str]) -> int:
     """Renders each pose."""
-    flags = parse(RenderArguments, arguments, prog="resect render", description="Images or a video from a scene.")
+    description, example = "Images or a video from a scene.", "resect render runs/place PHOTOS --out renders"
+    flags = parse(RenderArguments, arguments, prog="resect render", description=description, example=example)
+    _check(flags)
     start(flags.common)
-    refuse_overwrite(flags.out, flags.overwrite)
     from resect import zoo
     from resect.cli.progress import bar
     from resect.place import read_place
 
-    scene = zoo.load(flags.scene)
+    scene = zoo.load(flags.scene, role="scene")
     camera = read_place(flags.scene).camera.fit_within(flags.max_side)
     path = _path(flags.poses, flags.between)
     frames = []
@@ -58,6 +63,17 @@ def run(arguments: Sequence[str]) -> int:
     _write(frames, flags.out, flags.fps)
     result(flags.common, {"out": str(flags.out), "frames": len(frames)}, str(flags.out))
     return 0
+
+
+def _check(flags: RenderArguments) -> None:
+    """Errors before any work."""
+    at_least("--max-side", flags.max_side, 1)
+    at_least("--between", flags.between, 0)
+    at_least("--fps", flags.fps, 1)
+    suffix = flags.out.suffix.lower()
+    if suffix in _PICTURES or (suffix in _VIDEOS and flags.out.is_dir()):
+        raise ResectError("--out", f"a folder, or a file {', '.join(('.gif', *_VIDEOS))}", str(flags.out))
+    refuse_overwrite(flags.out, flags.overwrite)
 
 
 def _path(poses: Path, between: int) -> "SE3":
@@ -105,7 +121,7 @@ def _write(frames: Sequence[Any], out: Path, fps: int) -> None:
     if out.suffix.lower() == ".gif":
         out.parent.mkdir(parents=True, exist_ok=True)
         frames[0].save(out, save_all=True, append_images=frames[1:], duration=round(1000 / fps), loop=0)
-    elif out.suffix.lower() in (".mp4", ".mov", ".webm"):
+    elif out.suffix.lower() in _VIDEOS:
         _video(frames, out, fps)
     else:
         out.mkdir(parents=True, exist_ok=True)

@@ -25,14 +25,21 @@ def report_score(poses: Path, score: "Score", photos: "PhotoSet | None", scene: 
     return write_report(folder, cases_of_score(score, photos, run), score=score, run=run, paint=paint, overwrite=True)
 
 
-def report_answers(where: "Localizer", answers: "Sequence[tuple[Photo, Estimate]]", metric: bool, folder: Path) -> Path:
-    """Writes `poses.csv` and `report.html` of new photos."""
+def report_answers(
+    where: "Localizer",
+    answers: "Sequence[tuple[Photo, Estimate]]",
+    unusable: Sequence[str],
+    metric: bool,
+    folder: Path,
+) -> Path:
+    """Writes `poses.csv` and `report.html` of new photos; files that could not be used are rows with that status."""
     from resect.evaluation.cases import cases_of_answers
     from resect.evaluation.pictures import painter
-    from resect.evaluation.pose_file import rows_of, write_poses
+    from resect.evaluation.pose_file import UNREADABLE, PoseRow, rows_of, write_poses
     from resect.evaluation.report import write_report
 
     rows = [r for photo, e in answers for r in rows_of(photo.name, e, seconds=e.cost.seconds)]
+    rows += [PoseRow(name, UNREADABLE, None) for name in unusable]
     write_poses(folder / "poses.csv", rows, "m" if metric else "scene", overwrite=True)
     paint = painter(where.scene) if where.scene is not None else None
     return write_report(folder, cases_of_answers(answers), paint=paint, overwrite=True)

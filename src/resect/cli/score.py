@@ -6,7 +6,8 @@ from pathlib import Path
 
 import tyro
 
-from resect.cli.options import COMMON, CommonFlags, parse, result, say, start
+from resect.cli.options import COMMON, CommonFlags, parse, start
+from resect.cli.output import result, say
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,8 @@ class ScoreArguments:
 
 def run(arguments: Sequence[str]) -> int:
     """Prints the score; writes a report where asked for."""
-    flags = parse(ScoreArguments, arguments, prog="resect score", description="Errors and recalls of a pose file.")
+    description, example = "Errors and recalls of a pose file.", "resect score poses.csv PHOTOS --scene runs/place"
+    flags = parse(ScoreArguments, arguments, prog="resect score", description=description, example=example)
     start(flags.common)
     from resect.cli.reporting import refuse_old_report, report_score
     from resect.data import read

@@ -7,7 +7,7 @@ from resect.artifact import read_json, write_json
 from resect.errors import ResectError
 from resect.types import PhotoSet, Split
 
-_RULES = "given, every:8, blocks:20:4 or file:NAMES"
+_RULES = "given, every:8, blocks:20:4, file:NAMES or none"
 
 
 def make_split(photos: PhotoSet, rule: str | None = None) -> Split:
@@ -16,8 +16,8 @@ def make_split(photos: PhotoSet, rule: str | None = None) -> Split:
     Args:
         photos: sorted by name.
         rule: "given" is the one that came with the data; "every:8" holds out index % 8 == 0; "blocks:20:4" holds out
-            index // 20 % 4 == 3; "file:NAMES" holds out the photos named in a text file, one a line. Default: "given"
-            where the data has one, else "every:8".
+            index // 20 % 4 == 3; "file:NAMES" holds out the photos named in a text file, one a line; "none" holds out
+            nothing. Default: "given" where the data has one, else "every:8".
 
     Raises:
         ResectError: an unknown rule, or a half without photos.
@@ -25,6 +25,9 @@ def make_split(photos: PhotoSet, rule: str | None = None) -> Split:
     rule = rule or ("given" if photos.given_split is not None else "every:8")
     kind, _, rest = rule.partition(":")
     count = len(photos)
+    if rule == "none":
+        require(photos, 1, "a split")
+        return Split(tuple(range(count)), (), rule)
     if kind == "given":
         if photos.given_split is None:
             got = f"format {photos.format} without one"
