@@ -7,8 +7,9 @@ Specification, fixed before the first number was taken with it:
   coordinate of the centre uniform in ± that part of the scene's scale). The same starts for every refiner.
 - "default": `resect.Inversion`. It is told how far off the starts may be, as `--prior given --sigma` tells it: standard
   deviations of the level's uniform distributions (A/3 a rotation axis, T/√3 a coordinate). Not so the others.
-- "lm": Levenberg–Marquardt on colours, 512 fresh random pixels of the 120-pixel photo a step, Cauchy 0.1, at most 60
-  steps. "flow-pnp": three times render at 120 pixels, flow to the photo, PnP. Both are resect's own parts, alone.
+- "lm": Levenberg–Marquardt on colours, Cauchy 0.1: the 30-pixel photo and render blurred by 3, then 1.5 pixels (18
+  steps in all, as the default refiner settles), then 20 steps on 512 fresh random pixels of the 120-pixel photo. "flow-pnp":
+  three times render at 120 pixels, flow to the photo, PnP. Both are resect's own parts, alone, from the one start.
 - "adam": iNeRF's way on the same field, `refine.first_order.published_inerf()`: 300 steps of Adam, 2048 pixels a step
   from interest regions of the 240-pixel photo, mean squared colour error, rate 0.01 · 0.8^(k/100). What differs from
   the published code: steps are twists in the camera's frame (theirs begins at a saddle), lengths are parts of the
@@ -44,6 +45,7 @@ from resect.place import open_place, read_place
 from resect.protocols import Scene
 from resect.refine import first_order
 from resect.refine.first_order import published_inerf
+from resect.refine.halving import SearchSettings, settle
 from resect.refine.levenberg_marquardt import LMSettings, levenberg_marquardt
 from resect.refine.matching import MatchSettings, match_and_solve
 from resect.refine.objectives import Difference
@@ -115,10 +117,10 @@ def _answer(work: Work, start: Hypotheses, pose: SE3) -> Estimate:
 @torch.no_grad()
 def lm(scene: Scene, photo: Photo, start: Hypotheses, scale: float) -> Estimate:
     work = Work(scene, photo, RefineSettings())
-    view = work.view(120)
+    view, settled = work.view(120), settle(work.view(30), start.cam_from_world, SearchSettings(), scale)
     pixels = DrawPixels(torch.ones(len(view.observed)), 512, seed=0)
     term = photometric(view, Difference(view.channel), Robust("cauchy", 0.1), draw=pixels)
-    found = levenberg_marquardt(term, start.cam_from_world, LMSettings(steps=60), length=scale)
+    found = levenberg_marquardt(term, settled, LMSettings(), length=scale)
     return _answer(work, start, found.cam_from_world)
 
 
