@@ -8,8 +8,8 @@ Specification, fixed before the first number was taken with it:
 - "default": `resect.Inversion`. It is told how far off the starts may be, as `--prior given --sigma` tells it: standard
   deviations of the level's uniform distributions (A/3 a rotation axis, T/√3 a coordinate). Not so the others.
 - "lm": Levenberg–Marquardt on colours, Cauchy 0.1: the 30-pixel photo and render blurred by 3, then 1.5 pixels (18
-  steps in all, as the default refiner settles), then 20 steps on 512 fresh random pixels of the 120-pixel photo. "flow-pnp":
-  three times render at 120 pixels, flow to the photo, PnP. Both are resect's own parts, alone, from the one start.
+  steps in all, as the default refiner settles), then 20 steps on 512 fresh random pixels of the 120-pixel photo.
+  "flow-pnp": three times render at 120 pixels, flow to the photo, PnP. Both are resect's own parts, alone.
 - "adam": iNeRF's way on the same field, `refine.first_order.published_inerf()`: 300 steps of Adam, 2048 pixels a step
   from interest regions of the 240-pixel photo, mean squared colour error, rate 0.01 · 0.8^(k/100). What differs from
   the published code: steps are twists in the camera's frame (theirs begins at a saddle), lengths are parts of the
