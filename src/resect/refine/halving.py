@@ -56,10 +56,10 @@ class SearchSettings:
     count_turn_deg: float = 40.0
     most: int = 256
     turn_power: float = 0.6
-    keep_coarse: int = 8
+    keep_coarse: int = 6
     keep_fine: int = 3
     blurs_px: tuple[float, ...] = (3.0, 1.5)
-    blur_steps: tuple[int, ...] = (10, 8)
+    blur_steps: tuple[int, ...] = (6, 4)
     robust: float = 0.1
     apart_coarse_deg: float = 6.0
     apart_coarse: float = 0.06
