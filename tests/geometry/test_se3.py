@@ -164,3 +164,17 @@ def test_matrix_round_trip_and_dtypes() -> None:
     assert transforms.float().t.dtype == torch.float32
     assert transforms.float().double().R.dtype == torch.float64
     assert transforms.to(torch.float16).R.dtype == torch.float16
+
+
+@pytest.mark.parametrize("angle", [0.0, 1e-9, 1e-4, 0.2, 0.2236, 0.23, 1.0, 2.9])
+def test_inverse_left_jacobian_is_the_derivative_of_the_log(angle: float) -> None:
+    generator = torch.Generator().manual_seed(3)
+    axis = torch.nn.functional.normalize(torch.randn(5, 3, generator=generator, dtype=torch.float64), dim=-1)
+    shift = torch.randn(5, 3, generator=generator, dtype=torch.float64)
+    transform = SE3.exp(torch.cat([shift, angle * axis], -1))
+    zero = torch.zeros(5, 6, dtype=torch.float64)
+    columns = [
+        torch.func.jvp(lambda d: (SE3.exp(d) @ transform).log(), (zero,), (unit.expand_as(zero),))[1]
+        for unit in torch.eye(6, dtype=torch.float64)
+    ]
+    torch.testing.assert_close(transform.inverse_left_jacobian(), torch.stack(columns, -1), rtol=0, atol=1e-12)

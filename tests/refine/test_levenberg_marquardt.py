@@ -143,15 +143,6 @@ def test_two_informations_meet_at_the_weighted_mean() -> None:
     torch.testing.assert_close(end.cam_from_world.t[0, 0].item(), 0.25e-5, rtol=1e-6, atol=0)
 
 
-def test_inverse_left_jacobian_matches_central_differences() -> None:
-    at, h = SE3.stack([pose(1), pose(7)]), 1e-6
-    columns = []
-    for axis in torch.eye(6, dtype=torch.float64):
-        plus, minus = ((SE3.exp(s * h * axis.expand(2, 6)) @ at).log() for s in (1, -1))
-        columns.append((plus - minus) / (2 * h))
-    torch.testing.assert_close(rows.inverse_left_jacobian(at), torch.stack(columns, -1), rtol=1e-6, atol=1e-8)
-
-
 def test_up_rows_turn_the_camera_upright_and_leave_the_rest() -> None:
     truth = pose(2)
     up = torch.tensor([0.0, 0.0, 1.0], dtype=torch.float64)

@@ -90,6 +90,28 @@ class SE3:
         top = torch.cat([self.R, so3.hat(self.t) @ self.R], -1)
         return torch.cat([top, torch.cat([torch.zeros_like(self.R), self.R], -1)], -2)
 
+    def inverse_left_jacobian(self) -> Float[Tensor, "*b 6 6"]:
+        """d log(exp(δ) @ self) / dδ at δ = 0.
+
+        With ξ = log(self) and a = ad(ξ): I − a/2 + p(θ) a² + q(θ) a⁴. Reference: Bullo and Murray, "Proportional
+        derivative (PD) control on the Euclidean group", 1995; the series near θ = 0 are the Bernoulli numbers'.
+        """
+        xi = self.log()
+        w, v = so3.hat(xi[..., 3:]), so3.hat(xi[..., :3])
+        a = torch.cat([torch.cat([w, v], -1), torch.cat([torch.zeros_like(w), w], -1)], -2)
+        theta2 = (xi[..., 3:] * xi[..., 3:]).sum(-1)
+        small = theta2 < 0.05
+        safe2 = torch.where(small, torch.ones_like(theta2), theta2)
+        theta = safe2.sqrt()
+        fall = theta.cos() - 1
+        p_series = 1 / 12 - theta2**2 / 30240 - theta2**3 / 604800 - theta2**4 / 15966720
+        q_series = -1 / 720 - theta2 / 15120 - theta2**2 / 403200 - theta2**3 / 11975040
+        p = torch.where(small, p_series, 2 / safe2 + (theta + 3 * theta.sin()) / (4 * theta * fall))
+        q = torch.where(small, q_series, 1 / safe2**2 + (theta + theta.sin()) / (4 * safe2 * theta * fall))
+        a2 = a @ a
+        eye = torch.eye(6, dtype=xi.dtype, device=xi.device)
+        return eye - 0.5 * a + p[..., None, None] * a2 + q[..., None, None] * (a2 @ a2)
+
     def retract(self, delta: Float[Tensor, "*b 6"], about: Literal["camera", "world"] | Tensor = "camera") -> "SE3":
         """A step δ = (v, ω) from a `cam_from_world`.
 

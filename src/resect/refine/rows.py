@@ -124,7 +124,7 @@ def pose_information(mean: SE3, information: Float[Tensor, "h 6 6"]) -> System:
 
     def system(state: State) -> Normal:
         offset = state.cam_from_world.double() @ mean[state.index].inverse()
-        error, jacobian = offset.log(), inverse_left_jacobian(offset)
+        error, jacobian = offset.log(), offset.inverse_left_jacobian()
         weighted = jacobian.mT @ information[state.index]
         force = (weighted @ error[..., None])[..., 0]
         loss = 0.5 * (error * (information[state.index] @ error[..., None])[..., 0]).sum(-1)
@@ -140,16 +140,6 @@ def fuse(poses: SE3, terms: Sequence[System]) -> tuple[SE3, Float[Tensor, "h 6 6
     nothing = torch.zeros(len(poses), 0, dtype=torch.float64)
     normal = system(State(end.cam_from_world, nothing, torch.arange(len(poses)), 0))
     return SE3(end.cam_from_world.R.to(poses.R), end.cam_from_world.t.to(poses.t)), normal.matrix
-
-
-def inverse_left_jacobian(transform: SE3) -> Float[Tensor, "h 6 6"]:
-    """d log(exp(δ) @ transform) / dδ at δ = 0, by forward tangents."""
-    zero = torch.zeros(len(transform), 6, dtype=transform.t.dtype, device=transform.t.device)
-    columns = [
-        torch.func.jvp(lambda d: (SE3.exp(d) @ transform).log(), (zero,), (axis.expand_as(zero),))[1]
-        for axis in torch.eye(6, dtype=zero.dtype, device=zero.device)
-    ]
-    return torch.stack(columns, -1)
 
 
 def up_direction(up_world: Float[Tensor, "3"], up_cam: Float[Tensor, "3"], sigma_rad: float) -> System:

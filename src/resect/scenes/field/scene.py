@@ -1,6 +1,6 @@
 """The voxel field as a `Scene`: poses and rays in the dataset's world, normalisation inside."""
 
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -71,7 +71,7 @@ class Field:
         """Whether rays are marched by the numba kernels."""
         return self.device.type == "cpu" and rendering.has_numba() and self.settings.backend != "torch"
 
-    @property
+    @cached_property
     def bounds(self) -> Float[Tensor, "2 3"]:
         """Box around what there is to see, world units: of all but the outermost opaque voxels."""
         from resect.scenes.field.detail import opaque_points
