@@ -125,14 +125,16 @@ class Inversion:
 
         Without a measured error model the two cannot be weighed, and what was known does not move the pose.
         """
+        stays = (poses.t == starts.cam_from_world.t).all(-1)
+        if starts.information is not None and not self.known and bool(stays.all()):
+            return poses, starts.information
         share = self.settings.floor_share
         photo = with_floor(bench.information(poses, model), share * model.turn_rad, share * model.shift)
         terms = [pose_information(poses, photo), *self.known]
         if starts.information is not None and model.photos:
             terms.append(pose_information(starts.cam_from_world, starts.information))
         fused, information = fuse(poses, terms) if len(terms) > 1 else (poses, photo)
-        stays = (poses.t == starts.cam_from_world.t).all(-1)
-        if starts.information is None or not bool(stays.any()):
+        if starts.information is None or self.known:
             return fused, information
         known = torch.where(stays[:, None, None], starts.information, information)
         return recipe.where(stays, poses, fused), known
