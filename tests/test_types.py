@@ -130,3 +130,10 @@ def test_costs_add_up() -> None:
     total = Cost(1.5, 100, (("coarse", 20.0),)) + Cost(0.5, 50, (("polish", 30.0),))
     assert (total.renders, total.rays, total.seconds) == (2.0, 150, 0.05)
     assert total.ms == (("coarse", 20.0), ("polish", 30.0))
+
+
+@pytest.mark.parametrize("value", [0.0, float("nan"), 1e-320])
+def test_a_singular_or_broken_information_has_no_covariance(value: float) -> None:
+    information = torch.diag(torch.tensor([1.0, 1, 1, 1, 1, value], dtype=torch.float64))[None]
+    modes = Hypotheses(SE3.identity(1), torch.zeros(1), information)
+    assert Estimate(Status.OK, modes).covariance is None

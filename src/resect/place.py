@@ -64,7 +64,6 @@ def fit_place(
         The scene, or the prior.
     """
     from resect.data.split import save_split
-    from resect.metrics.pose import scene_scale
 
     train = photos.subset(split.train)
     seed = 0 if generator is None else generator.initial_seed()
@@ -74,20 +73,8 @@ def fit_place(
         parts[f"priors/{prior}"] = zoo.resolve(zoo.entry(prior, role="prior", fitted=True).settings)()
     if resume:
         _refuse_others(out, made_from)
-    scale = scene_scale(train.truth.cam_from_world)
-    if not 0 < scale < float("inf"):
-        raise ResectError(photos.root, "photos taken from different places", "cameras that all stand in one point")
+    facts = {**_facts(train), "photos": len(photos), "made_from": made_from}
     out.mkdir(parents=True, exist_ok=True)
-    facts = {
-        "camera": asdict(train.cameras[0]),
-        "scene_scale": scale,
-        "meters_per_unit": photos.world.meters_per_unit,
-        "up": None if photos.world.up is None else photos.world.up.tolist(),
-        "photos": len(photos),
-        "trained_on": list(train.names),
-        "cam_from_world_wxyz_t": _rows(train.truth.cam_from_world),
-        "made_from": made_from,
-    }
     artifact.write_json(out / "place.json", facts)
     save_split(split, photos, out / "split.json")
     for part, chosen in parts.items():
@@ -95,6 +82,23 @@ def fit_place(
         with (stage or _silent)(part.rpartition("/")[2]) as progress:
             _fit(part, train, chosen, out, resume, own, progress)
     return zoo.load(out)
+
+
+def _facts(train: PhotoSet) -> dict[str, Any]:
+    """What `read_place` reads, as JSON."""
+    from resect.metrics.pose import scene_scale
+
+    scale, up = scene_scale(train.truth.cam_from_world), train.world.up
+    if not 0 < scale < float("inf"):
+        raise ResectError(train.root, "photos taken from different places", "cameras that all stand in one point")
+    return {
+        "camera": asdict(train.cameras[0]),
+        "scene_scale": scale,
+        "meters_per_unit": train.world.meters_per_unit,
+        "up": None if up is None else up.tolist(),
+        "trained_on": list(train.names),
+        "cam_from_world_wxyz_t": _rows(train.truth.cam_from_world),
+    }
 
 
 def _made_from(train: PhotoSet, split: Split, name: str, settings: object, seed: int) -> dict[str, Any]:

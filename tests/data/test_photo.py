@@ -111,6 +111,13 @@ def test_camera_files(tmp_path: Path) -> None:
         read_camera(tmp_path / "cameras.txt", width=7, height=7)
     (tmp_path / "transforms.json").write_text(json.dumps({"fl_x": 50, "w": 40, "h": 30, "frames": []}))
     assert read_camera(tmp_path / "transforms.json") == Camera(50.0, 50.0, 20.0, 15.0, 40, 30)
+    own = [{"file_path": f"{i}.png", "fl_x": 50, "w": 40, "h": 30, "cx": 20, "cy": 15} for i in range(2)]
+    (tmp_path / "transforms.json").write_text(json.dumps({"frames": own}))
+    assert read_camera(tmp_path / "transforms.json", "new.png") == Camera(50.0, 50.0, 20.0, 15.0, 40, 30)
+    own[1]["fl_x"] = 51
+    (tmp_path / "transforms.json").write_text(json.dumps({"frames": own}))
+    with pytest.raises(ResectError, match="one camera for all"):
+        read_camera(tmp_path / "transforms.json", "new.png")
     for text, said in (
         ('{"fx": 1}', "keys fx"),
         ('{"fx": "a", "fy": 1, "cx": 1, "cy": 1, "width": 1, "height": 1}', "fx"),

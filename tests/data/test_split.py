@@ -58,3 +58,11 @@ def test_require_counts(photos: PhotoSet) -> None:
     require(photos, 10)
     with pytest.raises(ResectError, match="at least 2 posed photos for fit"):
         require(photos.subset([0]), 2, "fit")
+
+
+def test_none_holds_nothing_out(photos: PhotoSet) -> None:
+    assert make_split(photos, "none") == Split(tuple(range(10)), (), "none")
+    with pytest.raises(ResectError):
+        make_split(photos, "none:3")
+    with pytest.raises(ResectError, match="at least 1"):
+        make_split(photos.subset([]), "none")

@@ -10,6 +10,9 @@ from resect.data.transforms import camera_from_transforms
 from resect.errors import ResectError
 from resect.geometry.camera import Camera
 
+_SIZES = ("w", "h", "fl_x", "fl_y", "cx", "cy", "camera_angle_x", "camera_angle_y")
+_INTRINSICS = (*_SIZES, "camera_model", "is_fisheye", "k1", "k2", "k3", "k4", "k5", "k6", "p1", "p2")
+
 
 def read_camera(path: Path | str, photo: str = "", width: int = 0, height: int = 0) -> Camera:
     """A camera from a file.
@@ -43,12 +46,24 @@ def write_camera(camera: Camera, path: Path) -> None:
 
 
 def _top(path: Path, width: int, height: int) -> Camera:
+    """The intrinsics at the top of a transforms file, else those that all its frames share."""
+    facts = read_json(path)
+    name = "" if {"fl_x", "camera_angle_x"} & set(facts) else _one_of_equal(path, facts["frames"])
     if width < 1 or height < 1:
-        facts = read_json(path)
         width, height = (facts.get("w", 0) or 1, facts.get("h", 0) or 1)
-    camera = camera_from_transforms(path, "", width, height)
+    camera = camera_from_transforms(path, name, width, height)
     assert camera is not None
     return camera
+
+
+def _one_of_equal(path: Path, frames: Any) -> str:
+    """The name of a frame whose intrinsics are those of all, or an error."""
+    frames = [f for f in frames if isinstance(f, dict)] if isinstance(frames, list) else []
+    different = [{k: v for k, v in f.items() if k in _INTRINSICS} for f in frames]
+    if not different or any(d != different[0] for d in different):
+        fix = "Write the camera you mean into a file of its own."
+        raise ResectError(path, "the photo among the frames, or one camera for all of them", "neither", fix)
+    return str(frames[0].get("file_path", "")).replace("\\", "/").removeprefix("./")
 
 
 def _from_colmap(path: Path, photo: str, width: int, height: int) -> Camera:
