@@ -105,6 +105,10 @@ def test_a_prior_alone_answers(capture: Path, tmp_path: Path) -> None:
     said = resect("estimate", capture / "images" / "0003.png", "--scene", prior, "--threads", 1, "--json")
     assert said.code == 0, said.err
     assert said.json["photos"][0]["status"] == "OK"
+    held_out = resect("predict", capture, "--scene", prior, "--out", tmp_path / "p.csv", "--split", "train")
+    assert held_out.code == 0, held_out.err
+    assert resect("score", tmp_path / "p.csv", capture, "--scene", prior).code == 0
+    assert (tmp_path / "p.report" / "report.html").is_file()
 
 
 def test_score_compare_and_report(capture: Path, place: Path, answers: Path, tmp_path: Path) -> None:

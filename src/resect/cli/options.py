@@ -52,7 +52,7 @@ def parse(kind: Callable[..., A], arguments: Sequence[str], *, prog: str, descri
         prog=prog,
         description=f"{description}\n\nexample: {example}",
         args=list(arguments),
-        config=(tyro.conf.FlagCreatePairsOff, tyro.conf.HelptextFromCommentsOff),
+        config=(tyro.conf.FlagCreatePairsOff, tyro.conf.HelptextFromCommentsOff, tyro.conf.DisallowNone),
     )
 
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def report_score(poses: Path, score: "Score", photos: "PhotoSet | None", scene: Path | None, folder: Path) -> Path:
-    """Writes the report of a scored file; with a scene, its renders lie on the photos."""
+    """Writes the report of a scored file; with a scene that is no prior, its renders lie on the photos."""
     from resect import zoo
     from resect.evaluation.cases import cases_of_score
     from resect.evaluation.pictures import painter
@@ -21,7 +21,7 @@ def report_score(poses: Path, score: "Score", photos: "PhotoSet | None", scene: 
     from resect.evaluation.run_folder import read_run
 
     run = read_run(poses)
-    paint = painter(zoo.load(scene)) if scene is not None else None
+    paint = painter(zoo.load(scene)) if scene is not None and zoo.role_of(scene) == "scene" else None
     return write_report(folder, cases_of_score(score, photos, run), score=score, run=run, paint=paint, overwrite=True)
 
 
