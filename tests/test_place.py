@@ -141,3 +141,14 @@ def test_the_digest_names_all_that_answers_depend_on(scene: Path) -> None:
         assert place_digest(scene, ("retrieval", "view-sphere")) != whole
     finally:
         (scene / "errors.json").unlink()
+
+
+def test_a_scene_comes_with_its_errors_measured_on_training_photos_alone(tmp_path: Path) -> None:
+    photos = make_capture(SyntheticSettings(photos=24, width=64, height=48, path="forward"))
+    split = make_split(photos, "every:8")
+    fit_place(photos, split, "field", FieldSettings.tiny(), tmp_path, priors=())
+    errors = json.loads((tmp_path / "errors.json").read_text())
+    assert 0 <= errors["photos"] <= 4
+    assert errors["length"] > 0
+    assert open_place(tmp_path, prior=()).refiner.errors.length == errors["length"]  # type: ignore[union-attr]
+    assert json.loads((tmp_path / "place.json").read_text())["trained_on"] == [photos.names[i] for i in split.train]

@@ -81,7 +81,25 @@ def fit_place(
         own = torch.Generator().manual_seed((seed + zlib.crc32(part.encode())) % 2**63)
         with (stage or _silent)(part.rpartition("/")[2]) as progress:
             _fit(part, train, chosen, out, resume, own, progress)
+    if zoo.entry(name).role == "scene" and not (resume and (out / "errors.json").is_file()):
+        with (stage or _silent)("errors") as progress:
+            _measure_errors(name, train, settings, out, torch.Generator().manual_seed(seed), progress)
     return zoo.load(out)
+
+
+def _measure_errors(
+    name: str, train: PhotoSet, settings: object, out: Path, generator: torch.Generator, progress: Progress
+) -> None:
+    """Fits a second scene without some training photos and measures on them; too few photos are not measured on."""
+    from resect.refine.calibrate import calibrate, leave_out
+
+    kept, held = leave_out(len(train), every=max(6, len(train) // _MOST_MEASURED))
+    if len(held) < _LEAST_MEASURED:
+        return
+    fit = zoo.resolve(zoo.entry(name).fit)
+    second = fit(train.subset(kept), settings, out=None, generator=generator, progress=progress)
+    errors = calibrate(second, train, held, report=lambda done, of: progress(done, of, "photos left out"))
+    artifact.write_json(out / "errors.json", asdict(errors))
 
 
 def _facts(train: PhotoSet) -> dict[str, Any]:
