@@ -54,31 +54,29 @@ class Localizer:
         """The pose of one photo; never an exception for a photo that does not fit.
 
         Args:
-            photo: the photo; with an unknown camera the one that a prior finds, else the scene's own where the shape of
-                the picture agrees.
+            photo: the photo; where its camera is unknown the scene's own stands in if the shape of the picture agrees,
+                else one that a prior finds.
             start: guesses to refine in place of the prior's.
-
-        Raises:
-            ResectError: the photo's camera is unknown and nothing stands in for it.
         """
+        photo = self._with_scene_camera(photo)
         failure, cost = Estimate(Status.NO_HYPOTHESIS, camera_source=photo.camera_source), Cost()
-        no_camera: ResectError | None = None
         for hypotheses, guessing in self._guesses(photo, start):
             cost = cost + guessing
             if len(hypotheses) == 0:
                 continue
-            try:
-                seen = self._with_camera(photo, hypotheses)
-            except ResectError as error:  # the next prior may be one that finds the camera
-                no_camera = error
+            if photo.camera is None and hypotheses.camera is None:
+                # The next prior may be one that finds the camera; an answer of an earlier one says more than this.
+                if failure.status is Status.NO_HYPOTHESIS:
+                    failure = replace(failure, status=Status.NO_CAMERA)
                 continue
+            seen = photo
+            if photo.camera is None:
+                seen = replace(photo, camera=hypotheses.camera, camera_source="prior")
             answer = self._invert(seen, hypotheses)
             cost = cost + answer.cost
             if answer.ok:
                 return replace(answer, cost=cost)
-            failure, no_camera = answer, None
-        if no_camera is not None:
-            raise no_camera
+            failure = answer
         return replace(failure, cost=cost)
 
     def _guesses(self, photo: Photo, start: Hypotheses | None) -> Iterator[tuple[Hypotheses, Cost]]:
@@ -94,17 +92,14 @@ class Localizer:
             guess = prior.propose(photo, self.count, generator)
             yield guess, Cost(ms=(("prior", 1000 * (time.perf_counter() - began)),))
 
-    def _with_camera(self, photo: Photo, hypotheses: Hypotheses) -> Photo:
-        if photo.camera is not None:
-            return photo
-        if hypotheses.camera is not None:
-            return replace(photo, camera=hypotheses.camera, camera_source="prior")
+    def _with_scene_camera(self, photo: Photo) -> Photo:
         height, width = photo.image.shape[:2]
         mine = self.camera
-        if mine is not None and abs(math.log(mine.width * height / (mine.height * width))) <= _ASPECT_TOLERANCE:
-            return replace(photo, camera=mine.rescale(width, height), camera_source="scene")
-        fix = "Give --camera FILE or --fov-deg."
-        raise ResectError(photo.name, "a photo whose camera is known or can be found", "an unknown one", fix)
+        if photo.camera is not None or mine is None:
+            return photo
+        if abs(math.log(mine.width * height / (mine.height * width))) > _ASPECT_TOLERANCE:
+            return photo
+        return replace(photo, camera=mine.rescale(width, height), camera_source="scene")
 
     def _invert(self, photo: Photo, hypotheses: Hypotheses) -> Estimate:
         if self.scene is not None and self.refiner is not None:

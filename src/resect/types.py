@@ -33,6 +33,11 @@ class Status(Enum):
         "The prior found nothing to start from.",
         "Check that the photo shows the place; try --prior retrieval or view-sphere, or give --start.",
     )
+    NO_CAMERA = (
+        False,
+        "The photo's camera is unknown, and nothing could find it.",
+        "Give --camera FILE or --fov-deg.",
+    )
     NO_TRANSLATION = (
         False,
         "Only the rotation is known.",

@@ -32,7 +32,7 @@ class Entry:
 ZOO: dict[str, Entry] = {
     "field": Entry(
         "scene",
-        "explicit volumetric field; learns a place from posed photos in under a minute on a CPU",
+        "explicit volumetric field; learns a place from posed photos in seconds on a CPU",
         settings="resect.scenes.field.settings:FieldSettings",
         fit="resect.scenes.field.fit:fit",
         load="resect.scenes.field.scene:Field.load",

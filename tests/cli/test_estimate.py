@@ -101,7 +101,7 @@ def test_a_photo_of_another_shape_has_its_focal_length_found(place: Path, photo:
     assert row["camera_source"] == "prior"
     assert row["focal_px"] == pytest.approx(4 * read(capture).cameras[3].fx, rel=0.1)
     only = resect("estimate", photo, "--scene", place, "--prior", "retrieval", "--threads", 1)
-    assert only.code == 2
+    assert only.code == 3
     assert "--fov-deg" in only.out
 
 

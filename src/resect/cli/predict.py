@@ -74,6 +74,6 @@ def run(arguments: Sequence[str]) -> int:
         )
     best = [row for row in found.rows if row.mode == 0]
     failed = sum(row.cam_from_world is None for row in best)
-    say(f"{len(best)} photos, {failed} failed; now: resect score {flags.out} {flags.data}")
+    say(f"{len(best)} photos, {failed} failed; now: resect score {flags.out} {flags.data} --scene {flags.scene}")
     result(flags.common, {"out": str(flags.out), "photos": len(best), "failed": failed}, str(flags.out))
     return SOME_FAILED if failed else DONE

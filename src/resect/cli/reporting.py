@@ -48,4 +48,9 @@ def report_answers(
 def refuse_old_report(folder: Path, overwrite: bool) -> None:
     """An error, before any work, when a report would be replaced."""
     if (folder / "report.html").exists() and not overwrite:
-        raise ResectError(folder, "a folder without a report", "an existing report", "Choose another, or --overwrite.")
+        raise ResectError(
+            folder,
+            "a folder without a report",
+            "an existing report",
+            "Add --overwrite, or choose another folder with --report.",
+        )
