@@ -27,7 +27,7 @@ An interrupted run goes on where it stopped, as long as the revision is the same
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -40,19 +40,10 @@ from sets import REAL, open_set, place_of
 from resect.evaluation.protocols.basin import LEVELS, BasinSettings, make_starts
 from resect.evaluation.protocols.benchmark import run_benchmark
 from resect.evaluation.protocols.trials import Refine
-from resect.geometry.se3 import SE3
+from resect.localizer import Localizer
 from resect.place import open_place, read_place
-from resect.protocols import Scene
-from resect.refine import first_order
-from resect.refine.first_order import published_inerf
-from resect.refine.halving import SearchSettings, settle
-from resect.refine.levenberg_marquardt import LMSettings, levenberg_marquardt
-from resect.refine.matching import MatchSettings, match_and_solve
-from resect.refine.objectives import Difference
-from resect.refine.recipe import RefineSettings, Work
-from resect.refine.robust import Robust
-from resect.refine.rows import DrawPixels, photometric
-from resect.types import Estimate, Hypotheses, Photo, PhotoSet, Split, Status
+from resect.refine.alone import Alone, Method
+from resect.types import Estimate, Hypotheses, Photo, PhotoSet, Split
 
 COLUMNS = {
     "set": "set", "refiner": "refiner", "level": "level", "trials": "trials", "success_5deg": "5°/.05",
@@ -109,53 +100,18 @@ def told(start: Hypotheses, level: BasinSettings, scale: float) -> Hypotheses:
     return replace(start, information=torch.diag(diagonal).expand(len(start), 6, 6))
 
 
-def _answer(work: Work, start: Hypotheses, pose: SE3) -> Estimate:
-    modes = replace(start, cam_from_world=pose.float(), information=None)
-    return Estimate(Status.OK, modes, cost=work.meter.cost, camera=work.photo.camera)
-
-
-@torch.no_grad()
-def lm(scene: Scene, photo: Photo, start: Hypotheses, scale: float) -> Estimate:
-    work = Work(scene, photo, RefineSettings())
-    view, settled = work.view(120), settle(work.view(30), start.cam_from_world, SearchSettings(), scale)
-    pixels = DrawPixels(torch.ones(len(view.observed)), 512, seed=0)
-    term = photometric(view, Difference(view.channel), Robust("cauchy", 0.1), draw=pixels)
-    found = levenberg_marquardt(term, settled, LMSettings(), length=scale)
-    return _answer(work, start, found.cam_from_world)
-
-
-@torch.no_grad()
-def flow_pnp(scene: Scene, photo: Photo, start: Hypotheses, scale: float) -> Estimate:
-    work = Work(scene, photo, RefineSettings())
-    pose = start.cam_from_world[0]
-    for _ in range(3):
-        found = match_and_solve(work.view(120), pose, MatchSettings()).cam_from_world
-        if found is None:
-            break
-        pose = found
-    return _answer(work, start, pose[None])
-
-
-@torch.no_grad()
-def adam(scene: Scene, photo: Photo, start: Hypotheses, scale: float, steps: int = 300) -> Estimate:
-    work = Work(scene, photo, RefineSettings())
-    settings = replace(published_inerf(), steps=steps)
-    return _answer(
-        work, start, first_order.adam(work.view(240, sharp=True), start.cam_from_world, settings, length=scale)
-    )
-
-
 def refiners(folder: Path, level: BasinSettings, arguments: Arguments) -> dict[str, Counted]:
     """Name → photo and start → answer."""
     where, scale = open_place(folder, prior=(), seed=arguments.seed), read_place(folder).scene_scale
-    scene = where.scene
-    assert scene is not None
-    known: Mapping[str, Refine] = {
-        "default": lambda photo, start: where.estimate(photo, told(start, level, scale)),
-        "lm": lambda photo, start: lm(scene, photo, start, scale),
-        "flow-pnp": lambda photo, start: flow_pnp(scene, photo, start, scale),
-        "adam": lambda photo, start: adam(scene, photo, start, scale, arguments.adam_steps),
+    single: dict[Method, Alone] = {
+        "lm": Alone("lm", length=scale),
+        "flow-pnp": Alone("flow-pnp", length=scale),
+        "adam": Alone("adam", arguments.adam_steps, length=scale),
     }
+    known: dict[str, Refine] = {
+        name: Localizer(where.scene, refiner=refiner, camera=where.camera).estimate for name, refiner in single.items()
+    }
+    known["default"] = lambda photo, start: where.estimate(photo, told(start, level, scale))
     return {name: Counted(known[name]) for name in arguments.refiners.split(",")}
 
 

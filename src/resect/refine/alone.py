@@ -11,6 +11,7 @@ import torch
 from resect.geometry.se3 import SE3
 from resect.protocols import Scene
 from resect.refine import first_order
+from resect.refine.halving import SearchSettings, settle
 from resect.refine.levenberg_marquardt import LMSettings, levenberg_marquardt
 from resect.refine.matching import MatchSettings, match_and_solve
 from resect.refine.objectives import Difference
@@ -27,18 +28,17 @@ class Alone:
     """One method from the best start.
 
     Attributes:
-        method: "lm" is Levenberg–Marquardt on colours of fresh random pixels of the 120-pixel photo, Cauchy 0.1;
-            "flow-pnp" renders at 120 pixels, follows the optical flow to the photo and solves PnP; "adam" is iNeRF's
-            way (`first_order.published_inerf`) on the 240-pixel photo.
-        steps: at most so many; 0 takes 60, 3 and 300.
-        rays: pixels of a step of "lm".
+        method: "lm" is Levenberg–Marquardt on colours, Cauchy 0.1: it settles under blur at 30 pixels as the default
+            refiner does, then takes 512 fresh random pixels of the 120-pixel photo a step; "flow-pnp" renders at 120
+            pixels, follows the optical flow to the photo and solves PnP; "adam" is iNeRF's way
+            (`first_order.published_inerf`) on the 240-pixel photo.
+        steps: at most so many; 0 takes 20, 3 and 300.
         length: world units that count as much as one radian; the scene's scale does well.
         seed: of the pixels.
     """
 
     method: Method
     steps: int = 0
-    rays: int = 512
     length: float = 1.0
     seed: int = 0
 
@@ -49,7 +49,7 @@ class Alone:
             return Estimate(Status.NO_HYPOTHESIS, camera=photo.camera, camera_source=photo.camera_source)
         best = hypotheses.take([int(hypotheses.log_weight.argmax())])
         work = Work(scene, photo, RefineSettings())
-        start = best.cam_from_world.float()
+        start = best.cam_from_world
         match self.method:
             case "lm":
                 found = self._lm(work, start)
@@ -65,11 +65,12 @@ class Alone:
         return Estimate(Status.OK, modes, cost=work.meter.cost, camera=photo.camera, camera_source=photo.camera_source)
 
     def _lm(self, work: Work, start: SE3) -> SE3:
+        settled = settle(work.view(30), start, SearchSettings(), self.length)
         view = work.view(120)
-        pixels = DrawPixels(torch.ones(len(view.observed)), self.rays, seed=self.seed)
+        pixels = DrawPixels(torch.ones(len(view.observed)), 512, seed=self.seed)
         term = photometric(view, Difference(view.channel), Robust("cauchy", 0.1), draw=pixels)
-        settings = LMSettings(steps=self.steps or 60)
-        return levenberg_marquardt(term, start, settings, length=self.length).cam_from_world
+        settings = LMSettings(steps=self.steps or LMSettings().steps)
+        return levenberg_marquardt(term, settled, settings, length=self.length).cam_from_world
 
     def _flow_pnp(self, work: Work, start: SE3) -> SE3:
         pose = start[0]
@@ -77,5 +78,5 @@ class Alone:
             found = match_and_solve(work.view(120), pose, MatchSettings()).cam_from_world
             if found is None:
                 break
-            pose = found.float()
+            pose = found
         return pose[None]
