@@ -125,3 +125,13 @@ def test_draws_without_information_of_their_own_are_left_to_the_search() -> None
     answer = Inversion(QUICK).refine(SCENE, PHOTO, replace(start, information=only_first))
     alone = Inversion(QUICK).refine(SCENE, PHOTO, start.take([0]))
     assert answer.cost.rays == alone.cost.rays
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_one_pixel_that_is_no_number_in_a_large_photo_is_seen(value: float) -> None:
+    image = PHOTO.image.repeat_interleave(8, 0).repeat_interleave(8, 1).clone()
+    image[3, 5, 1] = value
+    height, width = image.shape[:2]
+    large = replace(PHOTO, image=image, camera=CAMERA.rescale(width, height))
+    assert max(height, width) > QUICK.bench_side
+    assert Inversion(QUICK).refine(SCENE, large, hypotheses(moved(1, 5.0, 0.1))).status is Status.NON_FINITE

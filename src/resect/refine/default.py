@@ -42,7 +42,7 @@ class Inversion:
         finite = hypotheses.cam_from_world.t.isfinite().all(-1) & hypotheses.cam_from_world.R.isfinite().all((-2, -1))
         if not len(hypotheses):
             answer = Estimate(Status.NO_HYPOTHESIS)
-        elif not bool(finite.any()) or not bool(photo.image.isfinite().all()):
+        elif not bool(finite.any()):
             answer = Estimate(Status.NON_FINITE)
         else:
             with torch.no_grad():
@@ -58,6 +58,9 @@ class Inversion:
     def _invert(self, work: Work, hypotheses: Hypotheses) -> Estimate:
         s, model = self.settings, self.errors or ErrorModel()
         start = hypotheses.cam_from_world
+        # Of the shrunk photo, which is much smaller: averaging keeps what is not finite.
+        if not bool(work.photo.image.isfinite().all()):
+            return Estimate(Status.NON_FINITE)
         if not recipe.has_contrast(work):
             return Estimate(Status.NO_AGREEMENT, cost=work.meter.cost)
         work.length = model.length or recipe.seen_distance(work.view(s.coarse_side), start)
