@@ -85,22 +85,16 @@ def _path(poses: Path, between: int) -> "SE3":
         found = [row.cam_from_world for row in read_poses(poses).rows if row.mode == 0 and row.cam_from_world]
         if not found:
             raise ResectError(poses, "at least one pose", "none")
-        path = SE3.stack(found)
     else:
         from resect.data import read
 
-        path = read(poses).truth.cam_from_world
-    if between < 1 or len(path) < 2:
-        return path.float()
-    import torch
+        truth = read(poses).truth.cam_from_world
+        found = [truth[i] for i in range(len(truth))]
+    if between and len(found) > 1:
+        from resect.evaluation import pictures
 
-    path = path.double()
-    steps = torch.linspace(0, 1, between + 2, dtype=torch.float64)[:-1, None]
-    pieces = []
-    for i in range(len(path) - 1):
-        delta = (path[i + 1 : i + 2] @ path[i : i + 1].inverse()).log()
-        pieces.append(SE3.exp(steps * delta) @ path[i : i + 1])
-    return SE3.cat([*pieces, path[-1:]]).float()
+        found = pictures.between([p.double() for p in found], (len(found) - 1) * (between + 1) + 1)
+    return SE3.stack(found).float()
 
 
 def _picture(values: Any, width: int, height: int) -> Any:
