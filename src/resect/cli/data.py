@@ -1,6 +1,6 @@
 """`resect data check|convert|make|pose|scale`: what to do with photos before learning from them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, Literal
 import tyro
 
 from resect.cli.main import BAD_INPUT, DONE
-from resect.cli.options import COMMON, CommonFlags, parse, parse_with_settings, refuse_overwrite, start
+from resect.cli.options import COMMON, CommonFlags, refuse_overwrite
 from resect.cli.output import result, say
-from resect.errors import ResectError, unknown_name
-from resect.zoo import resolve
+from resect.cli.sub_verb import SubVerb, run_sub_verb
+from resect.errors import ResectError
 
 if TYPE_CHECKING:
     from resect.data.check import CheckReport
@@ -96,41 +96,9 @@ class ScaleArguments:
     common: CommonFlags = COMMON
 
 
-@dataclass(frozen=True)
-class SubVerb:
-    """One of `resect data`'s.
-
-    Attributes:
-        flags: its dataclass.
-        action: what it does with them, and with its settings where it has any.
-        example: for --help.
-        settings: name of the flags' prefix, and "module:Class" of the settings; imported only when asked for.
-    """
-
-    flags: Any
-    action: Callable[..., int]
-    example: str
-    settings: tuple[str, str] | None = None
-
-
 def run(arguments: Sequence[str]) -> int:
     """Runs one of the sub-verbs."""
-    if not arguments or arguments[0] in ("-h", "--help"):
-        lines = "\n".join(f"  {name:<8} {verb.flags.__doc__}" for name, verb in _VERBS.items())
-        print(f"usage: resect data VERB … [--flags]\n\n{lines}\n\nresect data VERB --help tells more.")
-        return DONE
-    if arguments[0] not in _VERBS:
-        raise unknown_name("verb of data", arguments[0], _VERBS)
-    verb, prog = _VERBS[arguments[0]], f"resect data {arguments[0]}"
-    told = {"prog": prog, "description": verb.flags.__doc__ or "", "example": verb.example}
-    if verb.settings is None:
-        flags = parse(verb.flags, arguments[1:], **told)
-        start(flags.common)
-        return verb.action(flags)
-    prefix, path = verb.settings
-    flags, settings = parse_with_settings(verb.flags, prefix, resolve(path), arguments[1:], **told)
-    start(flags.common)
-    return verb.action(flags, settings)
+    return run_sub_verb("data", _VERBS, arguments)
 
 
 def _check(flags: CheckArguments) -> int:
