@@ -176,3 +176,36 @@ def test_depth_rows_alone_bring_the_camera_back() -> None:
     term = rows.depth(at, seen, 0.05)
     end = levenberg_marquardt(term, SE3.stack([begin]), LMSettings(steps=15, policy="decrease", locked=locked))
     assert error(end.cam_from_world[0], truth)[1] < 1e-3
+
+
+def test_a_pivot_changes_the_way_and_not_the_minimum() -> None:
+    scene, truth = RayBall(waves=1.5), pose(3)
+    photo = photograph(scene, truth)
+    term = rows.photometric(looking(scene, photo), Difference(), CAUCHY)
+    starts = SE3.stack([start(truth, 2.0, 0.01, 5)])
+    settings = LMSettings(steps=30, policy="decrease", stop=1e-9)
+    pivot = torch.tensor([0.3, -0.2, 1.5], dtype=torch.float64)
+    ends = [levenberg_marquardt(term, starts, settings, pivot=p).cam_from_world[0] for p in (None, pivot)]
+    for end in ends:
+        assert error(end, truth)[0] < 1e-3
+    assert error(ends[0], ends[1])[0] < 1e-4
+
+
+def test_a_heavily_damped_step_about_a_pivot_keeps_the_pivot_in_place() -> None:
+    """Far from the camera a turn about the camera's centre would carry the object away."""
+    center = torch.tensor([0.0, 0.0, 100.0], dtype=torch.float64)
+    spin = torch.tensor([0.0, 0.0, 0.0, 0.0, 1.0, 0.0], dtype=torch.float64)
+    to_center = torch.cat([torch.eye(3, dtype=torch.float64), -hat(center)], 1)
+
+    def system(state: State) -> rows.Normal:
+        """Wants the object turned by one radian in place."""
+        jacobian = torch.cat([to_center, torch.eye(6, dtype=torch.float64)[3:]])
+        wanted = torch.cat([torch.zeros(3, dtype=torch.float64), spin[3:]])
+        gradient = -(jacobian.T @ wanted)[None]
+        return rows.Normal((jacobian.T @ jacobian)[None], gradient, torch.ones(1, dtype=torch.float64))
+
+    settings = LMSettings(steps=1, damping=1.0, trust=10.0)
+    far = SE3.identity(1, dtype=torch.float64)
+    moved = levenberg_marquardt(system, far, settings, pivot=center).cam_from_world
+    torch.testing.assert_close(moved.apply(center[None, None]), center[None, None], atol=1e-9, rtol=0)
+    assert moved.log()[0, 4] == pytest.approx(0.5, abs=1e-6)

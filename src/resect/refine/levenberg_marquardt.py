@@ -13,6 +13,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from resect.geometry import so3
 from resect.geometry.se3 import SE3
 
 _LEAST_DAMPING, _MOST_DAMPING = 1e-6, 1e6
@@ -75,7 +76,6 @@ class LMSettings:
             lower the loss and adapts the damping of each hypothesis.
         trust: longest step, |(v / length, ω)|.
         stop: a hypothesis whose step is shorter has converged and costs no more.
-        locked: degrees of freedom, of (v, ω) in the camera's frame, that must not move.
     """
 
     steps: int = 20
@@ -83,7 +83,6 @@ class LMSettings:
     policy: Literal["free", "decrease"] = "free"
     trust: float = 0.15
     stop: float = 1e-5
-    locked: tuple[bool, bool, bool, bool, bool, bool] = (False,) * 6
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,20 +143,25 @@ def levenberg_marquardt(
     *,
     length: float = 1.0,
     extra: Float[Tensor, "h e"] | None = None,
+    pivot: Float[Tensor, "3"] | None = None,
 ) -> Solution:
     """Steps every hypothesis until its step is short or the steps are spent.
 
     Args:
         system: normal equations at a state.
-        length: world units that count as much as one radian, e.g. the distance of what is seen.
+        length: world units that count as much as one radian: the distance of what is seen, or with a pivot its radius.
         extra: start of further parameters, H × E.
+        pivot: world point that damping and trust turn about, for an object far from the camera; by default the
+            camera's centre. It changes the way, not the minimum.
     """
     h = len(start)
     extra = torch.zeros(h, 0, dtype=torch.float64, device=start.t.device) if extra is None else extra.double()
     pose, loss = start.double(), torch.full((h,), torch.inf, dtype=torch.float64, device=start.t.device)
     damping = torch.full_like(loss, settings.damping)
     converged, steps = torch.zeros_like(loss, dtype=torch.bool), torch.zeros_like(loss, dtype=torch.long)
-    free = torch.tensor([not x for x in settings.locked] + [True] * extra.shape[1], device=loss.device)
+    free = torch.ones(6 + extra.shape[1], dtype=torch.bool, device=loss.device)
+    if lock is not None:
+        free[:6] = ~lock.locked.to(loss.device)
     active = torch.arange(h, device=loss.device)
     careful = settings.policy == "decrease"
     normal: Normal | None = None
@@ -166,10 +170,12 @@ def levenberg_marquardt(
             normal = system(_state(pose, extra, active, start, step))
             steps[active] += 1
             loss[active] = normal.loss
-        delta, good = solve(normal, damping[active], free)
+        about = None if pivot is None else _turning_about(pivot, pose[active], 6 + extra.shape[1])
+        delta, good = solve(normal if about is None else _carried(normal, about), damping[active], free)
         size = torch.cat([delta[:, :3] / length, delta[:, 3:6]], -1).norm(dim=-1)
         delta = delta * (settings.trust / size.clamp_min(1e-30)).clamp_max(1.0)[:, None]
-        moved, moved_extra = pose[active].retract(delta[:, :6]), extra[active] + delta[:, 6:]
+        delta = delta if about is None else (about @ delta[..., None])[..., 0]
+        moved, moved_extra = _moved(pose[active], delta[:, :6], held), extra[active] + delta[:, 6:]
         trial: Normal | None = None
         accept = good
         if careful:
@@ -188,6 +194,36 @@ def levenberg_marquardt(
         if not len(active):
             break
     return Solution(SE3(pose.R.to(start.R), pose.t.to(start.t)), extra, loss, converged, steps)
+
+
+def _turning_about(pivot: Tensor, pose: SE3, parameters: int) -> Float[Tensor, "h p p"]:
+    """δ = P ε, with ε turning about the pivot: v = v' + c × ω', with c the pivot in the camera's frame."""
+    center = pose.apply(pivot.to(pose.t).expand(len(pose), 1, 3))[:, 0]
+    matrix = torch.eye(parameters, dtype=pose.t.dtype, device=pose.t.device).repeat(len(pose), 1, 1)
+    matrix[:, :3, 3:6] = so3.hat(center)
+    return matrix
+
+
+def _carried(normal: Normal, by: Float[Tensor, "h p p"]) -> Normal:
+    """The same problem in other parameters."""
+    p = normal.gradient.shape[1]
+    part = by[:, :p, :p]
+    return Normal(part.mT @ normal.matrix @ part, (part.mT @ normal.gradient[..., None])[..., 0], normal.loss)
+
+
+def _pulled_back(normal: Normal, pose: SE3, lock: Lock | None) -> Normal:
+    """In the motion from the anchors instead of δ: Dᵀ A D and Dᵀ g with D = ∂δ/∂u."""
+    if lock is None:
+        return normal
+    by_motion = lock.derivative(lock.motion(pose))
+    more = normal.gradient.shape[1] - 6
+    d = torch.nn.functional.pad(by_motion, (0, more, 0, more))
+    d[:, range(6, 6 + more), range(6, 6 + more)] = 1.0
+    return Normal(d.mT @ normal.matrix @ d, (d.mT @ normal.gradient[..., None])[..., 0], normal.loss)
+
+
+def _moved(pose: SE3, delta: Tensor, lock: Lock | None) -> SE3:
+    return pose.retract(delta) if lock is None else lock.moved(lock.motion(pose) + delta)
 
 
 def _state(pose: SE3, extra: Tensor, active: Tensor, like: SE3, step: int, *, all_of_them: bool = False) -> State:
