@@ -15,6 +15,7 @@ from torch import Tensor
 
 from resect.geometry import so3
 from resect.geometry.se3 import SE3
+from resect.refine.lock import Lock
 
 _LEAST_DAMPING, _MOST_DAMPING = 1e-6, 1e6
 
@@ -144,6 +145,7 @@ def levenberg_marquardt(
     length: float = 1.0,
     extra: Float[Tensor, "h e"] | None = None,
     pivot: Float[Tensor, "3"] | None = None,
+    lock: Lock | None = None,
 ) -> Solution:
     """Steps every hypothesis until its step is short or the steps are spent.
 
@@ -153,6 +155,7 @@ def levenberg_marquardt(
         extra: start of further parameters, H × E.
         pivot: world point that damping and trust turn about, for an object far from the camera; by default the
             camera's centre. It changes the way, not the minimum.
+        lock: what the poses keep from their anchors, in place of a pivot; the starts must keep it already.
     """
     h = len(start)
     extra = torch.zeros(h, 0, dtype=torch.float64, device=start.t.device) if extra is None else extra.double()
@@ -170,12 +173,12 @@ def levenberg_marquardt(
             normal = system(_state(pose, extra, active, start, step))
             steps[active] += 1
             loss[active] = normal.loss
-        about = None if pivot is None else _turning_about(pivot, pose[active], 6 + extra.shape[1])
+        held = None if lock is None else lock.take(active)
+        about = _parameters(pose[active], pivot, held, extra.shape[1])
         delta, good = solve(normal if about is None else _carried(normal, about), damping[active], free)
         size = torch.cat([delta[:, :3] / length, delta[:, 3:6]], -1).norm(dim=-1)
         delta = delta * (settings.trust / size.clamp_min(1e-30)).clamp_max(1.0)[:, None]
-        delta = delta if about is None else (about @ delta[..., None])[..., 0]
-        moved, moved_extra = _moved(pose[active], delta[:, :6], held), extra[active] + delta[:, 6:]
+        moved, moved_extra = _moved(pose[active], delta[:, :6], about, held), extra[active] + delta[:, 6:]
         trial: Normal | None = None
         accept = good
         if careful:
@@ -196,11 +199,16 @@ def levenberg_marquardt(
     return Solution(SE3(pose.R.to(start.R), pose.t.to(start.t)), extra, loss, converged, steps)
 
 
-def _turning_about(pivot: Tensor, pose: SE3, parameters: int) -> Float[Tensor, "h p p"]:
-    """δ = P ε, with ε turning about the pivot: v = v' + c × ω', with c the pivot in the camera's frame."""
-    center = pose.apply(pivot.to(pose.t).expand(len(pose), 1, 3))[:, 0]
-    matrix = torch.eye(parameters, dtype=pose.t.dtype, device=pose.t.device).repeat(len(pose), 1, 1)
-    matrix[:, :3, 3:6] = so3.hat(center)
+def _parameters(pose: SE3, pivot: Tensor | None, lock: Lock | None, extra: int) -> Float[Tensor, "h p p"] | None:
+    """P with δ = P ε: ε turns about the pivot, v = v' + c × ω' with c the pivot in the camera's frame, or is the motion
+    from the anchors of a lock."""
+    if pivot is None and lock is None:
+        return None
+    matrix = torch.eye(6 + extra, dtype=pose.t.dtype, device=pose.t.device).repeat(len(pose), 1, 1)
+    if lock is not None:
+        matrix[:, :6, :6] = lock.derivative(lock.motion(pose))
+    elif pivot is not None:
+        matrix[:, :3, 3:6] = so3.hat(pose.apply(pivot.to(pose.t).expand(len(pose), 1, 3))[:, 0])
     return matrix
 
 
@@ -211,19 +219,11 @@ def _carried(normal: Normal, by: Float[Tensor, "h p p"]) -> Normal:
     return Normal(part.mT @ normal.matrix @ part, (part.mT @ normal.gradient[..., None])[..., 0], normal.loss)
 
 
-def _pulled_back(normal: Normal, pose: SE3, lock: Lock | None) -> Normal:
-    """In the motion from the anchors instead of δ: Dᵀ A D and Dᵀ g with D = ∂δ/∂u."""
-    if lock is None:
-        return normal
-    by_motion = lock.derivative(lock.motion(pose))
-    more = normal.gradient.shape[1] - 6
-    d = torch.nn.functional.pad(by_motion, (0, more, 0, more))
-    d[:, range(6, 6 + more), range(6, 6 + more)] = 1.0
-    return Normal(d.mT @ normal.matrix @ d, (d.mT @ normal.gradient[..., None])[..., 0], normal.loss)
-
-
-def _moved(pose: SE3, delta: Tensor, lock: Lock | None) -> SE3:
-    return pose.retract(delta) if lock is None else lock.moved(lock.motion(pose) + delta)
+def _moved(pose: SE3, step: Tensor, by: Tensor | None, lock: Lock | None) -> SE3:
+    """The poses after a step ε."""
+    if lock is not None:
+        return lock.moved(lock.motion(pose) + step)
+    return pose.retract(step if by is None else (by[:, :6, :6] @ step[..., None])[..., 0])
 
 
 def _state(pose: SE3, extra: Tensor, active: Tensor, like: SE3, step: int, *, all_of_them: bool = False) -> State:
