@@ -7,6 +7,7 @@ from scipy.spatial.transform import Rotation
 from resect.geometry import so3
 from resect.geometry.look_at import look_at, view_sphere
 from resect.geometry.se3 import SE3
+from resect.geometry.symmetry import Axis, Symmetries
 from resect.metrics.pose import RECALLS, SOLVED, median, pose_errors, recall, scene_scale, within
 
 
@@ -90,3 +91,16 @@ def test_scene_scale_of_a_view_sphere_is_its_radius():
     views = view_sphere(20, 3.5, dtype=torch.float64)
     assert scene_scale(views) == pytest.approx(3.5, rel=1e-5)
     assert scene_scale(views[:0]) == 0.0
+
+
+def test_an_axis_beside_the_origin_forgives_any_turn_about_itself():
+    """The camera stays where it was in the world; the object has turned about a line that is not through the origin."""
+    axis = Axis(torch.tensor([0.0, 0.6, 0.8], dtype=torch.float64), torch.tensor([1.0, 2.0, -3.0], dtype=torch.float64))
+    truth = random_cameras(6)
+    turned = truth @ axis.turns(torch.linspace(0.1, 6, 6))
+    rotation, translation = pose_errors(turned, truth, Symmetries(axes=(axis,)))
+    assert float(rotation.max()) < 1e-6
+    assert float(translation.max()) < 1e-9
+    rotation, translation = pose_errors(turned, truth)
+    assert float(rotation.min()) > 5
+    assert float(translation.min()) > 0.1

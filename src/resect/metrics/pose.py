@@ -15,6 +15,7 @@ from torch import Tensor
 from resect.geometry import so3
 from resect.geometry.look_at import nearest_point_to_axes
 from resect.geometry.se3 import SE3
+from resect.geometry.symmetry import Symmetries
 
 
 @dataclass(frozen=True)
@@ -49,17 +50,19 @@ SOLVED = RECALLS[2]
 
 
 def pose_errors(
-    estimate: SE3, truth: SE3, symmetries: Float[Tensor, "s 3 3"] | None = None
+    estimate: SE3, truth: SE3, symmetries: Symmetries | Float[Tensor, "s 3 3"] | None = None
 ) -> tuple[Float[Tensor, "*b"], Float[Tensor, "*b"]]:
     """Geodesic rotation error in degrees and distance of the camera centres in world units.
 
     Args:
         estimate: `cam_from_world` that was answered.
         truth: the true `cam_from_world`.
-        symmetries: rotations of the world about its origin that change nothing, identity included. Of the equivalent
-            truths, the one with the least rotation error is compared with, for both errors.
+        symmetries: what changes nothing: of an object, or rotations of the world about its origin, identity included.
+            Of the equivalent truths, the one with the least rotation error is compared with, for both errors.
     """
     a, b = estimate.double(), truth.double()
+    if isinstance(symmetries, Symmetries):
+        b, symmetries = symmetries.nearest(b, a), None
     if symmetries is None:
         return torch.rad2deg(so3.angle(a.R, b.R)), (a.center - b.center).norm(dim=-1)
     s = symmetries.to(b.R)
