@@ -9,11 +9,13 @@ from ball import Ball, RayBall, error, photograph, pose
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from resect.errors import ResectError
 from resect.geometry.camera import Camera
 from resect.geometry.se3 import SE3
 from resect.refine.default import Inversion
 from resect.refine.halving import SearchSettings
 from resect.refine.judge import ErrorModel, make_bench
+from resect.refine.lock import Lock, locked_of
 from resect.refine.recipe import RefineSettings, Work
 from resect.types import Hypotheses, Photo, Status
 
@@ -135,3 +137,41 @@ def test_one_pixel_that_is_no_number_in_a_large_photo_is_seen(value: float) -> N
     large = replace(PHOTO, image=image, camera=CAMERA.rescale(width, height))
     assert max(height, width) > QUICK.bench_side
     assert Inversion(QUICK).refine(SCENE, large, hypotheses(moved(1, 5.0, 0.1))).status is Status.NON_FINITE
+
+
+@pytest.mark.parametrize(
+    ("locked", "sigma_deg"), [(("rotation",), 8.0), (("translation",), 8.0), (("vz", "wz"), 8.0), (("rotation",), 0.3)]
+)
+def test_what_is_locked_stays_at_the_start_and_the_rest_is_found(locked: tuple[str, ...], sigma_deg: float) -> None:
+    lock = Lock(TRUTH[None].float(), locked_of(locked))
+    size = 1.0 if sigma_deg > 1 else 0.05
+    loose = moved(3, 8.0 * size, 0.15 * size)
+    start = lock.hold(loose.float())
+    answer = Inversion(locked=locked, anchor=TRUTH).refine(SCENE, PHOTO, hypotheses(loose, sigma_deg, 0.1 * size))
+    assert answer.status is Status.OK
+    assert answer.cam_from_world is not None
+    assert error(answer.cam_from_world, TRUTH)[0] < 0.15
+    assert error(answer.cam_from_world, TRUTH)[1] < 4e-3
+    kept = Lock(TRUTH[None].double(), torch.zeros(6, dtype=torch.bool)).motion(answer.cam_from_world[None])
+    assert (kept[0, lock.locked].abs() < 1e-6).all()
+    own = Inversion(locked=locked).refine(SCENE, PHOTO, hypotheses(start, sigma_deg, 0.1 * size))
+    assert own.cam_from_world is not None
+    if "rotation" in locked:
+        assert torch.equal(own.cam_from_world.R, start.R[0])
+    assert answer.covariance is not None
+    sigma = answer.covariance.diagonal().sqrt()
+    if "rotation" in locked:
+        assert sigma[3:].max() < 1e-5 < sigma[:3].min()
+    if "translation" in locked:
+        assert sigma[:3].max() < 1e-5 < sigma[3:].min()
+
+
+def test_a_wrong_lock_is_seen_and_not_explained_away() -> None:
+    wrong = TRUTH.retract(torch.tensor([0, 0, 0, 0.0, 0.5, 0.0], dtype=torch.float64))
+    answer = Inversion(locked=("rotation",), anchor=wrong).refine(SCENE, PHOTO, hypotheses(moved(3, 5.0, 0.1), 5.0))
+    assert not answer.ok
+
+
+def test_a_lock_leaves_something_to_find() -> None:
+    with pytest.raises(ResectError, match="left to find"):
+        Inversion(locked=("rotation", "translation"))

@@ -15,6 +15,7 @@ from resect.refine.focal import solve_focal
 from resect.refine.halving import Candidates, spread_of
 from resect.refine.judge import Bench, ErrorModel, make_bench, modes, status_of, with_floor
 from resect.refine.levenberg_marquardt import System
+from resect.refine.lock import Lock, locked_of
 from resect.refine.recipe import RefineSettings, Work
 from resect.refine.rows import fuse, pose_information
 from resect.types import Estimate, Hypotheses, Photo, Status
@@ -29,12 +30,20 @@ class Inversion:
         errors: how exact the scene is; without it covariances and thresholds are typical ones.
         seed: of the search and of the pixels kept apart.
         known: further terms in units of σ that the answer is fused with (`refine.rows`: up, landmarks, …).
+        locked: degrees of freedom that are known exactly: "rotation", "translation" or any of "vx" … "wz", along the
+            axes of the anchor's camera.
+        anchor: the pose they are taken from; by default each hypothesis's own.
     """
 
     settings: RefineSettings = field(default_factory=RefineSettings)
     errors: ErrorModel | None = None
     seed: int = 0
     known: tuple[System, ...] = ()
+    locked: tuple[str, ...] = ()
+    anchor: SE3 | None = None
+
+    def __post_init__(self) -> None:
+        locked_of(self.locked)
 
     def refine(self, scene: Scene, photo: Photo, hypotheses: Hypotheses) -> Estimate:
         """The pose of a photo; a photo that does not fit gets a status, never an exception."""
@@ -57,6 +66,9 @@ class Inversion:
 
     def _invert(self, work: Work, hypotheses: Hypotheses) -> Estimate:
         s, model = self.settings, self.errors or ErrorModel()
+        if self.locked:
+            work.lock = self._lock(hypotheses.cam_from_world)
+            hypotheses = replace(hypotheses, cam_from_world=work.lock.hold(hypotheses.cam_from_world))
         start = hypotheses.cam_from_world
         # Of the shrunk photo, which is much smaller: averaging keeps what is not finite.
         if not bool(work.photo.image.isfinite().all()):
@@ -66,6 +78,8 @@ class Inversion:
         work.length = model.length or recipe.seen_distance(work.view(s.coarse_side), start)
         model = model.scaled(work.length)
         spread = spread_of(hypotheses, work.length, math.radians(s.unknown_turn_deg), s.unknown_shift)
+        if work.lock is not None and work.lock.translation:
+            spread = replace(spread, shift=torch.zeros_like(spread.shift))
         small = (spread.turn_rad < math.radians(s.tight_turn_deg)) & (spread.shift < s.tight_shift * work.length)
         if bool(small.all()):
             ended = recipe.score_starts(work, hypotheses)
@@ -78,10 +92,18 @@ class Inversion:
             return self._with_focal(work, hypotheses, ended, model)
         return self._judge(work, hypotheses, recipe.polish(work, ended), model)
 
+    def _lock(self, own: SE3) -> Lock:
+        locked = locked_of(self.locked)
+        if self.anchor is None:
+            return Lock(own, locked)
+        r, t = (x.to(own.t).expand(len(own), *x.shape) for x in (self.anchor.R, self.anchor.t))
+        return Lock(SE3(r, t), locked)
+
     def _with_focal(self, work: Work, hypotheses: Hypotheses, ended: Candidates, model: ErrorModel) -> Estimate:
         """The best pose alone, together with the focal length; then judged with that camera."""
         best = ended.take(ended.score.argmax()[None])
-        pose, log_focal = solve_focal(work, best.cam_from_world, self.settings.focal_sigma)
+        lock = work.lock_of(best.parent)
+        pose, log_focal = solve_focal(work, best.cam_from_world, self.settings.focal_sigma, lock)
         sharper = work.refocused(math.exp(log_focal))
         ended = recipe.polish(sharper, Candidates(pose, best.score, best.parent))
         answer = self._judge(sharper, hypotheses, ended, model)
@@ -98,7 +120,8 @@ class Inversion:
         with work.meter.stage("judge"):
             bench = make_bench(work.view(s.bench_side), s.bench_pixels, s.bench_scale, self.seed)
             before = _of_parents(bench, hypotheses, ended.parent)
-            poses, information = self._fused(bench, ended.cam_from_world, starts, model)
+            lock = work.lock_of(ended.parent)
+            poses, information = self._fused(bench, ended.cam_from_world, starts, model, lock)
             after = bench.loss(poses)
             improved = after <= before
             poses = recipe.where(improved, poses, starts.cam_from_world)
@@ -122,7 +145,7 @@ class Inversion:
         return Estimate(status, found, trace=tuple(work.trace), cost=work.meter.cost, loss=losses)
 
     def _fused(
-        self, bench: Bench, poses: SE3, starts: Hypotheses, model: ErrorModel
+        self, bench: Bench, poses: SE3, starts: Hypotheses, model: ErrorModel, lock: Lock | None
     ) -> tuple[SE3, Float[Tensor, "k 6 6"]]:
         """What the photo says of each pose together with what was known before; a pose that is its start stays.
 
@@ -136,7 +159,7 @@ class Inversion:
         terms = [pose_information(poses, photo), *self.known]
         if starts.information is not None and model.photos:
             terms.append(pose_information(starts.cam_from_world, starts.information))
-        fused, information = fuse(poses, terms) if len(terms) > 1 else (poses, photo)
+        fused, information = fuse(poses, terms, lock) if len(terms) > 1 or lock is not None else (poses, photo)
         if starts.information is None or self.known:
             return fused, information
         known = torch.where(stays[:, None, None], starts.information, information)

@@ -16,6 +16,7 @@ from resect.geometry.se3 import SE3
 from resect.refine.agreement import agreement, colour_agreement
 from resect.refine.apart import apart
 from resect.refine.levenberg_marquardt import LMSettings, levenberg_marquardt
+from resect.refine.lock import Lock
 from resect.refine.lookup import LookupSettings, lookup
 from resect.refine.objectives import Blurred
 from resect.refine.robust import Robust
@@ -168,11 +169,12 @@ def score_colour(view: View, poses: SE3) -> Float[Tensor, "k"]:
     return torch.cat([colour_agreement(view, view.shown(poses[k : k + _CHUNK])) for k in starts])
 
 
-def settle(view: View, poses: SE3, settings: SearchSettings, length: float) -> SE3:
+def settle(view: View, poses: SE3, settings: SearchSettings, length: float, lock: Lock | None = None) -> SE3:
     """Levenberg–Marquardt on render and photo, both blurred, strong blur first."""
     for sigma, steps in zip(settings.blurs_px, settings.blur_steps, strict=True):
         term = photometric(view, Blurred(*view.shape, sigma, view.channel), Robust("cauchy", settings.robust))
-        poses = levenberg_marquardt(term, poses, LMSettings(steps=steps, stop=1e-3), length=length).cam_from_world
+        s = LMSettings(steps=steps, stop=1e-3)
+        poses = levenberg_marquardt(term, poses, s, length=length, lock=lock).cam_from_world
     return poses
 
 
@@ -184,19 +186,29 @@ def explore(
     settings: SearchSettings,
     length: float,
     generator: torch.Generator,
+    lock: Lock | None = None,
 ) -> Candidates:
-    """The hypotheses and poses within their spread, scored at thumbnail size; `small` is the size of the lookup."""
+    """The hypotheses and poses within their spread, scored at thumbnail size; `small` is the size of the lookup.
+
+    What is found around a hypothesis is set back to what it keeps of it, then scored. Where that is the rotation there
+    is nothing to look up.
+    """
     start = hypotheses.cam_from_world
     starts = Candidates(start, score_colour(coarse, start), torch.arange(len(start)))
-    if settings.method == "random":
+    if settings.method == "random" or (lock is not None and lock.rotation):
         poses, parent = scatter(start, spread, counts(spread, settings), settings.turn_power, generator)
+        poses = poses if lock is None else lock.take(parent).hold(poses)
         return join([starts, Candidates(poses, score_colour(coarse, poses), parent)])
     found = [starts]
     best = suppress(starts, settings.around, settings.apart_coarse_deg, settings.apart_coarse * length)
     for k in best.parent.tolist():
         reach, shift = float(spread.turn_rad[k]), float(spread.shift[k])
         poses, score = lookup(small, start[k], reach, shift, settings.lookup, length)
-        found.append(Candidates(poses, score, torch.full((len(score),), k)))
+        parent = torch.full((len(score),), k)
+        if lock is not None:
+            poses = lock.take(parent).hold(poses)
+            score = score_colour(coarse, poses)
+        found.append(Candidates(poses, score, parent))
     return join(found)
 
 
@@ -210,12 +222,18 @@ def join(parts: list[Candidates]) -> Candidates:
 
 
 def halve(
-    coarse: View, fine: View, candidates: Candidates, settings: SearchSettings, length: float
+    coarse: View,
+    fine: View,
+    candidates: Candidates,
+    settings: SearchSettings,
+    length: float,
+    lock: Lock | None = None,
 ) -> tuple[Candidates, list[Step]]:
     """The best few settled under blur, scored again at twice the size; also the steps for the trace."""
     trace = [candidates.step("search")]
     few = suppress(candidates, settings.keep_coarse, settings.apart_coarse_deg, settings.apart_coarse * length)
-    settled = settle(coarse, few.cam_from_world, settings, length)
+    held = None if lock is None else lock.take(few.parent)
+    settled = settle(coarse, few.cam_from_world, settings, length, held)
     few = Candidates(settled, agreement(fine, settled).both, few.parent)
     trace.append(few.step("settle"))
     return suppress(few, settings.keep_fine, settings.apart_fine_deg, settings.apart_fine * length), trace

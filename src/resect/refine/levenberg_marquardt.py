@@ -200,8 +200,7 @@ def levenberg_marquardt(
 
 
 def _parameters(pose: SE3, pivot: Tensor | None, lock: Lock | None, extra: int) -> Float[Tensor, "h p p"] | None:
-    """P with δ = P ε: ε turns about the pivot, v = v' + c × ω' with c the pivot in the camera's frame, or is the motion
-    from the anchors of a lock."""
+    """P with δ = P ε: ε turns about the pivot (v = v' + c × ω', c the pivot in the camera's frame) or is a lock's u."""
     if pivot is None and lock is None:
         return None
     matrix = torch.eye(6 + extra, dtype=pose.t.dtype, device=pose.t.device).repeat(len(pose), 1, 1)

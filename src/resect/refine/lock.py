@@ -82,7 +82,7 @@ class Lock:
         return torch.cat([torch.cat([-so3.exp(theta), zero], -1), torch.cat([zero, turning], -1)], -2)
 
     def firm(self, cam_from_world: SE3, information: Float[Tensor, "h 6 6"]) -> Float[Tensor, "h 6 6"]:
-        """Information with the locked directions added, a thousand times more exact than the others, as ∞ is no number."""
+        """Information with locked directions added: a thousand times more exact than the others, as ∞ is no number."""
         back = torch.linalg.inv(self.derivative(self.motion(cam_from_world)))
         largest = information.diagonal(dim1=-2, dim2=-1).unflatten(-1, (2, 3)).amax(-1)
         weight = _FIRMNESS * largest.clamp_min(1e-12).repeat_interleave(3, -1) * self.locked

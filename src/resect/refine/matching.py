@@ -15,6 +15,7 @@ from torch import Tensor
 from resect.geometry.se3 import SE3
 from resect.refine.levenberg_marquardt import LMSettings, levenberg_marquardt
 from resect.refine.linearize import channel_of
+from resect.refine.lock import Lock
 from resect.refine.robust import Robust
 from resect.refine.rows import landmarks
 from resect.refine.view import View
@@ -65,11 +66,12 @@ class Matched:
     pixels: Float[Tensor, "m 2"]
 
 
-def match_and_solve(view: View, start: SE3, settings: MatchSettings) -> Matched:
+def match_and_solve(view: View, start: SE3, settings: MatchSettings, lock: Lock | None = None) -> Matched:
     """From one pose to a better one.
 
     Args:
         start: one pose, without a batch dimension.
+        lock: what the pose keeps, a batch of one.
     """
     render = view.render(start[None], (view.channel, "depth"))
     shown = _bytes(channel_of(render, view.channel)[0], view.shape)
@@ -84,13 +86,18 @@ def match_and_solve(view: View, start: SE3, settings: MatchSettings) -> Matched:
     rays = view.camera.rays(at)
     points = rays / rays[:, 2:].clamp_min(1e-6) * depth.double()[at[:, 1].long(), at[:, 0].long(), None]
     world = start.double().inverse().apply(points)
-    return solve_pnp(view, start, world, to, settings)
+    return solve_pnp(view, start, world, to, settings, lock)
 
 
 def solve_pnp(
-    view: View, start: SE3, points: Float[Tensor, "m 3"], pixels: Float[Tensor, "m 2"], settings: MatchSettings
+    view: View,
+    start: SE3,
+    points: Float[Tensor, "m 3"],
+    pixels: Float[Tensor, "m 2"],
+    settings: MatchSettings,
+    lock: Lock | None = None,
 ) -> Matched:
-    """RANSAC over minimal sets, then a robust fit to all matches from its answer."""
+    """RANSAC over minimal sets, then a robust fit to all matches from its answer, of what a lock leaves open."""
     import cv2
 
     nothing = Matched(None, 0, points[:0], pixels[:0])
@@ -116,7 +123,8 @@ def solve_pnp(
     rotation, _ = cv2.Rodrigues(turn)
     rough = SE3(torch.from_numpy(rotation), torch.from_numpy(shift)[:, 0])[None]
     term = landmarks(points, pixels, view.camera, 1.0, Robust("cauchy", settings.robust_px))
-    fine = levenberg_marquardt(term, rough, LMSettings(steps=10, damping=1e-6, stop=1e-7))
+    rough = rough if lock is None else lock.hold(rough)
+    fine = levenberg_marquardt(term, rough, LMSettings(steps=10, damping=1e-6, stop=1e-7), lock=lock)
     answer = fine.cam_from_world[0]
     chosen = torch.from_numpy(inliers[:, 0]).long()
     return Matched(SE3(answer.R.to(start.R), answer.t.to(start.t)), len(chosen), points[chosen], pixels[chosen])

@@ -13,6 +13,7 @@ from resect.refine.agreement import agreement
 from resect.refine.halving import Candidates, SearchSettings, Spread, explore, halve, suppress
 from resect.refine.levenberg_marquardt import LMSettings, levenberg_marquardt
 from resect.refine.linearize import channel_of
+from resect.refine.lock import Lock
 from resect.refine.matching import MatchSettings, match_and_solve
 from resect.refine.objectives import GradientDomain
 from resect.refine.robust import Robust
@@ -90,7 +91,7 @@ class Work:
         photo: with a known camera.
         settings: sizes.
 
-    `length` is the distance of what is seen, set once it is known.
+    `length` is the distance of what is seen, set once it is known; `lock` is what poses keep, one row a hypothesis.
     """
 
     def __init__(self, scene: Scene, photo: Photo, settings: RefineSettings) -> None:
@@ -103,13 +104,18 @@ class Work:
         self._views: dict[tuple[int, bool], View] = {}
         self.trace: list[Step] = []
         self.length = 1.0
+        self.lock: Lock | None = None
 
     def refocused(self, factor: float) -> "Work":
         """The same photo taken with a focal length `factor` times as long; cost and trace go on."""
         camera = self.photo.known_camera().with_focal_scale(factor)
         other = Work(self.scene, replace(self.photo, camera=camera), self.settings)
-        other.meter, other.trace, other.length = self.meter, self.trace, self.length
+        other.meter, other.trace, other.length, other.lock = self.meter, self.trace, self.length, self.lock
         return other
+
+    def lock_of(self, parent: Tensor) -> Lock | None:
+        """What poses that came from these hypotheses keep."""
+        return None if self.lock is None else self.lock.take(parent)
 
     def view(self, long_side: int, *, sharp: bool = False) -> View:
         """The photo and the scene at a size."""
@@ -151,9 +157,9 @@ def search(work: Work, hypotheses: Hypotheses, spread: Spread, generator: torch.
     coarse, fine = work.view(s.coarse_side), work.view(s.fine_side)
     with work.meter.stage("search"):
         small = work.view(s.search.lookup.side)
-        candidates = explore(coarse, small, hypotheses, spread, s.search, work.length, generator)
+        candidates = explore(coarse, small, hypotheses, spread, s.search, work.length, generator, work.lock)
     with work.meter.stage("settle"):
-        kept, trace = halve(coarse, fine, candidates, s.search, work.length)
+        kept, trace = halve(coarse, fine, candidates, s.search, work.length, work.lock)
     work.trace += [*trace, kept.step("kept")]
     return kept
 
@@ -179,8 +185,10 @@ def match(work: Work, candidates: Candidates) -> Candidates:
     at, fine = work.view(s.match_side), work.view(s.fine_side)
     with work.meter.stage("match"):
         for _ in range(s.match_rounds):
-            poses = [candidates.cam_from_world[k] for k in range(len(candidates.score))]
-            found = [match_and_solve(at, pose, s.match).cam_from_world for pose in poses]
+            every = range(len(candidates.score))
+            poses = [candidates.cam_from_world[k] for k in every]
+            locks = [work.lock_of(candidates.parent[k : k + 1]) for k in every]
+            found = [match_and_solve(at, poses[k], s.match, locks[k]).cam_from_world for k in every]
             moved = SE3.stack([old if new is None else new for old, new in zip(poses, found, strict=True)])
             score = agreement(fine, moved).both
             better = score > candidates.score - s.match_slack
@@ -196,13 +204,15 @@ def polish(work: Work, candidates: Candidates) -> Candidates:
     """The last alignment; a pose stays where it would agree less."""
     s = work.settings
     at, fine, poses = work.view(s.polish_side), work.view(s.fine_side), candidates.cam_from_world
+    lock = work.lock_of(candidates.parent)
     with work.meter.stage("polish"):
         if s.polish == "warp" and "depth" in work.scene.channels:
             moved = inverse_compositional(at, poses, s.warp, length=work.length)
+            moved = moved if lock is None else lock.hold(moved)
         elif s.polish == "gradient":
             term = photometric(at, GradientDomain(*at.shape, at.channel), Robust("cauchy", s.gradient_scale))
             steps = LMSettings(steps=s.gradient_steps, stop=s.gradient_stop, damping=1e-3)
-            moved = levenberg_marquardt(term, poses, steps, length=work.length).cam_from_world
+            moved = levenberg_marquardt(term, poses, steps, length=work.length, lock=lock).cam_from_world
         else:
             return candidates
         score = agreement(fine, moved).both

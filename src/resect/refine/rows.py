@@ -12,6 +12,7 @@ from resect.geometry.so3 import hat
 from resect.refine import exposure
 from resect.refine.levenberg_marquardt import LMSettings, Normal, State, System, levenberg_marquardt, total
 from resect.refine.linearize import channel_of, pixel_motion
+from resect.refine.lock import Lock
 from resect.refine.objectives import Features, linearize
 from resect.refine.robust import Robust
 from resect.refine.view import View
@@ -133,13 +134,15 @@ def pose_information(mean: SE3, information: Float[Tensor, "h 6 6"]) -> System:
     return system
 
 
-def fuse(poses: SE3, terms: Sequence[System]) -> tuple[SE3, Float[Tensor, "h 6 6"]]:
+def fuse(poses: SE3, terms: Sequence[System], lock: Lock | None = None) -> tuple[SE3, Float[Tensor, "h 6 6"]]:
     """The most likely poses under several terms in units of σ, from poses close to it, and their information."""
     system = total(terms)
-    end = levenberg_marquardt(system, poses.double(), LMSettings(steps=8, damping=1e-9, trust=10.0, stop=1e-9))
+    settings = LMSettings(steps=8, damping=1e-9, trust=10.0, stop=1e-9)
+    end = levenberg_marquardt(system, poses.double(), settings, lock=lock)
     nothing = torch.zeros(len(poses), 0, dtype=torch.float64)
     normal = system(State(end.cam_from_world, nothing, torch.arange(len(poses)), 0))
-    return SE3(end.cam_from_world.R.to(poses.R), end.cam_from_world.t.to(poses.t)), normal.matrix
+    information = normal.matrix if lock is None else lock.firm(end.cam_from_world, normal.matrix)
+    return SE3(end.cam_from_world.R.to(poses.R), end.cam_from_world.t.to(poses.t)), information
 
 
 def up_direction(up_world: Float[Tensor, "3"], up_cam: Float[Tensor, "3"], sigma_rad: float) -> System:
