@@ -18,7 +18,7 @@ LAYERS = (
     ("priors", "scenes", "shape"),
     ("refine",),
     ("zoo", "localizer", "place"),
-    ("tracking", "evaluation"),
+    ("tracking", "evaluation", "synthesis"),
     ("viewer", "cli"),
 )
 RANK = {room: rank for rank, rooms in enumerate(LAYERS) for room in rooms}
