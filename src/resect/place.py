@@ -188,6 +188,8 @@ def open_place(
     seed: int = 0,
     known: "Sequence[System]" = (),
     focal_sigma: float = 0.0,
+    locked: Sequence[str] = (),
+    anchor: SE3 | None = None,
 ) -> Localizer:
     """The localizer of a folder that `fit_place` made.
 
@@ -200,19 +202,24 @@ def open_place(
         seed: of all randomness.
         known: what else is known of the pose (`refine.rows`), fused with what the photo says.
         focal_sigma: standard deviation of the logarithm of the focal length; 0 holds it as it is.
+        locked: degrees of freedom that are known exactly: "rotation", "translation", or any of "vx" … "wz".
+        anchor: the pose they are taken from; by default each start's own.
     """
     from resect.refine.default import Inversion
     from resect.refine.recipe import RefineSettings
 
     folder = Path(folder)
     if zoo.role_of(folder) == "prior":
+        if locked:
+            raise ResectError("lock", "a scene, whose refiner can hold it", f"{folder}, a prior alone")
         camera = read_place(folder).camera if (folder / "place.json").is_file() else None
         return Localizer(prior=zoo.load(folder), camera=camera, count=count, seed=seed)
     facts, scene = read_place(folder), zoo.load(folder)
     names = prior if prior is not None else _default_priors(folder)
     guesses = tuple(_open_prior(folder, name, scene, facts) for name in names)
     settings = RefineSettings(focal_sigma=focal_sigma)
-    refiner = Inversion(settings, _read_errors(folder), seed=seed, known=tuple(known))
+    errors = _read_errors(folder)
+    refiner = Inversion(settings, errors, seed=seed, known=tuple(known), locked=tuple(locked), anchor=anchor)
     return Localizer(scene, guesses, refiner, camera=facts.camera, count=count, seed=seed)
 
 

@@ -177,6 +177,9 @@ def test_up_needs_to_know_the_worlds(place: Path, photo: Path, capture: Path) ->
         ("--camera", "nothing.json"),
         ("--prior", "nothing"),
         ("--focal-sigma", -1),
+        ("--lock", "rotation"),
+        ("--lock", "rotations", "--start", "x.json"),
+        ("--lock", "rotation,translation", "--start", "x.json"),
     ],
 )
 def test_flags_are_checked(place: Path, photo: Path, flags: tuple[object, ...]) -> None:
@@ -200,3 +203,38 @@ def test_answers_are_those_of_predict(place: Path, capture: Path, answers: Path,
     said = resect("predict", capture, "--scene", place, "--out", again, "--threads", 1)
     assert said.code == 0, said.err
     assert without_seconds(again) == without_seconds(answers)
+
+
+def test_a_locked_rotation_is_that_of_the_start(place: Path, capture: Path, photo: Path, tmp_path: Path) -> None:
+    import torch
+
+    truth = read(capture).truth.cam_from_world[3].double()
+    off = pose_json(tmp_path / "off.json", truth.retract(torch.tensor([0.05, 0.02, -0.04, 0, 0, 0]).double()))
+    base = ("estimate", photo, "--scene", place, "--threads", 1, "--json")
+    alone = resect(*base, "--lock", "rotation")
+    assert "--start" in alone.err
+    for how in ("--start", "--near"):
+        said = resect(*base, how, off, "--sigma", 3, 0.05, "--lock", "rotation")
+        assert said.code == 0, said.err
+        row = said.json["photos"][0]
+        assert error_deg(row, capture) < 1e-4
+        assert row["sigma_deg"] < 1e-3
+        center = torch.tensor(row["camera_center"], dtype=torch.float64)
+        assert (center - truth.center).norm() < 0.02
+
+
+def test_predict_from_starts(place: Path, capture: Path, answers: Path, tmp_path: Path) -> None:
+    """A pose file serves as the starts of another run; what it does not hold is said before any work."""
+    base = ("predict", capture, "--scene", place, "--threads", 1, "--start", answers)
+    said = resect(*base, "--out", tmp_path / "p.csv", "--lock", "wx,wy,wz")
+    assert said.code == 0, said.err
+    before, after = ([r for r in read_poses(p).rows if r.mode == 0] for p in (answers, tmp_path / "p.csv"))
+    for old, new in zip(before, after, strict=True):
+        assert old.cam_from_world is not None
+        assert new.cam_from_world is not None
+        assert (old.cam_from_world.R - new.cam_from_world.R).abs().max() < 1e-6
+    other = resect(*base, "--out", tmp_path / "p.csv", "--lock", "wx,wy")
+    assert other.code == 2
+    assert "lock" in other.err
+    assert "images/" in resect(*base, "--out", tmp_path / "q.csv", "--split", "train").err
+    assert resect("predict", capture, "--scene", place, "--out", tmp_path / "r.csv", "--lock", "wx").code == 2

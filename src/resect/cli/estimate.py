@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import tyro
 
-from resect.cli.knowledge import Sigma, narrowed, near_term, read_near, read_starts, sigmas_from, up_term
+from resect.cli.knowledge import Sigma, lock_names, narrowed, near_term, read_near, read_starts, sigmas_from, up_term
 from resect.cli.main import BAD_INPUT, DONE, SOME_FAILED
 from resect.cli.options import COMMON, CommonFlags, at_least, parse, refuse_overwrite, start
 from resect.cli.output import result, say
@@ -39,6 +39,9 @@ class EstimateArguments:
     """A pose that the photos are near, beside what the priors guess: JSON, or a pose file with one photo."""
     sigma: tuple[float, float] = (10.0, 0.1)
     """Standard deviations of --start and --near: degrees, and a part of the scene's scale."""
+    lock: tuple[str, ...] = ()
+    """What is kept exactly as in --start (or --near): rotation, translation, or any of vx vy vz wx wy wz, shifts along
+    and turns about the axes of that camera (x right, y down, z forward)."""
     up: tuple[float, float, float] | None = None
     """Up as the camera saw it, in its axes (x right, y down, z forward): 0 -1 0 for a level camera."""
     up_sigma: float = 2.0
@@ -101,6 +104,7 @@ def _check(flags: EstimateArguments) -> None:
         raise ResectError("--fov-deg", "between 0 and 180", str(flags.fov_deg))
     if flags.fov_deg is not None and flags.camera is not None:
         raise ResectError("--fov-deg", "one of --camera and --fov-deg", "both")
+    lock_names(flags.lock, anchored=flags.start is not None or flags.near is not None)
     if flags.start is not None and flags.prior:
         raise ResectError("--start", "one of --start and --prior", "both", "--near adds to what the priors guess.")
     if flags.out is not None:
@@ -148,6 +152,8 @@ def _localizer(flags: EstimateArguments, near: "Given | None") -> "Localizer":
         seed=flags.common.seed,
         known=tuple(known),
         focal_sigma=flags.focal_sigma,
+        locked=lock_names(flags.lock, anchored=True),
+        anchor=None if flags.start or near is None else near.cam_from_world,
     )
     if near is None or flags.start:
         return where

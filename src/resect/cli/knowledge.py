@@ -1,7 +1,7 @@
-"""What the user of `estimate` knows of a pose: a start for each photo, a pose it is near, which way is up."""
+"""What the user knows of a pose: a start for each photo, a pose it is near, what of these is exact, which way is up."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -58,6 +58,24 @@ def read_near(path: Path, sigma: Sigma) -> "Given":
     if len(start) != 1:
         raise ResectError(path, "one pose", str(len(start)), "For a pose per photo there is --start.")
     return Given(start.cam_from_world[0], sigma.deg, sigma.units, source="near")
+
+
+def lock_names(names: Sequence[str], *, anchored: bool) -> tuple[str, ...]:
+    """The degrees of freedom of --lock, apart or joined by commas, checked.
+
+    Args:
+        anchored: whether there is a pose to keep them from.
+    """
+    if not names:
+        return ()
+    from resect.refine.lock import locked_of
+
+    parts = tuple(part for name in names for part in name.split(",") if part)
+    locked_of(parts)
+    if not anchored:
+        fix = "Give --start POSE, or --near POSE, from which it is kept."
+        raise ResectError("--lock", "a pose to keep it from", "neither --start nor --near", fix)
+    return parts
 
 
 def near_term(near: "Given") -> Any:

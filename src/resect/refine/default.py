@@ -68,7 +68,7 @@ class Inversion:
         s, model = self.settings, self.errors or ErrorModel()
         if self.locked:
             work.lock = self._lock(hypotheses.cam_from_world)
-            hypotheses = replace(hypotheses, cam_from_world=work.lock.hold(hypotheses.cam_from_world))
+            hypotheses = _held(hypotheses, work.lock)
         start = hypotheses.cam_from_world
         # Of the shrunk photo, which is much smaller: averaging keeps what is not finite.
         if not bool(work.photo.image.isfinite().all()):
@@ -178,6 +178,14 @@ def _informative(hypotheses: Hypotheses) -> Hypotheses:
         return hypotheses
     says = (hypotheses.information.flatten(1) != 0).any(1).nonzero()[:, 0]
     return hypotheses.take(says) if len(says) else replace(hypotheses, information=None)
+
+
+def _held(hypotheses: Hypotheses, lock: Lock) -> Hypotheses:
+    """The most likely of the poses that keep what is locked, by their information where they have any."""
+    poses = lock.hold(hypotheses.cam_from_world)
+    if hypotheses.information is not None:
+        poses, _ = fuse(poses, [pose_information(hypotheses.cam_from_world, hypotheses.information)], lock)
+    return replace(hypotheses, cam_from_world=poses)
 
 
 def _float32(hypotheses: Hypotheses) -> Hypotheses:
