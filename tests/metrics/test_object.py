@@ -60,7 +60,7 @@ def _brute(name: str, estimate: SE3, truth: SE3, points: Tensor, symmetries: Sym
 @pytest.mark.parametrize(
     "symmetries", [Symmetries(), Symmetries(HALF_TURN), Symmetries(HALF_TURN, (AXIS,))], ids=["none", "two", "axis"]
 )
-@pytest.mark.parametrize("max_numbers", [1, 20_000, 1 << 24])
+@pytest.mark.parametrize("max_numbers", [5_000, 50_000, 1 << 24])
 def test_point_errors_are_their_formulas(symmetries: Symmetries, max_numbers: int) -> None:
     (estimate, truth), points = _poses(5, 0), _points()
     found = {

@@ -18,7 +18,7 @@ from torch import Tensor
 from resect.geometry import so3
 from resect.geometry.camera import Camera
 from resect.geometry.se3 import SE3
-from resect.geometry.symmetry import Axis, Symmetries
+from resect.geometry.symmetry import Symmetries
 
 MAX_NUMBERS = 1 << 24
 
@@ -109,24 +109,13 @@ def object_errors(
     """Rotation error in degrees, and distance of the objects' origins in model units, for n° n cm.
 
     Of the equivalent truths, the one with the least rotation error counts for both. Turns about an axis are not
-    sampled: the best one is known in closed form, and what is left is the angle between the axes. Several axes make a
-    sphere: it has no rotation error, and its centre is compared.
+    sampled: the best one is known in closed form, and what is left is the angle between the axes.
     """
-    found = symmetries or Symmetries()
-    a, b = estimate.double()[:, None], truth.double()[:, None]
-    if len(found.axes) > 1:
-        centre = found.axes[0].offset.to(b.t)
-        distance = (_placed(a, centre[None]) - _placed(b, centre[None])).norm(dim=-1)[:, 0, 0]
-        return torch.zeros_like(distance).where(distance.isfinite(), math.inf), distance.nan_to_num(math.inf, math.inf)
-    group = SE3(found.discrete.R.to(b.R), found.discrete.t.to(b.t))[None]
-    if found.axes:
-        group = _best_turn(a, b, group, found.axes[0]) @ group
-    equivalent = b @ group
-    angle = so3.angle(a.R.expand(equivalent.R.shape), equivalent.R)
-    distance = (a.t - equivalent.t).norm(dim=-1)
-    best = angle.nan_to_num(math.inf, math.inf).argmin(-1, keepdim=True)
-    angle, distance = (x.gather(-1, best)[..., 0].nan_to_num(math.inf, math.inf) for x in (angle, distance))
-    return torch.rad2deg(angle), distance
+    a = estimate.double()
+    b = (symmetries or Symmetries()).nearest(truth.double(), to=a)
+    angle, distance = torch.rad2deg(so3.angle(a.R, b.R)), (a.t - b.t).norm(dim=-1)
+    failed = ~(angle.isfinite() & distance.isfinite())
+    return angle.masked_fill(failed, math.inf), distance.masked_fill(failed, math.inf)
 
 
 def area_under_curve(errors: Float[Tensor, "n"], limit: float) -> float:
@@ -135,18 +124,6 @@ def area_under_curve(errors: Float[Tensor, "n"], limit: float) -> float:
     The PoseCNN toolbox (limit 0.1 m) takes each step's upper value and gives at most 1/n more.
     """
     return float((1 - errors.double() / limit).clamp_min(0).mean()) if len(errors) else 0.0
-
-
-def _best_turn(estimate: SE3, truth: SE3, group: SE3, axis: Axis) -> SE3:
-    """The turn about an axis that brings truth @ turn @ S nearest to the estimate, for each S."""
-    direction = torch.nn.functional.normalize(axis.direction.to(truth.t), dim=0)
-    wanted = truth.R.mT @ estimate.R @ group.R.mT
-    along = ((wanted @ direction) * direction).sum(-1)
-    trace = wanted.diagonal(dim1=-2, dim2=-1).sum(-1)
-    angle = torch.atan2(2 * (so3.vee(wanted) * direction).sum(-1), trace - along)
-    turn = so3.exp(angle[..., None] * direction)
-    point = axis.offset.to(truth.t)
-    return SE3(turn, point - turn @ point)
 
 
 def _displacement(a: SE3, b: SE3, points: Tensor) -> Tensor:
