@@ -33,16 +33,20 @@ _HOME = {
     "open_place": "resect.place",
     "load": "resect.zoo",
     "read": "resect.data",
+    "Mesh": "resect.geometry.mesh",
+    "read_mesh": "resect.data.mesh",
     "read_photo": "resect.data",
 }
 
 if TYPE_CHECKING:
     from resect.data import read as read
     from resect.data import read_photo as read_photo
+    from resect.data.mesh import read_mesh as read_mesh
     from resect.errors import ResectError as ResectError
     from resect.geometry.camera import Camera as Camera
     from resect.geometry.look_at import look_at as look_at
     from resect.geometry.look_at import view_sphere as view_sphere
+    from resect.geometry.mesh import Mesh as Mesh
     from resect.geometry.se3 import SE3 as SE3
     from resect.geometry.sim3 import Sim3 as Sim3
     from resect.localizer import Localizer as Localizer
