@@ -1,0 +1,64 @@
+"""Every rotation of an object, laid into the box or mask that it was detected in: no training, no start needed."""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from resect.geometry.look_at import view_sphere
+from resect.geometry.mesh import Mesh
+from resect.geometry.se3 import SE3
+from resect.priors.lift import Box, lift
+from resect.types import Hypotheses, Photo, Target
+
+_MOST_POINTS = 512
+
+
+@dataclass(frozen=True, eq=False)
+class Views:
+    """Rotations spread evenly over SO(3), each at the translation that fills the target's box.
+
+    Attributes:
+        points: of the object's hull, world units.
+        rolls: turns about the optical axis for each viewing direction; 0 keeps the spacing of both equal.
+    """
+
+    points: Float[Tensor, "n 3"]
+    rolls: int = 0
+
+    @classmethod
+    def of(cls, mesh: Mesh) -> "Views":
+        """Of a mesh."""
+        return cls(hull_points(mesh.vertices))
+
+    def propose(self, photo: Photo, count: int, generator: torch.Generator) -> Hypotheses:
+        """At most `count` poses, those that fit the box best weigh most; none where there is neither box nor mask."""
+        box = box_of(photo.target)
+        if box is None or count < 1:
+            none = SE3.identity(0, dtype=torch.float64)
+            return Hypotheses(none, torch.zeros(0), target=photo.target)
+        # Directions d and rolls r with equal spacing √(4π/d) = 2π/r.
+        rolls = self.rolls or max(1, round((torch.pi * count) ** (1 / 3)))
+        views = view_sphere(max(1, count // rolls), 1.0, rolls=rolls, dtype=torch.float64)
+        found = lift(views.R, self.points.double(), photo.known_camera(), box)
+        keep = found.valid.nonzero()[:, 0]
+        weight = -0.5 * (found.misfit[keep] / 0.2).square()
+        names = ("views",) * len(keep)
+        return Hypotheses(found.cam_from_world[keep], weight.float(), source=names, target=photo.target)
+
+
+def box_of(target: Target | None) -> Box | None:
+    """The visible box of a target, from its mask where it has no box."""
+    if target is None:
+        return None
+    if target.box is not None or target.mask is None or not bool(target.mask.any()):
+        return target.box
+    rows, columns = target.mask.any(1).nonzero()[:, 0], target.mask.any(0).nonzero()[:, 0]
+    return float(columns[0]), float(rows[0]), float(columns[-1]) + 1, float(rows[-1]) + 1
+
+
+def hull_points(points: Float[Tensor, "n 3"]) -> Float[Tensor, "k 3"]:
+    """At most 512 points that bound the others in all directions: the farthest along spread directions."""
+    toward = -view_sphere(_MOST_POINTS, 1.0, dtype=points.dtype).axis.to(points)
+    return points[(points @ toward.mT).argmax(0).unique()]
