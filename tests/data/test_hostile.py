@@ -16,7 +16,8 @@ from resect.data import read
 from resect.data.camera_file import read_camera
 from resect.data.colmap import read_cameras, read_images
 from resect.data.image import read_header, read_image
-from resect.data.pose_list import read_pose_list, read_trajectory
+from resect.data.pose_list import read_pose_list
+from resect.data.trajectory import read_trajectory
 from resect.errors import ResectError
 
 JUNK = st.recursive(

@@ -9,8 +9,8 @@ from scipy.spatial.transform import Rotation
 
 from resect.data import read
 from resect.data.epipolar import find_features, match, sampson_error
-from resect.data.pose_list import read_trajectory
-from resect.data.tum import associate, write_tum
+from resect.data.trajectory import read_trajectory
+from resect.data.tum import write_tum
 from resect.errors import ResectError
 from resect.geometry.look_at import look_at
 
@@ -72,14 +72,6 @@ def test_loose_layout_joins_by_order(tmp_path: Path) -> None:
     (tmp_path / "raw_imgs" / "0003.png").unlink()
     with pytest.raises(ResectError, match="4 rows"):
         read(tmp_path)
-
-
-def test_associate_takes_the_nearest() -> None:
-    others = torch.tensor([0.0, 1.0, 2.0], dtype=torch.float64)
-    asked = torch.tensor([-0.01, 0.4, 0.99, 1.51, 2.3], dtype=torch.float64)
-    assert associate(asked, others, 0.5) == [(0, 0), (1, 0), (2, 1), (3, 2), (4, 2)]
-    assert associate(asked, others) == [(0, 0), (2, 1)]
-    assert associate(asked, others[:1]) == [(0, 0)]
 
 
 def test_round_trip(tmp_path: Path) -> None:

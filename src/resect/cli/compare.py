@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import tyro
 
 from resect.cli.options import COMMON, CommonFlags, parse, refuse_overwrite, start
 from resect.cli.output import result, say
+from resect.cli.score_kinds import trajectories
 from resect.errors import ResectError
 
 if TYPE_CHECKING:
@@ -20,11 +21,13 @@ class CompareArguments:
     """Which runs, against what."""
 
     runs: tyro.conf.Positional[tuple[Path, ...]]
-    """Pose files."""
+    """Pose files, or trajectories."""
     truth: Path
-    """Posed photos, or a published list of true poses."""
+    """Posed photos, a published list of true poses, or the true trajectory."""
     poses: Path | None = None
     """List that holds the true poses of a 7-Scenes folder."""
+    align: Literal["none", "se3", "sim3"] = "se3"
+    """How trajectories are laid onto the true one first."""
     out: Path | None = None
     """Folder for a page with curves laid over each other, and a CSV."""
     overwrite: bool = False
@@ -38,14 +41,16 @@ def run(arguments: Sequence[str]) -> int:
     description = "One table over several runs."
     flags = parse(CompareArguments, arguments, prog="resect compare", description=description, example=example)
     start(flags.common)
-    from resect.data import read
-    from resect.evaluation.compare import comparison_table, remarks, write_comparison
-    from resect.evaluation.score import score
-
     if not flags.runs:
         raise ResectError("resect compare", "at least one pose file", "none")
     if flags.out is not None:
         refuse_overwrite(flags.out, flags.overwrite)
+    if all(trajectories(path, flags.truth) for path in flags.runs):
+        return _trajectories(flags)
+    from resect.data import read
+    from resect.evaluation.compare import comparison_table, remarks, write_comparison
+    from resect.evaluation.score import score
+
     is_list = flags.truth.is_file() and flags.truth.suffix.lower() != ".json"
     truth = flags.truth if is_list else read(flags.truth, poses=flags.poses)
     scores = {name: score(path, truth) for name, path in zip(_names(flags.runs), flags.runs, strict=True)}
@@ -54,6 +59,23 @@ def run(arguments: Sequence[str]) -> int:
     for remark in remarks(scores):
         say(f"note: {remark}")
     result(flags.common, {name: found.as_json() for name, found in scores.items()}, _text(comparison_table(scores)))
+    return 0
+
+
+def _trajectories(flags: CompareArguments) -> int:
+    from resect.cli.options import generator
+    from resect.data.trajectory import read_trajectory
+    from resect.evaluation.trajectory_report import trajectory_table, write_trajectory_report
+    from resect.evaluation.trajectory_score import TrajectorySettings, score_trajectory
+
+    truth, settings = read_trajectory(flags.truth), TrajectorySettings(align=flags.align)
+    scores = {
+        name: score_trajectory(read_trajectory(path), truth, settings, generator(flags.common))
+        for name, path in zip(_names(flags.runs), flags.runs, strict=True)
+    }
+    if flags.out is not None:
+        say(f"page: {write_trajectory_report(flags.out, scores, overwrite=True)}")
+    result(flags.common, {name: s.as_json() for name, s in scores.items()}, _text(trajectory_table(scores)))
     return 0
 
 

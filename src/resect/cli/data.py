@@ -38,14 +38,14 @@ class CheckArguments:
 
 @dataclass(frozen=True)
 class ConvertArguments:
-    """Another format for the same posed photos."""
+    """Another format for the same posed photos, or for a trajectory."""
 
     data: tyro.conf.Positional[Path]
-    """Folder of posed photos, or its transforms.json."""
+    """Folder of posed photos, or its transforms.json; or a trajectory (TUM, KITTI, EuRoC)."""
     out: Path
-    """Folder to write."""
-    to: Literal["transforms", "colmap", "tum"] = "transforms"
-    """Format to write."""
+    """Folder to write; of a trajectory, the file."""
+    to: Literal["transforms", "colmap", "tum", "kitti", "euroc"] = "transforms"
+    """Format to write; kitti and euroc are for trajectories, transforms and colmap for photos, tum for both."""
     poses: Path | None = None
     """List that picks the poses of a 7-Scenes folder."""
     overwrite: bool = False
@@ -136,11 +136,31 @@ def _text(report: "CheckReport") -> str:
 def _convert(flags: ConvertArguments) -> int:
     from resect.data import read
     from resect.data.convert import convert
+    from resect.data.trajectory import trajectory_format
 
+    if trajectory_format(flags.data) is not None:
+        return _convert_trajectory(flags)
+    if flags.to == "kitti" or flags.to == "euroc":
+        raise ResectError("--to", "transforms, colmap or tum for posed photos", flags.to)
     photos = read(flags.data, poses=flags.poses)
     for note in (*photos.notes, *convert(photos, flags.out, flags.to, overwrite=flags.overwrite)):
         say(f"note: {note}")
     result(flags.common, {"out": str(flags.out), "photos": len(photos)}, str(flags.out))
+    return DONE
+
+
+def _convert_trajectory(flags: ConvertArguments) -> int:
+    from resect.data.trajectory import read_trajectory, write_trajectory
+
+    if flags.to == "transforms" or flags.to == "colmap":
+        raise ResectError("--to", "tum, kitti or euroc for a trajectory", flags.to)
+    trajectory = read_trajectory(flags.data)
+    for note in trajectory.notes:
+        say(f"note: {note}")
+    if flags.to == "kitti" and trajectory.timed:
+        say("note: KITTI's format has no place for time stamps; they are lost.")
+    write_trajectory(trajectory, flags.out, flags.to, overwrite=flags.overwrite)
+    result(flags.common, {"out": str(flags.out), "poses": len(trajectory)}, str(flags.out))
     return DONE
 
 

@@ -1,5 +1,6 @@
-"""`resect score`: errors, recalls and a report of a pose file."""
+"""`resect score`: errors, recalls and a report of a pose file; other kinds of answers are in `score_kinds`."""
 
+import importlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +9,7 @@ import tyro
 
 from resect.cli.options import COMMON, CommonFlags, parse, start
 from resect.cli.output import result, say
+from resect.cli.score_kinds import KINDS, kind_of
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,12 @@ class ScoreArguments:
 
 def run(arguments: Sequence[str]) -> int:
     """Prints the score; writes a report where asked for."""
-    description, example = "Errors and recalls of a pose file.", "resect score poses.csv PHOTOS --scene runs/place"
+    kind = kind_of(arguments)
+    if kind is not None:
+        return int(importlib.import_module(kind.module).run(arguments))
+    others = f"Also scores {', '.join(k.name for k in KINDS)}; give the files, then --help, for their flags."
+    description = f"Errors and recalls of a pose file. {others}"
+    example = "resect score poses.csv PHOTOS --scene runs/place"
     flags = parse(ScoreArguments, arguments, prog="resect score", description=description, example=example)
     start(flags.common)
     from resect.cli.reporting import refuse_old_report, report_score

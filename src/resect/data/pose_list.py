@@ -1,4 +1,4 @@
-"""Text files with a pose a line: relocalisation lists (`file qw qx qy qz tx ty tz …`) and TUM trajectories."""
+"""Relocalisation lists, a pose a line: `file qw qx qy qz tx ty tz …`."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import Literal
 import torch
 
 from resect.data.gather import MAX_FRAMES
-from resect.data.rigid import number, numbers, rigid_from_quaternion
+from resect.data.rigid import number, rigid_from_quaternion
 from resect.errors import ResectError
 from resect.geometry import so3
 from resect.geometry.se3 import SE3
@@ -29,21 +29,6 @@ class ListedPose:
     name: str
     cam_from_world: SE3
     focal: float | None
-
-
-@dataclass(frozen=True, eq=False)
-class Trajectory:
-    """A TUM trajectory.
-
-    Attributes:
-        seconds: time stamps, increasing, float64.
-        world_from_cam: poses, float64.
-        stamps: the time stamps as written.
-    """
-
-    seconds: torch.Tensor
-    world_from_cam: SE3
-    stamps: tuple[str, ...]
 
 
 def text_lines(path: Path) -> list[tuple[str, str]]:
@@ -76,24 +61,6 @@ def read_pose_list(path: Path) -> list[ListedPose]:
     if not poses:
         raise ResectError(path, "at least one pose", "none")
     return poses
-
-
-def read_trajectory(path: Path) -> Trajectory:
-    """Lines `t tx ty tz qx qy qz qw`, camera to world."""
-    stamps, seconds, poses = [], [], []
-    for where, line in text_lines(path):
-        values = numbers(where, line, 8)
-        x, y, z, w = values[4:]
-        stamps.append(line.replace(",", " ").split()[0])
-        seconds.append(values[0])
-        poses.append(rigid_from_quaternion(where, (w, x, y, z), values[1:4]))
-    if not poses:
-        raise ResectError(path, "at least one pose", "none")
-    time = torch.tensor(seconds, dtype=torch.float64)
-    late = (time.diff() <= 0).nonzero().flatten().tolist()
-    if late:
-        raise ResectError(path, "increasing time stamps", f"{stamps[late[0] + 1]} after {stamps[late[0]]}")
-    return Trajectory(time, SE3.stack(poses), tuple(stamps))
 
 
 def quaternion_order_note(stored: SE3, order: Order, *, inverse: bool) -> list[str]:

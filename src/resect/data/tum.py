@@ -9,17 +9,17 @@ from pathlib import Path
 
 import torch
 
-from resect.artifact import write_atomic
 from resect.data.camera_file import read_camera
 from resect.data.gather import Frame, gather
 from resect.data.image import SUFFIXES
-from resect.data.pose_list import Trajectory, quaternion_order_note, read_trajectory, text_lines
+from resect.data.pose_list import text_lines
 from resect.data.rigid import number
+from resect.data.trajectory import read_trajectory, write_trajectory
 from resect.errors import ResectError
-from resect.geometry import so3
 from resect.geometry.camera import Camera
-from resect.geometry.conventions import pixel_offset, xyzw_from_wxyz
+from resect.geometry.conventions import pixel_offset
 from resect.geometry.se3 import SE3
+from resect.geometry.trajectory import Trajectory, associate
 from resect.types import PhotoSet, World
 
 _MAX_DIFFERENCE_S = 0.02
@@ -55,32 +55,17 @@ def read_tum(root: Path, poses: Path | None = None) -> PhotoSet:
         frames, said = _by_time(root, trajectory, camera)
     else:
         trajectory, frames, said = _by_order(root, poses, camera)
-    notes += said + quaternion_order_note(trajectory.world_from_cam, "xyzw", inverse=True)
+    notes += [*said, *trajectory.notes[1:]]
     world = World(meters_per_unit=1.0, up=torch.tensor([0.0, 0.0, 1.0]))
     return gather(root, "tum", frames, world=world, camera_source=source, notes=notes)
 
 
 def write_tum(photos: PhotoSet, path: Path) -> None:
     """Writes the poses as a TUM trajectory, one row a photo, with the photo's number as time stamp."""
-    world_from_cam = photos.truth.cam_from_world.double().inverse()
-    q = xyzw_from_wxyz(so3.to_quaternion(world_from_cam.R)).tolist()
-    lines = ["# photo tx ty tz qx qy qz qw", *(f"# {i} {name}" for i, name in enumerate(photos.names))]
-    for i, t in enumerate(world_from_cam.t.tolist()):
-        lines.append(" ".join([str(i), *(repr(float(x)) for x in (*t, *q[i]))]))
-    write_atomic(path, ("\n".join(lines) + "\n").encode())
-
-
-def associate(
-    seconds: torch.Tensor, others: torch.Tensor, max_difference_s: float = _MAX_DIFFERENCE_S
-) -> list[tuple[int, int]]:
-    """Pairs (index, index of the nearest in `others`) that differ by at most `max_difference_s`; `others` increases."""
-    after = torch.searchsorted(others, seconds).clamp(1, max(1, len(others) - 1))
-    if len(others) == 1:
-        after = torch.zeros_like(after)
-    before = (after - 1).clamp_min(0)
-    nearest = torch.where((seconds - others[before]).abs() <= (others[after] - seconds).abs(), before, after)
-    close = (others[nearest] - seconds).abs() <= max_difference_s
-    return [(i, int(nearest[i])) for i in close.nonzero().flatten().tolist()]
+    poses = photos.truth.cam_from_world.double().inverse()
+    numbered = Trajectory(torch.arange(len(photos), dtype=torch.float64), poses)
+    names = [f"{i} {name}" for i, name in enumerate(photos.names)]
+    write_trajectory(numbered, path, comments=names, overwrite=True)
 
 
 def _calibration(root: Path) -> tuple[Camera, str, list[str]]:
@@ -112,20 +97,24 @@ def _stamped_files(path: Path) -> tuple[torch.Tensor, list[str]]:
 
 def _by_time(root: Path, trajectory: Trajectory, camera: Camera) -> tuple[list[Frame], list[str]]:
     seconds, names = _stamped_files(root / "rgb.txt")
-    pairs = associate(seconds, trajectory.seconds) if names else []
+    pairs = _pairs(seconds, trajectory.seconds)
     if not pairs:
         fix = "Do the time stamps use the same clock?"
         raise ResectError(root, f"photos within {_MAX_DIFFERENCE_S} s of a pose", f"none of {len(names)}", fix)
     depth: dict[int, str] = {}
     if (root / "depth.txt").is_file():
         depth_seconds, depth_names = _stamped_files(root / "depth.txt")
-        if depth_names:
-            depth = {i: depth_names[k] for i, k in associate(seconds, depth_seconds)}
+        depth = {i: depth_names[k] for i, k in _pairs(seconds, depth_seconds)}
     cam_from_world = trajectory.world_from_cam.inverse()
     frames = [_frame(root, names[i], camera, cam_from_world[k], depth.get(i)) for i, k in pairs]
     lost = len(names) - len(pairs)
     note = f"{lost} of {len(names)} photos have no pose within {_MAX_DIFFERENCE_S} s and were left out."
     return frames, [note] if lost else []
+
+
+def _pairs(seconds: torch.Tensor, others: torch.Tensor) -> list[tuple[int, int]]:
+    i, j = associate(seconds, others, _MAX_DIFFERENCE_S)
+    return list(zip(i.tolist(), j.tolist(), strict=True))
 
 
 def _by_order(root: Path, poses: Path | None, camera: Camera) -> tuple[Trajectory, list[Frame], list[str]]:

@@ -1,0 +1,38 @@
+"""What `resect score` can be given besides pose files: one row a kind, told apart by what is in the files."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of answers.
+
+    Attributes:
+        name: for help.
+        fits: whether these answers and this truth are of the kind.
+        module: its `run(arguments)` scores them, and its flags are its own.
+    """
+
+    name: str
+    fits: Callable[[Path, Path], bool]
+    module: str
+
+
+def trajectories(answers: Path, truth: Path) -> bool:
+    """Whether both files are trajectories."""
+    from resect.data.trajectory import trajectory_format
+
+    return trajectory_format(answers) is not None and trajectory_format(truth) is not None
+
+
+KINDS = (Kind("two trajectories (TUM, KITTI, EuRoC)", trajectories, "resect.cli.score_trajectory"),)
+
+
+def kind_of(arguments: Sequence[str]) -> Kind | None:
+    """The kind of the first two paths among the arguments; `None` for a pose file, or where there are not two."""
+    paths = [Path(a) for a in arguments if not a.startswith("-") and Path(a).exists()]
+    if len(paths) < 2:
+        return None
+    return next((kind for kind in KINDS if kind.fits(paths[0], paths[1])), None)
