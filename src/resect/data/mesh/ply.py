@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from resect.data.mesh.build import build, check_counts
-from resect.data.mesh.ply_body import Element, Lists, Property, read_body
+from resect.data.mesh.ply_body import Columns, Element, Lists, Property, read_body
 from resect.data.mesh.polygons import color_faces, color_range, fan
 from resect.data.mesh.text import indices
 from resect.data.mesh.texture import Textures
@@ -29,8 +29,6 @@ _FULL = {"u1": 255.0, "u2": 65535.0}
 _UV_NAMES = (("s", "t"), ("u", "v"), ("texture_u", "texture_v"), ("texture_s", "texture_t"))
 _COLOR_NAMES = (("red", "green", "blue"), ("r", "g", "b"), ("diffuse_red", "diffuse_green", "diffuse_blue"))
 _MAX_HEADER = 2**16
-
-Values = dict[str, "np.ndarray | Lists"]
 
 
 def read_ply(data: bytes, path: Path) -> Mesh:
@@ -49,18 +47,13 @@ def read_ply(data: bytes, path: Path) -> Mesh:
     faces = indices(polygons.values[corner].astype(np.float64))
     uv, uv_faces, notes = _texture_coordinates(vertex, face, polygons, corner, faces)
     textures = Textures(path.parent)
-    materials = tuple(Material((1.0, 1.0, 1.0), textures.read(name), name) for name in pictures)
-    materials = tuple(m if m.texture is not None else Material(name=m.name) for m in materials) or (Material(),)
-    face_material = _material_of_face(face, polygon, len(materials))
+    materials, face_material, mean = _materials(face, elements, pictures, textures, polygon, faces, len(vertices))
     colors = _colors(vertex, elements, "vertex")
-    face_colors = _colors(face, elements, "face")
-    if face_colors is not None and colors is None and not pictures and len(faces):
-        materials, face_material, colors = color_faces(face_colors[polygon], faces, len(vertices))
     return build(
         path,
         vertices,
         faces,
-        colors=colors,
+        colors=mean if colors is None else colors,
         normals=_columns(vertex, (("nx", "ny", "nz"),)),
         uv=uv,
         uv_faces=uv_faces,
@@ -107,7 +100,7 @@ def _property(words: list[str], path: Path) -> Property:
     return Property(words[-1], _TYPES[words[-2]], _TYPES[words[2]] if listed else None)
 
 
-def _columns(values: Values, names: tuple[tuple[str, ...], ...]) -> Float[np.ndarray, "n k"] | None:
+def _columns(values: Columns, names: tuple[tuple[str, ...], ...]) -> Float[np.ndarray, "n k"] | None:
     """The first of several sets of scalar properties that is there as a whole."""
     for some in names:
         found = [values.get(name) for name in some]
@@ -117,7 +110,7 @@ def _columns(values: Values, names: tuple[tuple[str, ...], ...]) -> Float[np.nda
     return None
 
 
-def _colors(values: Values, elements: list[Element], element: str) -> Float[np.ndarray, "n 3"] | None:
+def _colors(values: Columns, elements: list[Element], element: str) -> Float[np.ndarray, "n 3"] | None:
     found = _columns(values, _COLOR_NAMES)
     if found is None:
         return None
@@ -127,7 +120,7 @@ def _colors(values: Values, elements: list[Element], element: str) -> Float[np.n
 
 
 def _texture_coordinates(
-    vertex: Values, face: Values, polygons: Lists, corner: Int[np.ndarray, "t 3"], faces: Int[np.ndarray, "t 3"]
+    vertex: Columns, face: Columns, polygons: Lists, corner: Int[np.ndarray, "t 3"], faces: Int[np.ndarray, "t 3"]
 ) -> tuple[Float[np.ndarray, "n 2"] | None, Int[np.ndarray, "t 3"] | None, tuple[str, ...]]:
     """Those of the faces' corners, or else those of the vertices."""
     listed = face.get("texcoord")
@@ -140,8 +133,27 @@ def _texture_coordinates(
     return (None, None, ()) if found is None else (found, faces, ())
 
 
-def _material_of_face(face: Values, polygon: Int[np.ndarray, "t"], materials: int) -> Int[np.ndarray, "t"] | None:
+def _materials(
+    face: Columns,
+    elements: list[Element],
+    pictures: list[str],
+    textures: Textures,
+    polygon: Int[np.ndarray, "t"],
+    faces: Int[np.ndarray, "t 3"],
+    vertices: int,
+) -> tuple[tuple[Material, ...], Int[np.ndarray, "t"] | None, Float[np.ndarray, "v 3"] | None]:
+    """One a picture, then those of faces without picture: their colours, or, when many, these colours at vertices."""
+    colors = _colors(face, elements, "face")
+    plain: tuple[Material, ...] = (Material(),)
+    of_face = mean = None
+    if colors is not None and len(faces):
+        plain, of_face, mean = color_faces(colors[polygon], faces, vertices)
+    if not pictures:
+        return plain, of_face, mean
+    found = tuple(Material((1.0, 1.0, 1.0), textures.read(name), name) for name in pictures)
+    found = tuple(m if m.texture is not None else Material(name=m.name) for m in found)
     number = face.get("texnumber")
-    if materials < 2 or not isinstance(number, np.ndarray):
-        return None
-    return indices(number[polygon].astype(np.float64)).clip(0, materials - 1)  # MeshLab writes -1 for "no texture"
+    picture = indices(number[polygon].astype(np.float64)) if isinstance(number, np.ndarray) else np.zeros_like(polygon)
+    bare = (picture < 0) | (picture >= len(found))  # MeshLab writes -1 for "no texture"
+    rest = np.zeros_like(polygon) if of_face is None else of_face
+    return found + plain, np.where(bare, len(found) + rest, picture), None

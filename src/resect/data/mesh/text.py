@@ -63,9 +63,9 @@ def table(
 
 
 def indices(values: Float[np.ndarray, "*n"]) -> Int[np.ndarray, "*n"]:
-    """Numbers that should be whole as integers; -1, which no reader accepts, where they are not."""
+    """Numbers that should be whole as integers; where they are not, one that is out of every range."""
     whole = (np.abs(values) < 2**53) & (values == np.floor(values))
-    return np.where(whole, values, -1).astype(np.int64)
+    return np.where(whole, values, -(2.0**62)).astype(np.int64)
 
 
 def _is_number(word: bytes) -> bool:
