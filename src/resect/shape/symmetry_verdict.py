@@ -1,0 +1,269 @@
+"""From axes that may be symmetries to a group that is one: orders, exact angles, a common fit, each motion measured."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from resect.geometry import so3
+from resect.geometry.rotation_group import POLYHEDRA, closure, largest_subgroup, name_of, product_table, turn
+from resect.shape.sampled_surface import SampledSurface
+from resect.shape.symmetry_search import MIRROR, Axes, DistanceGrid, refine_motions
+
+QUANTILE = 0.999
+"""Share of the surface that must lie within the tolerance."""
+COLOR_QUANTILE = 0.95
+"""Share of the surface whose colour must agree."""
+_QUERIES = 120_000  # of all motions of a group together
+_QUICK = 512
+_SLACK = 1.5  # of the tolerance, before the common fit
+_GOLDEN = math.pi * (3 - math.sqrt(5))  # no two multiples of it are near each other, and none is a fraction of a turn
+_MANY = 24
+
+
+@dataclass(frozen=True, eq=False)
+class Judge:
+    """Measures motions.
+
+    Attributes:
+        surface: that is moved.
+        grid: its distances, roughly.
+        tolerance: diameters.
+        color_tolerance: of RGB in [0, 1]; `None` if colour does not count.
+    """
+
+    surface: SampledSurface
+    grid: DistanceGrid
+    tolerance: float
+    color_tolerance: float | None
+
+    def residuals(
+        self, motion: Float[Tensor, "k 3 3"], center: Float[Tensor, "3"], count: int
+    ) -> tuple[Float[Tensor, "k"], Float[Tensor, "k"]]:
+        """Quantiles of distance and of colour difference over `count` moved probes; colour is NaN if it does not count.
+
+        One way only: the inverse of a motion measures the other way, and a group holds both.
+        """
+        probes = self.surface.probes[:count]
+        points = self.surface.points[probes]
+        shape, color = [], []
+        for r in motion:
+            moved = (points - center) @ r.mT + center
+            shape.append(_quantile(self.surface.distance(moved), QUANTILE))
+            wanted = self.color_tolerance is not None and self.surface.colors is not None
+            if wanted and shape[-1] <= _SLACK * self.tolerance:
+                difference = self.surface.color_difference(moved, self.surface.colors[probes])  # type: ignore[index]
+                color.append(_quantile(difference, COLOR_QUANTILE))
+            else:
+                color.append(math.nan)
+        return torch.tensor(shape, dtype=torch.float64), torch.tensor(color, dtype=torch.float64)
+
+    def passed(self, shape: Float[Tensor, "k"], color: Float[Tensor, "k"], slack: float = 1.0) -> Bool[Tensor, "k"]:
+        """Which motions are symmetries."""
+        good = shape <= slack * self.tolerance
+        if self.color_tolerance is None:
+            return good
+        return good & ~(color > slack * self.color_tolerance)
+
+    def all_pass(self, motion: Float[Tensor, "k 3 3"], center: Float[Tensor, "3"], slack: float = _SLACK) -> bool:
+        """Whether all do, at a few probes; stops at the first that does not."""
+        return all(bool(self.passed(*self.residuals(r[None], center, _QUICK), slack)) for r in motion)
+
+
+@dataclass(frozen=True, eq=False)
+class Line:
+    """An axis with the greatest order that it has; `None` is every turn."""
+
+    direction: Float[Tensor, "3"]
+    center: Float[Tensor, "3"]
+    order: int | None
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """A group of rotations about one centre, in diameters about the surface's centroid.
+
+    Attributes:
+        discrete: the rotations, identity first.
+        axes: unit vectors of continuous ones; two are a sphere.
+        center: of all.
+        shape: residual of each motion that was measured, diameters.
+        color: of each; NaN if colour does not count.
+    """
+
+    discrete: Float[Tensor, "n 3 3"]
+    axes: Float[Tensor, "a 3"]
+    center: Float[Tensor, "3"]
+    shape: Float[Tensor, "m"]
+    color: Float[Tensor, "m"]
+
+    @property
+    def name(self) -> str:
+        """Schoenflies symbol; "K" for a sphere."""
+        if len(self.axes) == 0:
+            return name_of(self.discrete)
+        return "K" if len(self.axes) > 1 else "D∞" if len(self.discrete) > 1 else "C∞"
+
+
+def decide(judge: Judge, axes: Axes, max_order: int, generator: torch.Generator) -> Found:
+    """The largest group whose every motion passes, of those that the axes suggest."""
+    lines = _lines(judge, axes, max_order, endless=2)
+    endless = [line for line in lines if line.order is None]
+    found = _sphere(judge, endless, generator)
+    if found is None:
+        lines = lines if len(endless) < 2 else _lines(judge, axes, max_order)
+        found = _revolution(judge, endless, lines)
+    if found is not None:
+        return found
+    best = _nothing()
+    for group, center in _suggestions(lines, max_order):
+        if len(group) > len(best.discrete):
+            fitted = _fitted(judge, group, center)
+            best = fitted if len(fitted.discrete) > len(best.discrete) else best
+    return best
+
+
+def _lines(judge: Judge, axes: Axes, max_order: int, endless: int = 1000) -> list[Line]:
+    """Axes that pass on their own, each direction once, with their orders; enough once so many are continuous."""
+    found: list[Line] = []
+    for i in (axes.order != MIRROR).nonzero()[:, 0].tolist():
+        direction, center = axes.direction[i], axes.center[i]
+        if any(abs(float(line.direction @ direction)) > math.cos(math.radians(2)) for line in found):
+            continue
+        if judge.all_pass(axes.motions[i : i + 1], center):
+            order = _order(judge, direction, center, int(axes.order[i]), max_order)
+            found.append(Line(direction, center, order))
+            if sum(line.order is None for line in found) >= endless:
+                break
+    return found
+
+
+def _order(judge: Judge, axis: Float[Tensor, "3"], center: Float[Tensor, "3"], known: int, most: int) -> int | None:
+    """The greatest n for which every multiple of a full turn / n passes; `None` if any angle does."""
+    if judge.all_pass(_turns(axis, _MANY), center, 1.0):
+        return None
+    fractions = sorted({k / n for n in range(2, most + 1) for k in range(1, n // 2 + 1)})
+    angle = 2 * math.pi * torch.tensor(fractions, dtype=torch.float64)
+    turned = so3.exp(axis * angle[:, None])
+    rough = judge.grid.score(turned, center.expand(len(angle), 3), judge.surface.probes[:_QUICK])
+    score = dict(zip(fractions, rough.tolist(), strict=True))
+    limit = judge.tolerance + 2 * judge.grid.half / len(judge.grid.distance)  # one cell is the grid's error
+    for n in range(most - most % known, known, -known):
+        parts = sorted((k / n for k in range(1, n // 2 + 1)), key=lambda f: -score[f])
+        if score[parts[0]] < limit:
+            motion = so3.exp(axis * (2 * math.pi * torch.tensor(parts, dtype=torch.float64))[:, None])
+            if judge.all_pass(motion, center, 1.0):  # with slack, a neighbour of the true order may pass first
+                return n
+    return known
+
+
+def _suggestions(lines: list[Line], max_order: int) -> Iterator[tuple[Float[Tensor, "n 3 3"], Float[Tensor, "3"]]]:
+    """Exact groups near what was found, larger kinds first: I, O, T, then Dn and Cn by order."""
+    limit = 2 * max_order + 60
+    for _, order, angle in POLYHEDRA:
+        fitting = [line for line in lines if line.order is not None and line.order % order == 0]
+        pair = _pair(fitting, fitting, angle)
+        if pair is not None:
+            yield from _closed([turn(pair[0], order), turn(pair[1], order)], fitting[0].center, limit)
+    for line in sorted(lines, key=lambda x: -(x.order or max_order)):
+        order = line.order or max_order
+        across = [x for x in lines if x is not line and (x.order or 2) % 2 == 0]
+        pair = _pair([line], across, math.pi / 2)
+        if pair is not None:
+            yield from _closed([turn(pair[0], order), turn(pair[1], 2)], line.center, limit)
+        yield from _closed([turn(line.direction, order)], line.center, limit)
+
+
+def _closed(
+    generators: list[Float[Tensor, "3 3"]], center: Float[Tensor, "3"], limit: int
+) -> Iterator[tuple[Float[Tensor, "n 3 3"], Float[Tensor, "3"]]]:
+    group = closure(generators, limit)
+    if group is not None:
+        yield group, center
+
+
+def _pair(first: list[Line], second: list[Line], angle: float) -> tuple[Float[Tensor, "3"], Float[Tensor, "3"]] | None:
+    """Directions of two lines at about this angle, the second turned so that it is exact."""
+    for one in first:
+        for other in second:
+            u, v = one.direction, other.direction
+            v = torch.where(u @ v < 0, -v, v)
+            if one is not other and abs(math.acos(min(1.0, float(u @ v))) - angle) < math.radians(4):
+                across = torch.nn.functional.normalize(v - (u @ v) * u, dim=0)
+                return u, math.cos(angle) * u + math.sin(angle) * across
+    return None
+
+
+def _fitted(judge: Judge, group: Float[Tensor, "n 3 3"], center: Float[Tensor, "3"]) -> Found:
+    """The group turned and shifted as a whole to fit; or the largest part of it that passes, fitted again."""
+    n = len(group)
+    if n == 1:
+        return _nothing()
+    group, center = _together(judge.surface, group[1:], center)
+    shape, color = judge.residuals(group, center, max(1024, min(4096, _QUERIES // n)))
+    group = torch.cat([torch.eye(3, dtype=torch.float64)[None], group])
+    passed = torch.cat([torch.tensor([True]), judge.passed(shape, color)])
+    if bool(passed.all()):
+        return Found(group, torch.zeros(0, 3, dtype=torch.float64), center, shape, color)
+    return _fitted(judge, group[largest_subgroup(product_table(group), passed)], center)
+
+
+def _together(
+    surface: SampledSurface, motion: Float[Tensor, "n 3 3"], center: Float[Tensor, "3"]
+) -> tuple[Float[Tensor, "n 3 3"], Float[Tensor, "3"]]:
+    some = motion[torch.linspace(0, len(motion) - 1, min(len(motion), _MANY)).long()]
+    conjugator, moved = refine_motions(surface, some[None], center[None], surface.probes[:_QUICK], steps=4)
+    return conjugator[0] @ motion @ conjugator[0].mT, moved[0]
+
+
+def _sphere(judge: Judge, endless: list[Line], generator: torch.Generator) -> Found | None:
+    if len(endless) < 2:
+        return None
+    some = so3.random(_MANY, generator=generator, dtype=torch.float64)
+    some, center = _together(judge.surface, some, endless[0].center)
+    shape, color = judge.residuals(some, center, 2048)
+    if not bool(judge.passed(shape, color).all()):
+        return None
+    z_and_x = torch.eye(3, dtype=torch.float64)[[2, 0]]
+    return Found(torch.eye(3, dtype=torch.float64)[None], z_and_x, center, shape, color)
+
+
+def _revolution(judge: Judge, endless: list[Line], lines: list[Line]) -> Found | None:
+    """A solid of revolution, with a flip where one passes; about the first axis that holds."""
+    for line in endless:
+        turns, center = _together(judge.surface, _turns(line.direction, _MANY), line.center)
+        axis = torch.nn.functional.normalize(so3.log(turns[0]), dim=0)
+        axis = torch.where(axis @ line.direction < 0, -axis, axis)
+        shape, color = judge.residuals(turns, center, 4096)
+        if not bool(judge.passed(shape, color).all()):
+            continue
+        one, discrete = torch.eye(3, dtype=torch.float64)[None], torch.eye(3, dtype=torch.float64)[None]
+        pair = _pair([Line(axis, center, None)], [x for x in lines if x is not line], math.pi / 2)
+        if pair is not None:
+            flips = turns[:8] @ turn(pair[1], 2)
+            flips = torch.cat([turn(pair[1], 2)[None], flips])
+            flip_shape, flip_color = judge.residuals(flips, center, 4096)
+            if bool(judge.passed(flip_shape, flip_color).all()):
+                discrete = torch.cat([one, flips[:1]])
+                shape, color = torch.cat([shape, flip_shape]), torch.cat([color, flip_color])
+        return Found(discrete, axis[None], center, shape, color)
+    return None
+
+
+def _nothing() -> Found:
+    none = torch.zeros(0, dtype=torch.float64)
+    eye = torch.eye(3, dtype=torch.float64)
+    return Found(eye[None], torch.zeros(0, 3, dtype=torch.float64), torch.zeros(3, dtype=torch.float64), none, none)
+
+
+def _turns(axis: Float[Tensor, "3"], count: int) -> Float[Tensor, "n 3 3"]:
+    """Turns by angles of which none is a fraction of a full turn."""
+    angle = (torch.arange(1, count + 1, dtype=torch.float64) * _GOLDEN) % (2 * math.pi)
+    return so3.exp(axis * angle[:, None])
+
+
+def _quantile(values: Float[Tensor, "n"], share: float) -> float:
+    return float(values.kthvalue(min(len(values), math.ceil(share * len(values)))).values)
