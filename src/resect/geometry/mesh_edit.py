@@ -104,12 +104,14 @@ def concatenated(meshes: Sequence[Mesh], world_from_mesh: SE3 | None = None) -> 
         meshes = [replace(m, colors=vertex_colors(m), materials=plain, face_material=None) for m in meshes]
     with_normals = all(m.normals is not None for m in meshes)
     textured = any(m.texture is not None for mesh in meshes for m in mesh.materials)
+    uv, uv_faces = _joined_texture_coordinates(meshes) if textured else (None, None)
     return Mesh(
         torch.cat([m.vertices for m in meshes]),
         torch.cat(_shifted([m.faces for m in meshes], [len(m.vertices) for m in meshes])),
         colors=torch.cat([vertex_colors(m) for m in meshes]) if colored else None,
         normals=torch.cat([m.vertex_normals() for m in meshes]) if with_normals else None,
-        **_joined_texture_coordinates(meshes) if textured else {},
+        uv=uv,
+        uv_faces=uv_faces,
         face_material=_joined_materials(meshes),
         materials=tuple(material for m in meshes for material in m.materials),
         meters_per_unit=meshes[0].meters_per_unit,
@@ -118,7 +120,7 @@ def concatenated(meshes: Sequence[Mesh], world_from_mesh: SE3 | None = None) -> 
     )
 
 
-def _shifted(indices: Sequence[Int[Tensor, "f 3"]], counts: Sequence[int]) -> list[Int[Tensor, "f 3"]]:
+def _shifted(indices: Sequence[Int[Tensor, "_ 3"]], counts: Sequence[int]) -> list[Int[Tensor, "_ 3"]]:
     before = np.cumsum([0, *counts]).tolist()
     return [index + start for index, start in zip(indices, before[:-1], strict=True)]
 
@@ -129,8 +131,8 @@ def _joined_materials(meshes: Sequence[Mesh]) -> Int[Tensor, "f"]:
     return torch.cat([index + start for index, start in zip(own, before[:-1], strict=True)])
 
 
-def _joined_texture_coordinates(meshes: Sequence[Mesh]) -> dict[str, Tensor]:
+def _joined_texture_coordinates(meshes: Sequence[Mesh]) -> tuple[Float[Tensor, "t 2"], Int[Tensor, "f 3"]]:
     """Meshes without any get one that is never looked at."""
     uv = [m.vertices.new_zeros(1, 2) if m.uv is None or m.uv_faces is None else m.uv for m in meshes]
     faces = [torch.zeros_like(m.faces) if m.uv is None or m.uv_faces is None else m.uv_faces for m in meshes]
-    return {"uv": torch.cat(uv), "uv_faces": torch.cat(_shifted(faces, [len(x) for x in uv]))}
+    return torch.cat(uv), torch.cat(_shifted(faces, [len(x) for x in uv]))
