@@ -1,0 +1,1 @@
+"""Triangle meshes as scenes: a z-buffer with exact derivatives, along contours too."""
