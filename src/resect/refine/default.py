@@ -11,6 +11,7 @@ from resect.geometry.se3 import SE3
 from resect.protocols import Scene
 from resect.refine import recipe
 from resect.refine.agreement import agreement
+from resect.refine.depth import depth_term
 from resect.refine.focal import solve_focal
 from resect.refine.halving import Candidates, spread_of
 from resect.refine.judge import Bench, ErrorModel, make_bench, modes, status_of, with_floor
@@ -19,6 +20,8 @@ from resect.refine.lock import Lock, locked_of
 from resect.refine.recipe import RefineSettings, Work
 from resect.refine.rows import fuse, pose_information
 from resect.types import Estimate, Hypotheses, Photo, Status
+
+_DEPTH_ROUNDS = 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,6 +125,7 @@ class Inversion:
             before = _of_parents(bench, hypotheses, ended.parent)
             lock = work.lock_of(ended.parent)
             poses, information = self._fused(bench, ended.cam_from_world, starts, model, lock)
+            poses, information = self._with_depth(work, poses, information, model, lock)
             after = bench.loss(poses)
             improved = after <= before
             poses = recipe.where(improved, poses, starts.cam_from_world)
@@ -164,6 +168,20 @@ class Inversion:
             return fused, information
         known = torch.where(stays[:, None, None], starts.information, information)
         return recipe.where(stays, poses, fused), known
+
+    def _with_depth(
+        self, work: Work, poses: SE3, information: Float[Tensor, "k 6 6"], model: ErrorModel, lock: Lock | None
+    ) -> tuple[SE3, Float[Tensor, "k 6 6"]]:
+        """The poses and what is known of them together with the photo's own depth, where it has any."""
+        if not self.settings.depth_side or work.photo.depth is None:
+            return poses, information
+        at, found = work.view(self.settings.depth_side), (poses, information)
+        for _ in range(_DEPTH_ROUNDS):
+            term = depth_term(at, found[0], model.independent)
+            if term is None:
+                break
+            found = fuse(found[0], [pose_information(poses, information), term], lock)
+        return found
 
 
 def _of_parents(bench: Bench, hypotheses: Hypotheses, parent: Tensor) -> Float[Tensor, "k"]:

@@ -49,6 +49,7 @@ class RefineSettings:
         gradient_scale: Cauchy scale of the polish "gradient".
         gradient_steps: its steps.
         gradient_stop: step, |(v / length, ω)|, at which it has converged.
+        depth_side: size at which the photo's own depth, where it has any, is compared; 0 leaves it out.
         focal_sigma: standard deviation of the logarithm of the focal length; 0 holds it as it is.
         unknown_turn_deg: spread of a hypothesis whose turn is not known.
         unknown_shift: the same of each coordinate of the centre, part of the length.
@@ -76,6 +77,7 @@ class RefineSettings:
     gradient_scale: float = 0.04
     gradient_steps: int = 5
     gradient_stop: float = 3e-4
+    depth_side: int = 120
     focal_sigma: float = 0.0
     unknown_turn_deg: float = 20.0
     unknown_shift: float = 0.15

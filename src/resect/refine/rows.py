@@ -192,7 +192,9 @@ def landmarks(
     return system
 
 
-def depth(view: View, observed: Float[Tensor, "n"], sigma: float, robust: Robust | None = None) -> System:
+def depth(
+    view: View, observed: Float[Tensor, "n"], sigma: float | Float[Tensor, "n"], robust: Robust | None = None
+) -> System:
     """Rendered against measured depth along the optical axis: residual (render − photo) / σ, where both are known.
 
     The depth at a pixel changes because the seen point moves along the axis and because the depth image is carried
@@ -215,7 +217,8 @@ def depth(view: View, observed: Float[Tensor, "n"], sigma: float, robust: Robust
         smooth = slope.norm(dim=-1) < 0.1 * shown
         known = ((shown > 0) & (observed > 0) & smooth).to(shown)
         residual = (shown - observed) / sigma * known
-        return normal_of(Linearized(residual, (along - carried) / sigma, known, ()), kind)
+        jacobian = (along - carried) / torch.as_tensor(sigma, dtype=shown.dtype, device=shown.device)[..., None]
+        return normal_of(Linearized(residual, jacobian, known, ()), kind)
 
     return system
 

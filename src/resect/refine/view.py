@@ -9,12 +9,16 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from resect.data.image import resize_area
 from resect.errors import ResectError
 from resect.geometry.camera import Camera
 from resect.geometry.se3 import SE3
 from resect.protocols import Scene
 from resect.refine.linearize import Sensitivity, channel_of, sensitivity
 from resect.types import Channel, Cost, Photo, Render
+
+_KNOWN = 0.98
+_ONE_SURFACE = 0.03  # spread of depth within a pixel, as a part of it
 
 
 @dataclass
@@ -52,6 +56,7 @@ class View:
         channel: what is compared.
         meter: counts the cost.
         full: pixels of the working size that one render is counted in.
+        depth: of the photo at the pixels, world units; 0 where unknown. `None` where the photo has none.
     """
 
     scene: Scene
@@ -61,6 +66,7 @@ class View:
     channel: Channel
     meter: Meter
     full: int
+    depth: Float[Tensor, "n"] | None = None
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -131,7 +137,22 @@ def view(scene: Scene, photo: Photo, long_side: int, meter: Meter, full: int, *,
     detail = scene if sharp else scene.lod(camera.pixel_rad)
     channel = compared_channel(scene)
     observed = channel_of(scene.observe(photo, camera), channel)[0]
-    return View(detail, camera, observed, _mask_weight(photo, camera).to(observed), channel, meter, full)
+    weight = _mask_weight(photo, camera).to(observed)
+    depth = None if photo.depth is None else resize_depth(photo.depth, camera.width, camera.height).flatten()
+    return View(detail, camera, observed, weight, channel, meter, full, depth)
+
+
+def resize_depth(depth: Float[Tensor, "h w"], width: int, height: int) -> Float[Tensor, "height width"]:
+    """Depth at another size: the mean of 1/depth over each new pixel, which is exact for planes, else 0 (unknown).
+
+    A new pixel is unknown where more than a fiftieth of it is, or where it holds two surfaces.
+    """
+    known = (depth.isfinite() & (depth > 0)).float()
+    inverse = torch.where(known > 0, 1 / depth.clamp_min(1e-12), torch.zeros_like(depth)).float()
+    share, mean, square = (resize_area(x, width, height) for x in (known, inverse, inverse * inverse))
+    mean, square = mean / share.clamp_min(1e-9), square / share.clamp_min(1e-9)
+    single = (square - mean * mean).clamp_min(0) < (_ONE_SURFACE * mean) ** 2
+    return torch.where((share > _KNOWN) & single, 1 / mean.clamp_min(1e-12), torch.zeros_like(mean))
 
 
 def shrink(photo: Photo, long_side: int) -> Photo:
@@ -150,7 +171,7 @@ def shrink(photo: Photo, long_side: int) -> Photo:
         image=_area(photo.image, size),
         camera=camera,
         alpha=resized(photo.alpha),
-        depth=None if photo.depth is None else _nearest(photo.depth, size),
+        depth=None if photo.depth is None else resize_depth(photo.depth, camera.width, camera.height),
         mask=None if mask is None else mask > 0.5,
     )
 
@@ -158,10 +179,6 @@ def shrink(photo: Photo, long_side: int) -> Photo:
 def _area(image: Tensor, size: tuple[int, int]) -> Tensor:
     planes = image.movedim(-1, 0)[None]
     return torch.nn.functional.interpolate(planes, size=size, mode="area")[0].movedim(0, -1).contiguous()
-
-
-def _nearest(plane: Tensor, size: tuple[int, int]) -> Tensor:
-    return torch.nn.functional.interpolate(plane[None, None], size=size, mode="nearest-exact")[0, 0]
 
 
 def _mask_weight(photo: Photo, camera: Camera) -> Tensor:
