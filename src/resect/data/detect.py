@@ -5,6 +5,7 @@ from pathlib import Path
 
 from resect.data.colmap import find_model, read_colmap
 from resect.data.llff import FILE, read_llff
+from resect.data.objects import fits_objects, flatten, read_objects
 from resect.data.seven_scenes import find_frames, read_seven_scenes
 from resect.data.transforms import find_transforms, read_transforms
 from resect.data.tum import fits_tum, read_tum
@@ -33,6 +34,11 @@ _FORMATS: dict[str, tuple[str, Callable[[Path], bool], Reader]] = {
         "groundtruth.txt with rgb.txt, or one pose row for each photo in rgb or raw_imgs (TUM RGB-D)",
         fits_tum,
         read_tum,
+    ),
+    "objects": (
+        "SPLIT/000001/scene_gt.json (BOP) or data/000001-meta.mat (PoseCNN)",
+        fits_objects,
+        lambda p, _: flatten(read_objects(p)),
     ),
     "colmap": (
         "cameras and images files in sparse/0, sparse or the folder (COLMAP)",

@@ -1,0 +1,66 @@
+"""Datasets of known objects, whatever their layout: one `ObjectSet` an object, or all in one flat `PhotoSet`."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from resect.data.bop.folder import fits_bop, read_bop
+from resect.data.bop.photos import bop_objects
+from resect.data.object_set import ObjectSet
+from resect.data.posecnn import fits_posecnn, read_posecnn
+from resect.errors import ResectError
+from resect.geometry.se3 import SE3
+from resect.types import Photo, PhotoSet, Truth
+
+
+def fits_objects(path: Path) -> bool:
+    """Whether a folder holds known objects."""
+    return fits_posecnn(path) or fits_bop(path)
+
+
+def read_objects(path: Path | str, *, split: str | None = None) -> dict[str, ObjectSet]:
+    """Object id → its photos, in the order of the ids; a BOP dataset, split or scene, or frames as PoseCNN has them.
+
+    Args:
+        path: the data folder.
+        split: which split of a BOP dataset; by default its test split.
+
+    Raises:
+        ResectError: neither layout, no images, or bad input, naming the file, the image and the object.
+    """
+    path = Path(path)
+    if fits_posecnn(path):
+        return read_posecnn(path)
+    if fits_bop(path):
+        return bop_objects(read_bop(path, split))
+    expected = "a BOP dataset (SPLIT/000001/scene_gt.json) or PoseCNN frames (data/000001-meta.mat)"
+    raise ResectError(path, expected, "neither" if path.is_dir() else "no such folder")
+
+
+def flatten(objects: Mapping[str, ObjectSet]) -> PhotoSet:
+    """All photos of all objects in the order image, object, instance; without symmetries, which differ."""
+    sets = list(objects.values())
+    places = [(o.photos.names[i], natural(o.object_id), i, k) for k, o in enumerate(sets) for i in range(len(o))]
+    order = [(k, i) for _, _, i, k in sorted(places)]
+    first = sets[0].photos
+    poses = SE3.stack([sets[k].photos.truth.cam_from_world[i] for k, i in order])
+
+    def load(index: int) -> Photo:
+        k, i = order[index]
+        return sets[k].photos.load(i)
+
+    return replace(
+        first,
+        names=tuple(sets[k].photos.names[i] for k, i in order),
+        cameras=tuple(sets[k].photos.cameras[i] for k, i in order),
+        truth=Truth(poses),
+        world=replace(first.world, bounds=None),
+        load=load,
+        given_split=None,
+    )
+
+
+def natural(object_id: str) -> tuple[int, str]:
+    """Key that sorts numbers as numbers, before names."""
+    return (int(object_id), "") if re.fullmatch(r"[0-9]{1,18}", object_id) else (1 << 62, object_id)
