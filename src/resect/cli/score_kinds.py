@@ -27,7 +27,17 @@ def trajectories(answers: Path, truth: Path) -> bool:
     return trajectory_format(answers) is not None and trajectory_format(truth) is not None
 
 
-KINDS = (Kind("two trajectories (TUM, KITTI, EuRoC)", trajectories, "resect.cli.score_trajectory"),)
+def bop_results(answers: Path, truth: Path) -> bool:
+    """Whether the answers are BOP results."""
+    from resect.data.bop.results import is_results
+
+    return is_results(answers)
+
+
+KINDS = (
+    Kind("two trajectories (TUM, KITTI, EuRoC)", trajectories, "resect.cli.score_trajectory"),
+    Kind("BOP results and a BOP dataset", bop_results, "resect.cli.score_objects"),
+)
 
 
 def kind_of(arguments: Sequence[str]) -> Kind | None:
