@@ -9,7 +9,7 @@ import math
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -190,6 +190,7 @@ def open_place(
     focal_sigma: float = 0.0,
     locked: Sequence[str] = (),
     anchor: SE3 | None = None,
+    depth: bool = True,
 ) -> Localizer:
     """The localizer of a folder that `fit_place` made.
 
@@ -204,6 +205,7 @@ def open_place(
         focal_sigma: standard deviation of the logarithm of the focal length; 0 holds it as it is.
         locked: degrees of freedom that are known exactly: "rotation", "translation", or any of "vx" … "wz".
         anchor: the pose they are taken from; by default each start's own.
+        depth: whether a photo's own depth is used, where it has any.
     """
     from resect.refine.default import Inversion
     from resect.refine.recipe import RefineSettings
@@ -218,6 +220,7 @@ def open_place(
     names = prior if prior is not None else _default_priors(folder)
     guesses = tuple(_open_prior(folder, name, scene, facts) for name in names)
     settings = RefineSettings(focal_sigma=focal_sigma)
+    settings = settings if depth else replace(settings, depth_side=0)
     errors = _read_errors(folder)
     refiner = Inversion(settings, errors, seed=seed, known=tuple(known), locked=tuple(locked), anchor=anchor)
     return Localizer(scene, guesses, refiner, camera=facts.camera, count=count, seed=seed)

@@ -177,6 +177,8 @@ def test_up_needs_to_know_the_worlds(place: Path, photo: Path, capture: Path) ->
         ("--camera", "nothing.json"),
         ("--prior", "nothing"),
         ("--focal-sigma", -1),
+        ("--depth", "nothing.png"),
+        ("--depth-unit", 0),
         ("--lock", "rotation"),
         ("--lock", "rotations", "--start", "x.json"),
         ("--lock", "rotation,translation", "--start", "x.json"),
@@ -238,3 +240,25 @@ def test_predict_from_starts(place: Path, capture: Path, answers: Path, tmp_path
     assert "lock" in other.err
     assert "images/" in resect(*base, "--out", tmp_path / "q.csv", "--split", "train").err
     assert resect("predict", capture, "--scene", place, "--out", tmp_path / "r.csv", "--lock", "wx").code == 2
+
+
+def test_depth_is_used_where_it_is_given(place: Path, capture: Path, photo: Path, tmp_path: Path) -> None:
+    base = ("estimate", photo, "--scene", place, "--threads", 1, "--json")
+    depth = tmp_path / "depth" / "new.png"
+    depth.parent.mkdir()
+    depth.write_bytes((capture / "depth" / "0003.png").read_bytes())
+    rows = [resect(*base, *more).json["photos"][0] for more in ((), ("--depth", depth), ("--depth", depth.parent))]
+    plain, one, folder = (row["camera_center"] for row in rows)
+    assert one == folder != plain
+    assert rows[1]["sigma_units"] < rows[0]["sigma_units"]
+    assert error_deg(rows[1], capture) < 1
+    several = resect("estimate", photo, capture / "images" / "0004.png", "--scene", place, "--depth", depth)
+    assert several.code == 2
+    depth.rename(depth.with_name("other.png"))
+    assert "named 'new'" in resect(*base, "--depth", depth.parent).out
+
+
+def test_predict_may_leave_depth_out(place: Path, capture: Path, answers: Path, tmp_path: Path) -> None:
+    said = resect("predict", capture, "--scene", place, "--out", tmp_path / "p.csv", "--threads", 1, "--no-depth")
+    assert said.code == 0, said.err
+    assert without_seconds(tmp_path / "p.csv") != without_seconds(answers)

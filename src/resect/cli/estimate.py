@@ -1,5 +1,6 @@
 """`resect estimate PHOTO… --scene DIR`: poses of new photos, on screen, with overlays."""
 
+import math
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -52,6 +53,10 @@ class EstimateArguments:
     """Intrinsics of the photos: transforms.json, COLMAP cameras.txt, or JSON with fx fy cx cy width height."""
     fov_deg: float | None = None
     """Horizontal field of view, in place of --camera."""
+    depth: Path | None = None
+    """Depth of the photos (RGB-D): an image, or a folder with one named like each photo; 16 bit, 0 where unknown."""
+    depth_unit: float = 0.001
+    """World units per number stored in --depth; 0.001 is millimetres in a metric world."""
     focal_sigma: float = 0.0
     """Standard deviation of the focal length as a part of it, e.g. 0.05, to refine it too; 0 holds it."""
     count: int = 64
@@ -86,6 +91,8 @@ def run(arguments: Sequence[str]) -> int:
     files = _files(flags.photos)
     near = read_near(flags.near, _sigma(flags)) if flags.near else None
     starts = read_starts(flags.start, _sigma(flags)) if flags.start else None
+    if flags.depth is not None and not flags.depth.is_dir() and len(files) > 1:
+        raise ResectError("--depth", "a folder, as there are several photos", f"the file {flags.depth}")
     where = _localizer(flags, near)
     answers = [_one(where, name, path, flags, starts) for name, path in files.items()]
     if flags.out is not None:
@@ -105,6 +112,10 @@ def _check(flags: EstimateArguments) -> None:
     if flags.fov_deg is not None and flags.camera is not None:
         raise ResectError("--fov-deg", "one of --camera and --fov-deg", "both")
     lock_names(flags.lock, anchored=flags.start is not None or flags.near is not None)
+    if flags.depth is not None and not flags.depth.exists():
+        raise ResectError("--depth", "a depth image, or a folder of them", f"nothing at {flags.depth}")
+    if not (math.isfinite(flags.depth_unit) and flags.depth_unit > 0):
+        raise ResectError("--depth-unit", "a positive number", str(flags.depth_unit))
     if flags.start is not None and flags.prior:
         raise ResectError("--start", "one of --start and --prior", "both", "--near adds to what the priors guess.")
     if flags.out is not None:
@@ -180,13 +191,31 @@ def _one(
     from resect.data import read_photo
 
     try:
-        photo = read_photo(path, camera_file=flags.camera, fov_deg=flags.fov_deg, scene_camera=where.camera, name=name)
+        photo = read_photo(
+            path,
+            camera_file=flags.camera,
+            fov_deg=flags.fov_deg,
+            scene_camera=where.camera,
+            name=name,
+            depth_file=_depth_of(path, flags.depth),
+            depth_unit=flags.depth_unit,
+        )
         estimate = where.estimate(photo, starts(name) if starts is not None else None)
     except ResectError as error:
         say(str(error))
         return Answer(name, str(error))
     say(f"{path}: {estimate.status.name} in {estimate.cost.seconds:.2f} s")
     return Answer(name, (photo, estimate))
+
+
+def _depth_of(photo: Path, depth: Path | None) -> Path | None:
+    """The depth image of a photo: the one that was given, or the one of its name in the folder that was."""
+    if depth is None or not depth.is_dir():
+        return depth
+    found = sorted(p for p in depth.iterdir() if p.stem == photo.stem)
+    if len(found) != 1:
+        raise ResectError(depth, f"one depth image named '{photo.stem}'", f"{len(found) or 'none'}")
+    return found[0]
 
 
 def _report(where: "Localizer", answers: Sequence[Answer], flags: EstimateArguments) -> None:

@@ -42,6 +42,8 @@ class PredictArguments:
     lock: tuple[str, ...] = ()
     """What is kept exactly as in --start: rotation, translation, or any of vx vy vz wx wy wz, shifts along and turns
     about the axes of that camera (x right, y down, z forward)."""
+    depth: bool = True
+    """Use the depth of photos that come with it (RGB-D)."""
     split: Literal["test", "train", "all"] = "test"
     """Which photos."""
     count: int = 64
@@ -73,9 +75,10 @@ def run(arguments: Sequence[str]) -> int:
     split = load_split(flags.scene / "split.json", photos)
     began = time.perf_counter()
     prior = () if flags.start else flags.prior or None
-    where = open_place(flags.scene, prior=prior, count=flags.count, seed=flags.common.seed, locked=locked)
+    seed = flags.common.seed
+    where = open_place(flags.scene, prior=prior, count=flags.count, seed=seed, locked=locked, depth=flags.depth)
     load_seconds = time.perf_counter() - began
-    settings = {**place_digest(flags.scene, prior), "count": flags.count, "seed": flags.common.seed}
+    settings = {**place_digest(flags.scene, prior), "count": flags.count, "seed": seed, "depth": flags.depth}
     starts = None
     if flags.start is not None:
         settings |= _start_digest(flags)

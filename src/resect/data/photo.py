@@ -6,7 +6,7 @@ from pathlib import Path
 from resect.data.camera_file import read_camera
 from resect.data.colmap import camera_for_photo, find_model, read_cameras
 from resect.data.exif import camera_from_exif
-from resect.data.image import Header, read_header, read_image
+from resect.data.image import Header, read_depth, read_header, read_image
 from resect.data.transforms import camera_from_transforms, find_transforms
 from resect.data.turn import turn_camera
 from resect.errors import ResectError
@@ -24,6 +24,8 @@ def read_photo(
     fov_deg: float | None = None,
     scene_camera: Camera | None = None,
     name: str | None = None,
+    depth_file: Path | str | None = None,
+    depth_unit: float = 0.001,
 ) -> Photo:
     """A photo, upright, with the best camera that is known for it and where that came from.
 
@@ -38,6 +40,8 @@ def read_photo(
         fov_deg: horizontal field of view of the upright picture, degrees.
         scene_camera: camera that the scene's training photos were taken with, upright.
         name: name to give the photo; default: the file's name.
+        depth_file: 16-bit image of the depth along the optical axis, on the photo's pixels; 0 where unknown.
+        depth_unit: world units per number stored in it.
     """
     path = Path(path)
     if sum(x is not None for x in (camera, camera_file, fov_deg)) > 1:
@@ -45,7 +49,10 @@ def read_photo(
     header = read_header(path)
     image, alpha = read_image(path)
     found, source = _camera(path, header, camera, camera_file, fov_deg, scene_camera)
-    return Photo(name or path.name, image, found, source, alpha=alpha)
+    depth = None
+    if depth_file is not None:
+        depth = read_depth(depth_file, depth_unit, image.shape[1], image.shape[0], header.orientation)
+    return Photo(name or path.name, image, found, source, depth=depth, alpha=alpha)
 
 
 def fit_camera(camera: Camera, header: Header, where: object) -> Camera:
