@@ -214,3 +214,7 @@ def test_differences_between_settings_are_named() -> None:
     made_with, asked = artifact.as_json(Settings()), artifact.as_json(Settings(rate=0.2))
     assert artifact.difference(made_with, asked) == "rate = 0.2 (made with 0.1)"
     assert artifact.difference(asked, asked) == "the same"
+
+
+def test_how_the_work_is_done_decides_nothing() -> None:
+    assert artifact.deciding({"threads": 2, "rate": 0.1, "tensorboard": True}) == {"rate": 0.1}

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 FORMAT = 1
+_HOW_IT_IS_DONE = ("threads", "checkpoint_seconds", "tensorboard")
 _MAX_JSON_BYTES = 64 << 20
 _MAX_WEIGHT_BYTES = 16 << 30
 T = typing.TypeVar("T")
@@ -102,6 +103,15 @@ def read_json(path: Path, *, limit: int = _MAX_JSON_BYTES) -> Any:
 def as_json(settings: object) -> Any:
     """A settings dataclass as it reads back from JSON."""
     return json.loads(json.dumps(dataclasses.asdict(settings)))  # type: ignore[call-overload]
+
+
+def deciding(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings without those that say how the work is done and not what is to come out of it.
+
+    Sums over another number of threads differ in their last bits. Whoever goes on with a run on another machine wants
+    the same thing made, so these refuse nothing.
+    """
+    return {name: value for name, value in settings.items() if name not in _HOW_IT_IS_DONE}
 
 
 def difference(made: Mapping[str, Any], asked: Mapping[str, Any]) -> str:

@@ -125,7 +125,7 @@ def _made_from(train: PhotoSet, split: Split, name: str, settings: object, seed:
     content = repr((train.names, train.cameras)).encode() + poses.matrix().numpy().tobytes()
     return {
         "method": name,
-        "settings": artifact.as_json(settings),
+        "settings": artifact.deciding(artifact.as_json(settings)),
         "seed": seed,
         "test": split.rule,
         "training photos and poses": hashlib.sha256(content).hexdigest()[:16],
@@ -141,7 +141,7 @@ def _refuse_others(out: Path, asked: Mapping[str, Any]) -> None:
     made = facts.get("made_from") if isinstance(facts, dict) else None
     made = made if isinstance(made, dict) else {}
     settings = made.get("settings")
-    pairs = [(settings if isinstance(settings, dict) else {}, asked["settings"])]
+    pairs = [(artifact.deciding(settings) if isinstance(settings, dict) else {}, asked["settings"])]
     pairs += [({key: made.get(key)}, {key: asked[key]}) for key in asked if key != "settings"]
     differing = [artifact.difference(before, now) for before, now in pairs if before != now]
     if differing:
@@ -161,9 +161,10 @@ def _fit(
     """Fits one part unless `resume` finds it finished with the same settings."""
     folder, name = (_inside(out, out / part), part.rpartition("/")[2]) if "/" in part else (out, part)
     if resume and (folder / "artifact.json").is_file():
-        facts, asked = artifact.read_facts(folder), artifact.as_json(settings)
-        if facts["kind"] != name or facts["settings"] != asked:
-            got = f"'{name}', {artifact.difference(facts['settings'], asked)}"
+        facts, asked = artifact.read_facts(folder), artifact.deciding(artifact.as_json(settings))
+        made = artifact.deciding(facts["settings"])
+        if facts["kind"] != name or made != asked:
+            got = f"'{name}', {artifact.difference(made, asked)}"
             fix = "Add --overwrite, or give another --out."
             raise ResectError(folder, f"'{facts['kind']}' with the settings it was made with", got, fix)
         return

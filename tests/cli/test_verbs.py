@@ -187,3 +187,10 @@ def test_demo_refuses_other_flags_and_strange_folders(tmp_path: Path) -> None:
     (tmp_path / "demo.json").rename(tmp_path / "mine.json")
     assert resect("demo", "--quick", "--out", tmp_path).code == 2
     assert [p.name for p in tmp_path.iterdir()] == ["mine.json"]
+
+
+def test_a_fit_goes_on_with_another_number_of_threads(own_place: Path, capture: Path) -> None:
+    before = files(own_place, ["weights.safetensors"])
+    said = resect("fit", "field", capture, "--out", own_place, *TINY[:-1], "2")
+    assert said.code == 0, said.err
+    assert files(own_place, ["weights.safetensors"]) == before

@@ -82,3 +82,8 @@ def test_the_first_interrupt_asks_and_the_second_stops() -> None:
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)
     assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_a_checkpoint_serves_another_number_of_threads(tmp_path: Path) -> None:
+    save_checkpoint(checkpoint_path(tmp_path), {"x": torch.zeros(1)}, {"settings": {"rate": 0.1, "threads": 1}})
+    assert load_checkpoint(checkpoint_path(tmp_path), {"rate": 0.1, "threads": 8}) is not None

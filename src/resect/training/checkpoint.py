@@ -32,14 +32,14 @@ def load_checkpoint(path: Path, settings: Mapping[str, Any]) -> tuple[dict[str, 
 
     Args:
         path: the file.
-        settings: what the run is asked for; must equal `facts["settings"]`.
+        settings: what the run is asked for; must equal `facts["settings"]` in what decides the result.
 
     Raises:
         ResectError: the file is damaged, or was made with other settings.
     """
     from safetensors import SafetensorError, safe_open
 
-    from resect.artifact import difference
+    from resect.artifact import deciding, difference
 
     if not path.is_file():
         return None
@@ -53,7 +53,8 @@ def load_checkpoint(path: Path, settings: Mapping[str, Any]) -> tuple[dict[str, 
         raise ResectError(path, "a checkpoint of resect", str(error), "Remove it, or fit with --overwrite.") from None
     if not isinstance(facts, dict) or not isinstance(facts.get("settings"), dict):
         raise ResectError(path, "a checkpoint of resect", "no facts in it", "Remove it, or fit with --overwrite.")
-    if facts["settings"] != settings:
+    made, asked = deciding(facts["settings"]), deciding(settings)
+    if made != asked:
         fix = "Use the same settings to go on, or --overwrite to start anew."
-        raise ResectError(path, "the settings the run began with", difference(facts["settings"], settings), fix)
+        raise ResectError(path, "the settings the run began with", difference(made, asked), fix)
     return tensors, facts

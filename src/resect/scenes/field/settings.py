@@ -61,7 +61,8 @@ class FieldSettings:
     tensorboard: bool = False
     """Write TensorBoard event files beside the log, where the package is installed."""
     threads: int = 2
-    """Threads of the numba kernels. The result depends on this number, and on nothing else of the machine."""
+    """Threads of the numba kernels. The last bits of the result depend on this number, and on nothing else of the
+    machine; a run may go on with another."""
     backend: Literal["auto", "numba", "torch"] = "auto"
     """"torch" is the plain version, slower on a CPU, that needs no numba; "auto" is numba on a CPU that has it."""
     device: str = "cpu"
