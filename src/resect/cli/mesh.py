@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import tyro
 
 from resect.cli.main import BAD_INPUT, DONE
+from resect.cli.mesh_symmetries import SymmetriesArguments, symmetries
 from resect.cli.options import COMMON, CommonFlags, refuse_overwrite
 from resect.cli.output import result, say
 from resect.cli.sub_verb import SubVerb, run_sub_verb
@@ -113,12 +114,14 @@ def _text(report: "MeshReport", path: Path) -> str:
     whole = (
         "watertight" if report.watertight else f"open at {report.open_edges} edges" if report.open_edges else "closed"
     )
+    up = " or ".join(report.up) or "does not show from the shape"
+    up += ", it stands on either" if len(report.up) == 2 else ""
     lines = [
         str(path),
         f"surface   {report.vertices} vertices, {report.faces} faces, connected parts: {report.parts}; {whole}",
         f"size      {size}, {report.units}{declared}",
         f"box       {span}",
-        f"up        {' or '.join(report.up) or 'does not show from the shape'}{', it stands on either' if len(report.up) == 2 else ''}",
+        f"up        {up}",
         f"color     {report.color}{f' ({pictures})' if pictures else ''}",
     ]
     return "\n".join([*lines, *(f"{f.level:<9} {f.sentence}" for f in report.findings)])
@@ -162,6 +165,7 @@ def _convert(flags: ConvertArguments) -> int:
 
 
 _VERBS: dict[str, SubVerb] = {
+    "symmetries": SubVerb(SymmetriesArguments, symmetries, "resect mesh symmetries part.ply --out models_info.json"),
     "info": SubVerb(InfoArguments, _info, "resect mesh info banana.obj --units m"),
     "simplify": SubVerb(SimplifyArguments, _simplify, "resect mesh simplify scan.obj --faces 5000 --out small.ply"),
     "convert": SubVerb(

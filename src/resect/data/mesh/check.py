@@ -111,6 +111,8 @@ def likely_up(mesh: Mesh) -> tuple[str, ...]:
     Returns:
         One axis, e.g. ("z",); an axis both ways, e.g. ("z", "-z"), where it would stand on its head as well; or none.
     """
+    if not float(mesh.face_areas().sum()) > 0:
+        return ()
     score = _standing(mesh)
     best = max(score, key=lambda name: score[name])
     other = best[1:] if best.startswith("-") else f"-{best}"
@@ -133,7 +135,7 @@ def _standing(mesh: Mesh) -> dict[str, float]:
     found = {}
     for axis, name in enumerate("xyz"):
         ground = [i for i in range(3) if i != axis]
-        for sign, height in (("", points[:, axis]), ("-", 1 - points[:, axis])):
+        for sign, height in (("", points[:, axis]), ("-", points[:, axis].max() - points[:, axis])):
             found[sign + name] = 0.0
             try:
                 hull = ConvexHull(points[height < 0.03][:, ground])

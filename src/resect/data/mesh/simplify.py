@@ -1,7 +1,5 @@
 """Fewer faces for the same shape, by quadric error (Garland & Heckbert 1997) through fast-simplification (an extra)."""
 
-from dataclasses import replace
-
 import numpy as np
 import torch
 from jaxtyping import Float
@@ -48,11 +46,16 @@ def simplify(mesh: Mesh, faces: int) -> Mesh:
     if any(m.texture is not None for m in mesh.materials) and mesh.colors is None:
         notes = (*notes, "textures became colours of vertices")
     index = torch.from_numpy(np.asarray(kept).astype(np.int64)).to(mesh.faces.device)
-    plain = replace(mesh, vertices=vertices, faces=index, normals=None, uv=None, uv_faces=None, notes=notes)
-    if mesh.colors is None and len(mesh.materials) == 1 and mesh.materials[0].texture is None:
-        return plain
-    colors = _carried_over(mesh, vertices)
-    return replace(plain, colors=colors, face_material=None, materials=(Material(),))
+    plain = mesh.colors is None and len(mesh.materials) == 1 and mesh.materials[0].texture is None
+    return Mesh(
+        vertices,
+        index,
+        colors=None if plain else _carried_over(mesh, vertices),
+        materials=mesh.materials if plain else (Material(),),
+        meters_per_unit=mesh.meters_per_unit,
+        name=mesh.name,
+        notes=notes,
+    )
 
 
 def _carried_over(mesh: Mesh, vertices: Float[Tensor, "n 3"]) -> Float[Tensor, "n 3"]:

@@ -73,7 +73,8 @@ def judge_size(mesh: Mesh, camera: Camera, distance: float, box: tuple[float, fl
     if not seen > 0 or narrowest / 4 <= seen <= 2 * widest:
         return None
     ratio = widest / seen
-    pairs = [(a, b) for a in METERS for b in METERS if a != b and 0.4 < ratio * METERS[b] / METERS[a] < 2.5]
-    hint = f" As if {_NAMES[pairs[0][1]]} were taken for {_NAMES[pairs[0][0]]}: check --units." if pairs else ""
+    factors = {METERS[a] / METERS[b]: (a, b) for a, b in (("m", "mm"), ("m", "cm"), ("cm", "m"), ("mm", "m"))}
+    taken_for, true = next((ab for factor, ab in factors.items() if 0.4 < ratio / factor < 2.5), ("", ""))
+    hint = f" As if {_NAMES[true]} were taken for {_NAMES[taken_for]}: check --units." if true else ""
     sentence = f"The object would be {narrowest:.0f} to {widest:.0f} px wide, but its box is {seen:.0f} px.{hint}"
     return Finding("warning", sentence)
