@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from resect.data.sift import sift_detector
 from resect.geometry import so3
 from resect.geometry.camera import Camera
 from resect.geometry.se3 import SE3
@@ -34,11 +35,8 @@ class Features:
 
 def find_features(photo: Photo, max_features: int = _MAX_FEATURES) -> Features:
     """SIFT features at the photo's own size."""
-    import cv2
-
     grey = (photo.image.mean(-1) * 255).round().to(torch.uint8).numpy()
-    sift = cv2.SIFT_create(nfeatures=max_features, enable_precise_upscale=True)  # type: ignore[attr-defined]
-    keypoints, descriptors = sift.detectAndCompute(grey, None)
+    keypoints, descriptors = sift_detector(max_features).detectAndCompute(grey, None)
     if descriptors is None:
         return Features(torch.zeros(0, 2, dtype=torch.float64), torch.zeros(0, 128))
     # OpenCV counts from the first pixel's centre.

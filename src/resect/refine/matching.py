@@ -12,6 +12,7 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 from torch import Tensor
 
+from resect.data.sift import sift_detector
 from resect.geometry.se3 import SE3
 from resect.refine.levenberg_marquardt import LMSettings, levenberg_marquardt
 from resect.refine.linearize import channel_of
@@ -156,7 +157,7 @@ def _flow(shown: Image8, photo: Image8, settings: MatchSettings) -> tuple[Tensor
 def _sift(shown: Image8, photo: Image8, settings: MatchSettings) -> tuple[Tensor, Tensor]:
     import cv2
 
-    detector = cv2.SIFT.create(2000, contrastThreshold=0.01)
+    detector = sift_detector(2000, contrast=0.01)
     (at, a), (to, b) = (detector.detectAndCompute(image, None) for image in (shown, photo))
     empty = torch.zeros(0, 2)
     if a is None or b is None or len(a) < 2 or len(b) < 2:

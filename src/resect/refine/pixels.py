@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from resect.data.sift import sift_detector
 from resect.errors import ResectError
 
 PixelChoice = Literal["all", "random", "stratified", "gradient", "buckets", "interest_points", "interest_regions"]
@@ -70,10 +71,8 @@ def gradient_magnitude(image: Float[Tensor, "y x c"]) -> Float[Tensor, "y x"]:
 
 def keypoint_mask(image: Float[Tensor, "y x c"]) -> Bool[Tensor, "y x"]:
     """Pixels that hold a SIFT keypoint."""
-    import cv2
-
     grey = (image.mean(-1).clamp(0, 1) * 255).round().to(torch.uint8).cpu().contiguous().numpy()
-    points = cv2.SIFT.create().detect(grey, None)
+    points = sift_detector().detect(grey, None)
     mask = torch.zeros(image.shape[:2], dtype=torch.bool)
     for point in points:
         x, y = point.pt

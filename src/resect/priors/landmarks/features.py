@@ -1,4 +1,4 @@
-"""SIFT features of a photo: where, how large, and a RootSIFT descriptor. The only file here that needs OpenCV."""
+"""SIFT features of a photo: where, how large, and a RootSIFT descriptor."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from resect.data.sift import sift_detector
 from resect.errors import NotInstalledError
 from resect.types import Photo
 
@@ -34,9 +35,6 @@ class Features:
 def detect(photo: Photo, *, max_side: int, max_features: int, contrast: float) -> Features:
     """The strongest features of a photo's opaque, unmasked pixels.
 
-    OpenCV puts the first pixel's centre at (0, 0), and without `enable_precise_upscale` its points lie a quarter of a
-    pixel too far right and down.
-
     Raises:
         NotInstalledError: without opencv-python-headless.
     """
@@ -47,8 +45,7 @@ def detect(photo: Photo, *, max_side: int, max_features: int, contrast: float) -
     grey = cv2.cvtColor(photo.image.detach().cpu().contiguous().numpy(), cv2.COLOR_RGB2GRAY)
     if ratio > 1:
         grey = cv2.resize(grey, size, interpolation=cv2.INTER_AREA)
-    sift = cv2.SIFT_create(max_features, contrastThreshold=contrast, enable_precise_upscale=True)
-    points, found = sift.detectAndCompute(cv2.convertScaleAbs(grey, alpha=255), None)
+    points, found = sift_detector(max_features, contrast).detectAndCompute(cv2.convertScaleAbs(grey, alpha=255), None)
     stretch = torch.tensor([width / size[0], height / size[1]])
     if not points:
         return Features(torch.zeros(0, 2), torch.zeros(0), ratio, torch.zeros(0, 128))
