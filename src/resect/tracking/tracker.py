@@ -110,7 +110,8 @@ class Tracker:
         self.belief: Belief | None = None
         self.keyframes: list[SE3] = []
         self.missed = 0
-        self._middle = scene.bounds.double().mean(0)
+        bounds = scene.bounds.double()
+        self._middle, self._half_diagonal = bounds.mean(0), 0.5 * float((bounds[1] - bounds[0]).norm())
 
     def step(self, photo: Photo, seconds: float, start: Hypotheses | None = None) -> TrackedFrame:
         """The next frame.
@@ -201,8 +202,8 @@ class Tracker:
         return Hypotheses(poses, torch.cat([f.log_weight.float().log_softmax(0) for f in found]))
 
     def _distance(self, pose: SE3) -> float:
-        """Of the object's middle from the camera."""
-        return max(1e-6, float((pose.R @ self._middle + pose.t).norm()))
+        """Of the object's middle from the camera; of a place that the camera is in, its half diagonal."""
+        return max(self._half_diagonal, float((pose.R @ self._middle + pose.t).norm()))
 
     def _noise(self, pose: SE3) -> MotionNoise:
         s, distance = self.settings, self._distance(pose)
