@@ -90,6 +90,10 @@ def pieces(
     t0, t1 = _within_square(start, along)
     kept = (t1 > t0).nonzero()[:, 0]
     start, along, t0, t1, part, sample = (x[kept] for x in (start, along, t0[:, None], t1[:, None], part, sample))
+    cell = pose[part] * len(samples.points) + sample if samples.shared else sample
+    which, s0, s1 = _between_crossings(cell, start + t0 * along, start + t1 * along)
+    start, along, t0, t1, part, sample = (x[which] for x in (start, along, t0, t1, part, sample))
+    t0, t1 = t0 + s0[:, None] * (t1 - t0), t0 + s1[:, None] * (t1 - t0)
     p, q = start + t0 * along, start + t1 * along
     length = (q - p).norm(dim=-1)
     normal = torch.stack([-along[:, 1], along[:, 0]], -1) / along.norm(dim=-1, keepdim=True).clamp_min(1e-300)
@@ -133,6 +137,38 @@ def _within_square(start: Tensor, along: Tensor) -> tuple[Tensor, Tensor]:
     return low.amax(1).clamp_min(0), high.amin(1).clamp_max(1)
 
 
+def _between_crossings(cell: Tensor, p: Tensor, q: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Cuts pieces from p to q where others of the same pixel cross them: there one edge may pass behind another.
+
+    Returns:
+        Number of the piece, and the part of it, from and to, in [0, 1].
+    """
+    order = cell.argsort(stable=True)
+    _, count = torch.unique_consecutive(cell[order], return_counts=True)
+    of_cell = torch.repeat_interleave(count)
+    one, other = expand(count[of_cell])
+    first = (count.cumsum(0) - count)[of_cell]
+    one, other = order[one], order[first[one] + other]
+    d, e, gap = (q - p)[one], (q - p)[other], p[other] - p[one]
+    det = _cross(d, e)
+    det = torch.where(det == 0, torch.full_like(det, torch.inf), det)
+    t, u = _cross(gap, e) / det, _cross(gap, d) / det
+    inner = ((t > 1e-9) & (t < 1 - 1e-9) & (u > 1e-9) & (u < 1 - 1e-9)).nonzero()[:, 0]
+    whole = torch.arange(len(cell), device=cell.device)
+    if not len(inner):
+        return whole, torch.zeros_like(p[:, 0]), torch.ones_like(p[:, 0])
+    number = torch.cat([whole, one[inner], whole])
+    at = torch.cat([torch.zeros_like(p[:, 0]), t[inner], torch.ones_like(p[:, 0])])
+    order = (2 * number + at).argsort(stable=True)
+    number, at = number[order], at[order]
+    begins = (number[1:] == number[:-1]).nonzero()[:, 0]
+    return number[begins], at[begins], at[begins + 1]
+
+
+def _cross(a: Tensor, b: Tensor) -> Tensor:
+    return a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]
+
+
 def _on_line(begin: Tensor, step: Tensor, t: Tensor) -> Tensor:
     """The point of a line whose image is at part t between the images of begin and begin + step.
 
@@ -150,7 +186,7 @@ def _area_beyond(p: Tensor, q: Tensor) -> Tensor:
     """
     border = (_around(q) - _around(p)).abs()
     border = torch.minimum(border, 4 - border)
-    return (0.25 * border - 0.5 * (p[:, 0] * q[:, 1] - p[:, 1] * q[:, 0]).abs()).clamp_min(0)
+    return (0.25 * border - 0.5 * _cross(p, q).abs()).clamp_min(0)
 
 
 def _around(p: Tensor) -> Tensor:
