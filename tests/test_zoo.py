@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 
 from resect import artifact, zoo
+from resect.data.mesh import write_mesh
 from resect.errors import ResectError
+from resect.geometry import solids
 from resect.zoo import CITATIONS, ZOO, entry, load, resolve, role_of
 
 
@@ -53,6 +55,19 @@ def test_load_knows_what_it_loads(tmp_path: Path) -> None:
         load(tmp_path)
     with pytest.raises(ResectError, match="resect fit"):
         load(tmp_path / "none")
+
+
+def test_a_mesh_file_is_a_scene(tmp_path: Path) -> None:
+    cube = write_mesh(solids.cube(), tmp_path / "cube.ply")[0]
+    assert role_of(cube) == "scene"
+    scene = load(cube, role="scene")
+    assert len(scene.mesh.faces) == 12
+    assert scene.bounds.tolist() == [[-0.5] * 3, [0.5] * 3]
+    with pytest.raises(ResectError, match="artefact of a prior"):
+        load(cube, role="prior")
+    (tmp_path / "notes.txt").write_text("no mesh")
+    with pytest.raises(ResectError, match="PLY, OBJ"):
+        load(tmp_path / "notes.txt")
 
 
 def test_nothing_is_imported_for_a_name() -> None:

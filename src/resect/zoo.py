@@ -49,7 +49,7 @@ ZOO: dict[str, Entry] = {
     "retrieval": Entry(
         "prior",
         "poses of the training photos that look most alike",
-        settings="resect.priors.retrieval:RetrievalSettings",
+        settings="resect.priors.retrieval_settings:RetrievalSettings",
         fit="resect.priors.retrieval:fit",
         load="resect.priors.retrieval:Retrieval.load",
     ),
@@ -101,9 +101,11 @@ def resolve(path: str) -> Any:
 
 
 def role_of(folder: Path | str) -> str:
-    """Whether an artefact folder holds a "scene" or a "prior"."""
+    """Whether an artefact folder holds a "scene" or a "prior"; a mesh file is a scene."""
     from resect import artifact
 
+    if Path(folder).is_file():
+        return "scene"
     kind = artifact.read_facts(folder)["kind"]
     if kind not in ZOO or not ZOO[kind].load:
         known = sorted(k for k, e in ZOO.items() if e.load)
@@ -112,10 +114,10 @@ def role_of(folder: Path | str) -> str:
 
 
 def load(folder: Path | str, *, role: Literal["scene", "prior"] | None = None) -> Any:
-    """The scene or prior in an artefact folder.
+    """The scene or prior in an artefact folder, or the scene that a mesh file is.
 
     Args:
-        folder: what 'resect fit' made.
+        folder: what 'resect fit' made, or a PLY, OBJ, OFF, STL, GLB or glTF file.
         role: which of the two it has to be.
     """
     from resect import artifact
@@ -123,4 +125,6 @@ def load(folder: Path | str, *, role: Literal["scene", "prior"] | None = None) -
     found = role_of(folder)
     if role is not None and found != role:
         raise ResectError(folder, f"the artefact of a {role}", f"that of a {found}")
+    if Path(folder).is_file():
+        return resolve("resect.scenes.mesh.scene:MeshScene")(resolve("resect.data.mesh:read_mesh")(folder))
     return resolve(ZOO[artifact.read_facts(folder)["kind"]].load)(Path(folder))
