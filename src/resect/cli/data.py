@@ -44,8 +44,9 @@ class ConvertArguments:
     """Folder of posed photos, or its transforms.json; or a trajectory (TUM, KITTI, EuRoC)."""
     out: Path
     """Folder to write; of a trajectory, the file."""
-    to: Literal["transforms", "colmap", "tum", "kitti", "euroc"] = "transforms"
-    """Format to write; kitti and euroc are for trajectories, transforms and colmap for photos, tum for both."""
+    to: Literal["transforms", "colmap", "tum", "kitti", "euroc", "bop"] = "transforms"
+    """Format to write; kitti and euroc are for trajectories, transforms and colmap for photos, tum for both, bop for
+    photos of known objects."""
     poses: Path | None = None
     """List that picks the poses of a 7-Scenes folder."""
     overwrite: bool = False
@@ -140,6 +141,8 @@ def _convert(flags: ConvertArguments) -> int:
 
     if trajectory_format(flags.data) is not None:
         return _convert_trajectory(flags)
+    if flags.to == "bop":
+        return _convert_objects(flags)
     if flags.to == "kitti" or flags.to == "euroc":
         raise ResectError("--to", "transforms, colmap or tum for posed photos", flags.to)
     photos = read(flags.data, poses=flags.poses)
@@ -149,10 +152,22 @@ def _convert(flags: ConvertArguments) -> int:
     return DONE
 
 
+def _convert_objects(flags: ConvertArguments) -> int:
+    from resect.data.bop import write_bop
+    from resect.data.objects import read_objects
+
+    objects = read_objects(flags.data)
+    for note in write_bop(objects, flags.out):
+        say(f"note: {note}")
+    count = sum(len(found) for found in objects.values())
+    result(flags.common, {"out": str(flags.out), "objects": len(objects), "photos": count}, str(flags.out))
+    return DONE
+
+
 def _convert_trajectory(flags: ConvertArguments) -> int:
     from resect.data.trajectory import read_trajectory, write_trajectory
 
-    if flags.to == "transforms" or flags.to == "colmap":
+    if flags.to == "transforms" or flags.to == "colmap" or flags.to == "bop":
         raise ResectError("--to", "tum, kitti or euroc for a trajectory", flags.to)
     trajectory = read_trajectory(flags.data)
     for note in trajectory.notes:
@@ -224,13 +239,13 @@ _VERBS: dict[str, SubVerb] = {
         MakeArguments,
         _make,
         "resect data make --out room --capture.photos 40",
-        ("capture", "resect.data.synthetic:SyntheticSettings"),
+        ("capture", "resect.data.synthetic_settings:SyntheticSettings"),
     ),
     "pose": SubVerb(
         PoseArguments,
         _pose,
         "resect data pose PHOTOS_OR_VIDEO --out posed",
-        ("sfm", "resect.data.structure_from_motion:StructureFromMotionSettings"),
+        ("sfm", "resect.data.structure_from_motion_settings:StructureFromMotionSettings"),
     ),
     "scale": SubVerb(
         ScaleArguments, _scale, "resect data scale posed --between A.jpg B.jpg --known-distance 0.8 --out metres"

@@ -1,16 +1,13 @@
 """A posed photo set written as another format, photos included, so that the folder stands on its own."""
 
-import io
 import shutil
 from pathlib import Path
 from typing import Any, Literal, assert_never
 
-from torch import Tensor
-
 from resect.artifact import write_atomic
 from resect.data.camera_file import write_camera
 from resect.data.colmap import write_colmap
-from resect.data.image import read_header
+from resect.data.image import png_bytes, read_header
 from resect.data.scale import scale_world
 from resect.data.transforms import write_transforms
 from resect.data.tum import write_tum
@@ -40,6 +37,9 @@ def convert(
         copy_photos: copy the photos too; without them the folder cannot be read back.
         overwrite: replace poses and photos that are there already.
     """
+    if len(set(photos.names)) < len(photos):
+        fix = "Several objects share an image; the format 'bop' has a place for them."
+        raise ResectError(photos.root, "one pose for each photo", f"{len(photos)} in {len(set(photos.names))}", fix)
     marker = out / _MARKERS[format_name]
     if marker.exists() and not overwrite:
         raise ResectError(marker, "a new file", "one that is there already", "Give another --out, or --overwrite.")
@@ -82,24 +82,14 @@ def _side_files(photos: PhotoSet, index: int, out: Path) -> dict[str, Any]:
     keys: dict[str, Any] = {}
     if photo.mask is not None:
         keys["mask_path"] = f"masks/{stem}.png"
-        write_atomic(out / keys["mask_path"], _png(photo.mask.byte() * 255))
+        write_atomic(out / keys["mask_path"], png_bytes(photo.mask.byte() * 255))
     if photo.depth is not None:
         # The full 16-bit range but its last value, which some cameras use for "none".
         keys["depth_unit_scale_factor"] = max(float(photo.depth.max()), 1e-6) / 65534
         counts = (photo.depth / keys["depth_unit_scale_factor"]).round().clamp(0, 65534)
         keys["depth_file_path"] = f"depth/{stem}.png"
-        write_atomic(out / keys["depth_file_path"], _png(counts))
+        write_atomic(out / keys["depth_file_path"], png_bytes(counts))
     return keys
-
-
-def _png(values: Tensor) -> bytes:
-    import numpy as np
-    from PIL import Image
-
-    pixels = values.numpy() if values.dtype.is_floating_point is False else values.numpy().astype(np.uint16)
-    data = io.BytesIO()
-    Image.fromarray(pixels).save(data, "PNG")
-    return data.getvalue()
 
 
 def _lost(photos: PhotoSet) -> list[str]:

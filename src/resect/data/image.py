@@ -1,5 +1,6 @@
 """Image files as RGB tensors: upright, whole, bounded, whatever their mode; and resizing by exact area average."""
 
+import io
 import math
 import struct
 import warnings
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor
 
 from resect.data.turn import turn_image
@@ -106,6 +107,16 @@ def read_depth(
     none = ~values.isfinite() | (values <= 0) | (values >= 65535)
     depth = torch.where(none, torch.zeros_like(values), values * units_per_count)
     return _resize_nearest(turn_image(depth, orientation), width, height)
+
+
+def png_bytes(values: UInt8[Tensor, "h w *c"] | Float[Tensor, "h w"]) -> bytes:
+    """A PNG file: bytes as grey or RGB, floating-point numbers as whole ones of 16 bits."""
+    from PIL import Image
+
+    pixels = values.numpy()
+    data = io.BytesIO()
+    Image.fromarray(pixels.astype(np.uint16) if values.dtype.is_floating_point else pixels).save(data, "PNG")
+    return data.getvalue()
 
 
 def resize_area(image: Float[Tensor, "h w *c"], width: int, height: int) -> Float[Tensor, "height width *c"]:

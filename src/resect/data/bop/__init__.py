@@ -2,5 +2,6 @@
 
 from resect.data.bop.folder import BopFolder, read_bop
 from resect.data.bop.results import BopResult, read_results, write_results
+from resect.data.bop.write import write_bop
 
-__all__ = ["BopFolder", "BopResult", "read_bop", "read_results", "write_results"]
+__all__ = ["BopFolder", "BopResult", "read_bop", "read_results", "write_bop", "write_results"]
