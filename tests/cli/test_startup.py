@@ -3,11 +3,15 @@
 import subprocess
 import sys
 
+from resect.cli import data, mesh
+from resect.cli.main import VERBS
+from resect.zoo import ZOO
+
 HEAVY = {"torch", "numpy", "scipy", "cv2", "pycolmap", "numba", "PIL", "safetensors"}
 LIGHT_HELP = (
-    "--help", "--version", "demo --help", "fit", "fit field --help", "fit landmarks --help", "estimate --help",
-    "predict --help", "score --help", "compare --help", "render --help", "benchmark", "data", "data check --help",
-    "data convert --help", "data scale --help", "info --help", "list", "cite", "doctor --help", "fti", "fit fild",
+    "--help", "--version", *(f"{verb} --help" for verb in VERBS), "fit", "benchmark", "data", "mesh", "fti", "fit fild",
+    *(f"data {verb} --help" for verb in data._VERBS), *(f"mesh {verb} --help" for verb in mesh._VERBS),
+    *(f"fit {name} --help" for name, entry in ZOO.items() if entry.fit), "list", "cite",
 )  # fmt: skip
 
 

@@ -3,7 +3,7 @@
 import shutil
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -12,6 +12,9 @@ from resect.data.capture import frames_of_video, is_video, upright_copies
 from resect.data.colmap import read_colmap
 from resect.data.colmap_run import ColmapRun, Progress, reconstruct
 from resect.data.frame import look_at_point
+from resect.data.structure_from_motion_settings import (
+    StructureFromMotionSettings as StructureFromMotionSettings,
+)
 from resect.data.transforms import write_transforms
 from resect.errors import ResectError
 from resect.geometry.camera import Camera
@@ -28,34 +31,6 @@ _WORK = ".structure-from-motion"
 _REPORT = "structure_from_motion.json"
 _MADE = ("images", "sparse", "transforms.json", _REPORT)
 _SHARED = ("one_camera", "lens", "max_side", "max_features", "threads", "seed")
-
-
-@dataclass(frozen=True)
-class StructureFromMotionSettings:
-    """How photos are posed.
-
-    Attributes:
-        matching: "exhaustive" compares every photo with every other; "sequential" each with the ones near it in name
-            order, for video and long walks; "auto" is sequential for video and from 200 photos on.
-        one_camera: whether all photos come from one camera at one zoom.
-        lens: COLMAP camera model to solve for.
-        max_side: features are found at most at this size, pixels.
-        max_features: of each photo.
-        max_frames: of a video, the sharpest of as many equal spans of time.
-        least_registered: fewer posed photos than this are an error.
-        threads: processor threads; 0 takes all.
-        seed: of everything random.
-    """
-
-    matching: Literal["auto", "exhaustive", "sequential"] = "auto"
-    one_camera: bool = True
-    lens: Literal["SIMPLE_RADIAL", "RADIAL", "OPENCV", "OPENCV_FISHEYE", "SIMPLE_PINHOLE", "PINHOLE"] = "SIMPLE_RADIAL"
-    max_side: int = 1600
-    max_features: int = 4096
-    max_frames: int = 150
-    least_registered: int = 3
-    threads: int = 0
-    seed: int = 0
 
 
 @dataclass(frozen=True)

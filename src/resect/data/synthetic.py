@@ -8,10 +8,9 @@ noise from the seed and the photo's number.
 
 import io
 import math
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Literal, assert_never
+from typing import assert_never
 
 import torch
 from jaxtyping import Bool, Float
@@ -19,6 +18,7 @@ from torch import Tensor
 
 from resect.artifact import read_json, write_atomic, write_json
 from resect.data.procedural import ROOM_M, ProceduralRoom, clearance, follow, intersect, make_room
+from resect.data.synthetic_settings import SyntheticSettings as SyntheticSettings
 from resect.errors import ResectError
 from resect.geometry import so3
 from resect.geometry.camera import Camera
@@ -26,65 +26,10 @@ from resect.geometry.look_at import look_at
 from resect.geometry.se3 import SE3
 from resect.types import Photo, PhotoSet, Truth, World
 
-CapturePath = Literal["around", "orbit", "forward"]
 _LENS = (-0.09, 0.03, 0.0006, -0.0004)  # k1 k2 p1 p2: a phone's
 _TABLE = (2.0, 1.5, 0.80)
 _COARSE_PIXEL_M = 0.014  # pixels wider than this on the surface are averaged: 2/5 of the finest wavelength
 _CHUNK = 8192  # small enough for the cache
-
-
-@dataclass(frozen=True)
-class SyntheticSettings:
-    """What to photograph, and how badly.
-
-    Attributes:
-        photos: how many.
-        width: of the photos, pixels.
-        height: of the photos, pixels.
-        path: "around" walks about the table and looks across the room and out; "orbit" circles the table and looks at
-            it; "forward" moves before one wall.
-        fov_deg: horizontal field of view.
-        distortion: whether the lens bends straight lines (OpenCV model).
-        noise: standard deviation of the noise of each channel, image range [0, 1].
-        blur_px: standard deviation of the blur, pixels.
-        exposure: standard deviation of the log of each photo's gain.
-        wall_texture: strength of the texture on walls, floor and ceiling; 0 leaves them plain.
-        samples: rays a pixel and axis where one is not enough.
-        encoding: "png" or "jpeg" (quality 92).
-        seed: of texture, poses and noise.
-    """
-
-    photos: int = 40
-    width: int = 320
-    height: int = 240
-    path: CapturePath = "around"
-    fov_deg: float = 65.0
-    distortion: bool = False
-    noise: float = 0.01
-    blur_px: float = 0.0
-    exposure: float = 0.0
-    wall_texture: float = 1.0
-    samples: int = 2
-    encoding: Literal["png", "jpeg"] = "png"
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        bounds = {
-            "photos": (1, 100_000),
-            "width": (8, 8192),
-            "height": (8, 8192),
-            "fov_deg": (5.0, 150.0),
-            "noise": (0.0, 1.0),
-            "blur_px": (0.0, 50.0),
-            "exposure": (0.0, 2.0),
-            "wall_texture": (0.0, 1.0),
-            "samples": (1, 8),
-            "seed": (0, 2**31 - 1),
-        }
-        for name, (least, most) in bounds.items():
-            value = getattr(self, name)
-            if not least <= value <= most:
-                raise ResectError(f"synthetic capture: {name}", f"{least} to {most}", str(value))
 
 
 def make_capture(settings: SyntheticSettings | None = None, out: Path | None = None) -> PhotoSet:

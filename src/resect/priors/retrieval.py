@@ -20,6 +20,7 @@ from resect.data.image import resize_area
 from resect.errors import ResectError
 from resect.geometry.camera import Camera
 from resect.geometry.se3 import SE3
+from resect.priors.retrieval_settings import RetrievalSettings as RetrievalSettings
 from resect.training.log import Progress
 from resect.types import Hypotheses, Photo, PhotoSet
 
@@ -27,31 +28,6 @@ _KIND = "retrieval"
 _MOST = 1_000_000
 _LEAST_COVER = 0.25  # with less of the view in common, the pictures are compared as they are
 _SAME_FOCAL = 1.01
-
-
-@dataclass(frozen=True)
-class RetrievalSettings:
-    """What is kept of each training photo.
-
-    Attributes:
-        picture_side: longer side of the small picture, pixels.
-        gradient_side: longer side of the picture that gradients are taken of.
-        parts: the picture is cut into this many parts each way.
-        bins: directions of a histogram.
-        sharpness: log-weight of a pose is this many times the likeness.
-    """
-
-    picture_side: int = 30
-    gradient_side: int = 120
-    parts: int = 4
-    bins: int = 8
-    sharpness: float = 10.0
-
-    def __post_init__(self) -> None:
-        limits = {"picture_side": 256, "gradient_side": 1024, "parts": 32, "bins": 64}
-        for name, most in limits.items():
-            if not 1 <= getattr(self, name) <= most:
-                raise ResectError(f"retrieval settings: {name}", f"1 to {most}", str(getattr(self, name)))
 
 
 @dataclass(frozen=True, eq=False)
