@@ -16,10 +16,12 @@ Carlo ray tracing through edge sampling", 2018) with every edge in every pixel s
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from resect.scenes.mesh.rasterize import in_threads
 from resect.scenes.mesh.samples import Samples, expand
 from resect.scenes.mesh.surface import Surface
 
@@ -63,6 +65,49 @@ def possible_contours(surface: Surface, facing: Float[Tensor, "h f"]) -> tuple[I
     same = sign.index_select(1, first) * sign.index_select(1, second.clamp_min(0)) * turn
     pose, edge = (same <= 0).nonzero().unbind(1)
     return pose, edge
+
+
+def fused_pieces(
+    surface: Surface, points: Float[Tensor, "h v 3"], vertices: Float[Tensor, "h v 3"],
+    pinhole: tuple[float, float, float, float], samples: Samples, near: float,
+) -> Pieces:  # fmt: skip
+    """`pieces` of all possible contours by numba kernels, a pose a thread; for cameras without distortion.
+
+    Args:
+        points: vertices in homogeneous image coordinates.
+        vertices: in the camera's frame.
+        pinhole: fx, fy, cx, cy.
+    """
+    from resect.scenes.mesh.contour_kernel import cut_edges, facing_signs
+
+    assert samples.shared, "pixels are the same for all poses"
+    p, x, f, start, xy = (
+        t.contiguous().numpy() for t in (points, vertices, surface.faces, samples.start, samples.points)
+    )
+    topology = [t.contiguous().numpy() for t in (surface.edges, surface.edge_faces, surface.edge_sense)]
+    grid = samples.columns, samples.rows, samples.origin, samples.scale, samples.slack
+    found: list[tuple[np.ndarray, np.ndarray]] = [(np.empty(0), np.empty(0))] * len(p)
+
+    def work(h: int) -> None:
+        sign = np.empty(len(f), np.int8)
+        facing_signs(p[h], f, sign)
+        room, before, after = 1024, 1024, 1025
+        while max(before, after) > room:
+            room = 2 * max(before, after)
+            out_sample, out = np.empty(room, np.int64), np.empty((room, 9))
+            scratch = (np.empty(room, np.int32), np.empty(room, np.int64), np.empty((room, 6)), np.empty((room, 6)))
+            head = np.full(len(xy), -1, np.int32)
+            before, after = cut_edges(
+                x[h], sign, *topology, pinhole, near, _PIECE_PX, _MOST_PARTS, xy, start[0], *grid, 0, head, *scratch,
+                out_sample, out,
+            )  # fmt: skip
+        found[h] = out_sample[:after], out[:after]
+
+    in_threads(work, len(p))
+    sample, out = (torch.from_numpy(np.concatenate(t)) for t in zip(*found, strict=True))
+    count = torch.tensor([len(s) for s, _ in found])
+    middle, normal, length, point, area = out.split([2, 2, 1, 3, 1], 1)
+    return Pieces(torch.repeat_interleave(count), sample, middle, normal, length[:, 0], point, area[:, 0])
 
 
 def pieces(

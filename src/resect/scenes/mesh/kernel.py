@@ -12,7 +12,7 @@ EXACT = {"nogil": True, "error_model": "numpy", "cache": True}
 
 
 @njit(forceinline=True, error_model="numpy")
-def _cell(value, most):
+def cell_of(value, most):
     """⌊value⌋ within [-1, most]; -1 for NaN."""
     if not value >= 0.0:
         return -1
@@ -58,10 +58,10 @@ def rasterize_pose(
             continue
         else:
             x0, x1, y0, y1 = _clipped_box(ax, ay, az, bx, by, bz, cx, cy, cz, near)
-        column0 = max(_cell((x0 - origin[0]) * scale[0] + slack, columns), 0)
-        column1 = min(_cell((x1 - origin[0]) * scale[0] - slack, columns), columns - 1)
-        row0 = max(_cell((y0 - origin[1]) * scale[1] + slack, rows), 0)
-        row1 = min(_cell((y1 - origin[1]) * scale[1] - slack, rows), rows - 1)
+        column0 = max(cell_of((x0 - origin[0]) * scale[0] + slack, columns), 0)
+        column1 = min(cell_of((x1 - origin[0]) * scale[0] - slack, columns), columns - 1)
+        row0 = max(cell_of((y0 - origin[1]) * scale[1] + slack, rows), 0)
+        row1 = min(cell_of((y1 - origin[1]) * scale[1] - slack, rows), rows - 1)
         if column0 > column1 or row0 > row1:
             continue
         n1x, n1y, n1z = cy * az - cz * ay, cz * ax - cx * az, cx * ay - cy * ax

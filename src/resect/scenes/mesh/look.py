@@ -10,7 +10,7 @@ from resect.geometry.camera import Camera
 from resect.geometry.se3 import SE3
 from resect.scenes.mesh import contour
 from resect.scenes.mesh.lens import Lens
-from resect.scenes.mesh.rasterize import Depths, Hits, facing, nearest_boxed, rasterize
+from resect.scenes.mesh.rasterize import Depths, Hits, facing, fuses, nearest_boxed, rasterize
 from resect.scenes.mesh.samples import Samples
 from resect.scenes.mesh.shade import Light, Seen, shade
 from resect.scenes.mesh.surface import Surface
@@ -48,7 +48,9 @@ class Look:
         settings: how.
         dtype: of what comes out.
         samples: the pixels, and the same on the pinhole plane; one object where the lens is straight.
-        points: (H, V, 3) vertices in homogeneous coordinates of the plane.
+        vertices: in the camera's frame, float64.
+        points: the same in homogeneous coordinates of the plane.
+        cull: of each pose, whether faces seen from behind are hidden anyway.
         hits: what the rays through the pixels meet, (H · N).
     """
 
@@ -59,6 +61,7 @@ class Look:
     settings: Settings
     dtype: torch.dtype
     samples: Samples
+    vertices: Float[Tensor, "h v 3"]
     points: Float[Tensor, "h v 3"]
     cull: Tensor
     hits: Hits
@@ -69,7 +72,8 @@ class Look:
     ) -> "Look":
         """Casts the rays."""
         lens, device, pose = Lens(camera), surface.vertices.device, cam_from_world.double()
-        points = lens.homogeneous(pose.apply(surface.vertices.expand(len(pose), -1, -1)))
+        vertices = pose.apply(surface.vertices.expand(len(pose), -1, -1))
+        points = lens.homogeneous(vertices)
         every = camera.pixels(dtype=torch.float64).to(device) if pixels is None else pixels.double().to(device)
         samples = Samples.grid(camera, device) if pixels is None else Samples.of(every)
         low, high = surface.vertices.amin(0), surface.vertices.amax(0)
@@ -82,7 +86,17 @@ class Look:
             hits = _cast(surface, points, Samples.of(torch.where(meets[:, None], plane, plane[:1])), cull, settings)
             hits = Hits(torch.where(meets.repeat(len(pose)), hits.face, -1), hits.inverse_depth, hits.weight)
         return cls(
-            surface, camera, cam_from_world, every, settings, cam_from_world.t.dtype, samples, points, cull, hits
+            surface,
+            camera,
+            cam_from_world,
+            every,
+            settings,
+            cam_from_world.t.dtype,
+            samples,
+            vertices,
+            points,
+            cull,
+            hits,
         )
 
     def values(self, channel: Channel, *, differentiate: bool) -> tuple[Tensor, Tensor | None]:
@@ -119,11 +133,12 @@ class Look:
                 value.clamp_(0, 1)
 
     def _pieces(self) -> contour.Pieces:
+        lens, c, near = Lens(self.camera), self.camera, nearest_boxed(self.points, self.settings.depths)
+        if lens.straight and fuses(self.settings.fused, self.points.device):
+            pinhole = c.fx, c.fy, c.cx, c.cy
+            return contour.fused_pieces(self.surface, self.points, self.vertices, pinhole, self.samples, near)
         pose, edge = contour.possible_contours(self.surface, facing(self.points, self.surface.faces))
-        lens = Lens(self.camera)
-        points = self.cam_from_world.double().apply(self.surface.vertices.expand(len(self.points), -1, -1))
-        begin, end = (points[pose, self.surface.edges[edge, k]] for k in (0, 1))
-        near = nearest_boxed(self.points, self.settings.depths)
+        begin, end = (self.vertices[pose, self.surface.edges[edge, k]] for k in (0, 1))
         return contour.pieces(begin, end, pose, lens.project, self.samples, near)
 
     def _shaded(

@@ -71,12 +71,15 @@ def rasterize(
         max_fragments: most pairs of a face and a sample worked on at a time; bounds the memory.
         fused: numba (CPU) or PyTorch; numba where it can by default.
     """
-    if fused is None:
-        fused = points.device.type == "cpu" and has_numba()
-    find = _by_kernel if fused else _by_fragments
+    find = _by_kernel if fuses(fused, points.device) else _by_fragments
     face, inverse_depth, weight = find(points, faces, samples, cull, depths, max_fragments)
     h = len(points)
     return Hits(samples.unsorted(face, h), samples.unsorted(inverse_depth, h), samples.unsorted(weight, h))
+
+
+def fuses(fused: bool | None, device: torch.device) -> bool:
+    """Whether numba does it; where it can when `None`."""
+    return device.type == "cpu" and has_numba() if fused is None else fused
 
 
 def facing(points: Float[Tensor, "h v 3"], faces: Int[Tensor, "f 3"]) -> Float[Tensor, "h f"]:
