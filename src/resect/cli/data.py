@@ -107,8 +107,11 @@ def _check(flags: CheckArguments) -> int:
     from resect.data import make_split, read
     from resect.data.check import check
     from resect.data.draw_cameras import draw_cameras
+    from resect.data.objects import OBJECT_FORMATS
 
     photos = read(flags.data, poses=flags.poses)
+    if photos.format in OBJECT_FORMATS:
+        return _check_objects(flags)
     split = make_split(photos, flags.test) if flags.test else None
     with share("checking") as progress:
         report = check(photos, split, matches=flags.matches, progress=progress)
@@ -116,6 +119,15 @@ def _check(flags: CheckArguments) -> int:
         draw_cameras(photos, flags.draw, split)
         say(f"cameras: {flags.draw}")
     result(flags.common, report.as_json(), _text(report))
+    return DONE if report.ok else BAD_INPUT
+
+
+def _check_objects(flags: CheckArguments) -> int:
+    from resect.data.check_objects import check_objects
+    from resect.data.objects import read_objects
+
+    report = check_objects(read_objects(flags.data))
+    result(flags.common, report.as_json(), report.text())
     return DONE if report.ok else BAD_INPUT
 
 

@@ -13,6 +13,9 @@ from resect.errors import ResectError
 from resect.geometry.se3 import SE3
 from resect.types import Photo, PhotoSet, Truth
 
+OBJECT_FORMATS = ("bop", "posecnn")
+"""`PhotoSet.format` of sets whose photos are of objects, each with a target and a world of its own."""
+
 
 def fits_objects(path: Path) -> bool:
     """Whether a folder holds known objects."""
