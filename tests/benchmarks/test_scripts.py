@@ -157,3 +157,25 @@ def test_stages(cache: Path, tmp_path: Path) -> None:
     parts = sum(r["mean_ms"] for r in rows[:-1])
     assert parts == pytest.approx(by_name["all"]["mean_ms"])
     assert len(written["functions"]) == 5
+
+
+def test_raster(tmp_path: Path) -> None:
+    rows, written = ran("raster", "--quick", "--repeats", "1", "--threads", "1", out=tmp_path / "raster.json")
+    assert {r["differ"] for r in rows if "differ" in r} == {0}
+    assert {(r["mesh"], r["path"]) for r in rows if "ms" in r} == {
+        (m, p) for m in ("sphere", "torus") for p in ("fused", "torch")
+    }
+    assert len(written["rows"]) == 22
+
+
+def test_the_brute_force_sees_a_triangle_where_it_is() -> None:
+    from resect.geometry.camera import Camera
+    from resect.geometry.mesh import Mesh
+    from resect.geometry.se3 import SE3
+
+    corners = torch.tensor([[-1.0, -1.0, 2.0], [1.0, -1.0, 2.0], [-1.0, 1.0, 2.0]])
+    mesh = Mesh(torch.cat([corners, corners + torch.tensor([0.0, 0.0, 1.0])]), torch.tensor([[3, 4, 5], [0, 1, 2]]))
+    camera = Camera(3.9, 3.9, 3.9, 3.9, 8, 8)
+    found = import_module("raster").brute_force(mesh, camera, SE3.identity(1, dtype=torch.float64))
+    rows = ["........", "........", "..111...", "..11....", "..1.....", *["........"] * 3]
+    assert found.view(8, 8).tolist() == [[1 if c == "1" else -1 for c in row] for row in rows]
