@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from resect.refine.levenberg_marquardt import System
 
 DEFAULT_PRIORS = ("landmarks", "retrieval")
-_LEAST_MEASURED, _MOST_MEASURED = 3, 30
+_LEAST_MEASURED, _MOST_MEASURED = 3, 24
 
 
 def fit_place(
@@ -93,13 +93,20 @@ def _measure_errors(
     """Fits a second scene without some training photos and measures on them; too few photos are not measured on."""
     from resect.refine.calibrate import calibrate, leave_out
 
-    kept, held = leave_out(len(train), every=max(6, len(train) // _MOST_MEASURED))
+    kept, held = leave_out(len(train))
     if len(held) < _LEAST_MEASURED:
         return
     fit = zoo.resolve(zoo.entry(name).fit)
-    second = fit(train.subset(kept), settings, out=None, generator=generator, progress=progress)
+    second = fit(train.subset(kept), _shorter(settings), out=None, generator=generator, progress=progress)
+    held = held[:: -(-len(held) // _MOST_MEASURED)]
     errors = calibrate(second, train, held, report=lambda done, of: progress(done, of, "photos left out"))
     artifact.write_json(out / "errors.json", asdict(errors))
+
+
+def _shorter(settings: Any) -> Any:
+    """The same with half the steps where there are steps: a scene to measure on may be a little worse."""
+    steps = getattr(settings, "steps", None)
+    return replace(settings, steps=tuple(max(1, n // 2) for n in steps)) if isinstance(steps, tuple) else settings
 
 
 def _facts(train: PhotoSet) -> dict[str, Any]:

@@ -40,10 +40,11 @@ def photos(scene: Ball, count: int, noise: float) -> PhotoSet:
     return PhotoSet(Path(), "test", names, (CAMERA,) * count, Truth(truth), World(), load)
 
 
-def test_every_sixth_photo_is_left_out_and_none_is_in_both() -> None:
-    kept, held = leave_out(20)
-    assert held == (3, 9, 15)
-    assert sorted(kept + held) == list(range(20))
+def test_a_run_and_isolated_photos_are_left_out_and_none_is_in_both() -> None:
+    kept, held = leave_out(24)
+    assert held == (3, 6, 7, 8, 9, 15, 21)
+    assert sorted(kept + held) == list(range(24))
+    assert len(leave_out(10_000, most=20)[1]) <= 10_000 // 8 + 21
 
 
 def test_an_error_model_is_measured_and_used() -> None:

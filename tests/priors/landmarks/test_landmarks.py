@@ -113,7 +113,7 @@ def test_too_few_photos_or_points_is_an_error(train: PhotoSet) -> None:
         fit(blank)
 
 
-@pytest.mark.parametrize("damage", ["nan", "short", "size", "inflation", "settings"])
+@pytest.mark.parametrize("damage", ["nan", "short", "size", "excess", "training", "settings"])
 def test_damaged_artefacts_are_refused(known_landmarks: Landmarks, tmp_path: Path, damage: str) -> None:
     known_landmarks.save(tmp_path)
     weights, facts_file = tmp_path / "weights.safetensors", tmp_path / "artifact.json"
@@ -124,8 +124,10 @@ def test_damaged_artefacts_are_refused(known_landmarks: Landmarks, tmp_path: Pat
         tensors["descriptors"] = tensors["descriptors"][:-1].clone()
     elif damage == "size":
         tensors["size"][0] = -1.0
-    elif damage == "inflation":
-        facts["extra"]["inflation"] = 0.1
+    elif damage == "excess":
+        facts["extra"]["excess"]["growth"] = -0.1
+    elif damage == "training":
+        tensors["training"][0, 0] = float("nan")
     else:
         facts["settings"]["ratio"] = "much"
     save_file(tensors, weights)

@@ -1,47 +1,81 @@
-"""How exact the poses from a map are: every training photo, solved from points that were triangulated without it."""
+"""How exact the poses from a map are: training photos that a second map has not seen, asked as new photos are.
+
+Their own errors are what a new photo's will be. What the points' covariances leave out (features that several photos
+see equally wrong, poses of the training photos that are not exact) is in them; nothing of it has to be modelled.
+"""
+
+from collections.abc import Callable, Sequence
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from resect.priors.landmarks.resection import Seen, refine
-from resect.priors.landmarks.triangulate import Observations, residuals
+from resect.priors.landmarks.features import Features
+from resect.priors.landmarks.prior import Landmarks
+from resect.priors.landmarks.uncertainty import Excess, gap
 from resect.types import PhotoSet
 
 _LEVEL, _CHI2 = 0.9, 10.6446  # that share of squared Mahalanobis errors of six degrees of freedom is below this
-_LEAST_POINTS = 20
-_OPTIMISM = 1.6  # matches of a photo left out here were made with its pose known; of new photos they are not
+_EVERY, _BLOCKS = 6, 4
+_ASKED_APART, _ASKED_TOGETHER = 16, 8
+_LEAST_ANSWERS = 5
+_TYPICAL = 2.0  # where there are too few photos to measure on
+_OUTLIER = 3.0  # a logarithm of squares farther off than this says nothing of the growth
+_BETTER = 0.98  # growth must explain more than this
 
 
-def inflation(seen: Observations, points: Float[Tensor, "n 3"], pixels: Float[Tensor, "m 2"], data: PhotoSet) -> float:
-    """By how much the 90 % ellipsoids must grow, in squares, to hold 90 % of new photos' poses; more than 1.
+def measure(second: Callable[[Sequence[int]], Landmarks], features: Sequence[Features], data: PhotoSet) -> Excess:
+    """By how much the 90 % ellipsoids must grow, in squares, to hold 90 % of new photos' poses.
 
-    Leaving a photo out changes each of its points by one Gauss–Newton step of the other observations; points that keep
-    fewer than two are not used.
+    Args:
+        second: the map without some photos.
+        features: of each photo.
+        data: the photos that the map is made of.
     """
-    r, j, _ = residuals(seen, points[seen.track])
-    sigma = float(r.abs().median() * 1.4826)
-    normal = torch.zeros(len(points), 3, 3, dtype=torch.float64).index_add_(0, seen.track, j.mT @ j)
-    gradient = torch.zeros(len(points), 3, dtype=torch.float64)
-    gradient.index_add_(0, seen.track, (j.mT @ r[:, :, None])[..., 0])
-    views = torch.bincount(seen.track, minlength=len(points))
-    excess = []
-    for photo in range(len(data)):
-        rows = ((seen.photo == photo) & (views[seen.track] > 2)).nonzero()[:, 0]
-        if len(rows) < _LEAST_POINTS:
-            continue
-        track = seen.track[rows]
-        rest = normal[track] - j[rows].mT @ j[rows]
-        pull = gradient[track] - (j[rows].mT @ r[rows][:, :, None])[..., 0]
-        spread = torch.linalg.inv(rest + 1e-12 * torch.eye(3, dtype=rest.dtype))
-        moved = points[track] - (spread @ pull[:, :, None])[..., 0]
-        pixel = sigma * float(seen.pixel_rad[rows[0]]) / data.cameras[photo].pixel_rad
-        truth = data.truth.cam_from_world[photo].double()
-        answer = refine(
-            Seen(moved, spread * sigma**2, pixels[rows].double(), pixel), truth, data.cameras[photo], find_focal=False
-        )
-        error = (truth @ answer.cam_from_world.inverse()).log()
-        excess.append(float(error @ answer.information @ error))
-    if not excess:
-        return _OPTIMISM
-    return _OPTIMISM * max(1.0, float(torch.tensor(excess).quantile(_LEVEL)) / _CHI2)
+    rows: list[tuple[float, float]] = []
+    for left_out, asked in folds(len(data)):
+        known = second(left_out)
+        rows += [row for i in asked if (row := _error(known, features[i], data, i)) is not None]
+    if len(rows) < _LEAST_ANSWERS:
+        return Excess(_TYPICAL)
+    return excess_of(*torch.tensor(rows, dtype=torch.float64).T)
+
+
+def excess_of(gaps: Float[Tensor, "n"], squares: Float[Tensor, "n"]) -> Excess:
+    """The growth that makes the logarithms of squared errors spread least, then the factor that covers 90 %."""
+    rates = torch.cat([torch.zeros(1), torch.logspace(-1, 3, 41)]).to(gaps)
+    logs = squares.clamp_min(1e-3).log() - (1 + rates[:, None] * gaps).log()
+    off = (logs - logs.median(1, keepdim=True).values).abs().clamp_max(_OUTLIER)
+    spread = off.square().mean(1)
+    best = int(spread.argmin())
+    growth = float(rates[best]) if float(spread[best]) < _BETTER * float(spread[0]) else 0.0
+    left = squares / (1 + growth * gaps)
+    return Excess(max(1.0, float(left.quantile(_LEVEL)) / _CHI2), growth, float(gaps.max()))
+
+
+def folds(count: int) -> list[tuple[list[int], list[int]]]:
+    """Photos to leave out together, and those of them to ask: every sixth, whose neighbours stay, and two quarters.
+
+    New photos may lie between the others or beyond them. The quarters are in the order of the photos, which most
+    captures have from the path that the camera took: the second has neighbours at both ends, the last at one.
+    """
+    apart = list(range(_EVERY // 2, count, _EVERY))
+    size = count // _BLOCKS
+    together = [list(range(size, 2 * size)), list(range(count - size, count))]
+    pairs = [(apart, _some(apart, _ASKED_APART)), *((block, _some(block, _ASKED_TOGETHER)) for block in together)]
+    return [(left_out, asked) for left_out, asked in pairs if asked]
+
+
+def _some(photos: list[int], most: int) -> list[int]:
+    """At most so many, evenly spread."""
+    step = -(-len(photos) // most) if photos else 1
+    return photos[step // 2 :: step]
+
+
+def _error(known: Landmarks, features: Features, data: PhotoSet, index: int) -> tuple[float, float] | None:
+    """The gap of one photo and the square of its error; `None` without an answer."""
+    found = known.localize(data[index], features=features).hypotheses
+    if len(found) == 0 or found.information is None:
+        return None
+    error = (data.truth.cam_from_world[index].double() @ found.cam_from_world[0].inverse()).log()
+    return float(gap(found.cam_from_world[:1], known.training)), float(error @ found.information[0] @ error)

@@ -1,6 +1,7 @@
 """From posed photos to a map of landmarks: detect, match, triangulate, keep what holds."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -8,10 +9,11 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from resect.errors import ResectError
-from resect.priors.landmarks.calibrate import inflation
+from resect.geometry.se3 import SE3
+from resect.priors.landmarks.calibrate import measure
 from resect.priors.landmarks.features import Features, detect
 from resect.priors.landmarks.guided import Points
-from resect.priors.landmarks.matching import match_all
+from resect.priors.landmarks.matching import match_all, tracks
 from resect.priors.landmarks.prior import Landmarks, quantised
 from resect.priors.landmarks.settings import LandmarkSettings
 from resect.priors.landmarks.triangulate import Observations, covariance, residuals, triangulate, widest_angle
@@ -59,12 +61,26 @@ def triangulated_points(
         settings: thresholds.
         progress: called with (done, total, remark).
     """
-    return _triangulate(data, settings or LandmarkSettings(), progress)[0]
+    settings = settings or LandmarkSettings()
+    return _points(_sightings(data, settings, progress), settings)
 
 
-def _triangulate(
-    data: PhotoSet, settings: LandmarkSettings, progress: Progress | None
-) -> tuple[TriangulatedPoints, Observations]:
+@dataclass(frozen=True, eq=False)
+class _Sightings:
+    """All features of all photos, numbered photo after photo, and which of them match."""
+
+    features: list[Features]
+    seen: Observations
+    edges: Int[Tensor, "e 2"]
+
+    def without(self, photos: Sequence[int]) -> "_Sightings":
+        """As if these photos had not been there: what was matched through them falls apart."""
+        left_out = torch.isin(self.seen.photo, torch.tensor(photos))
+        edges = self.edges[~left_out[self.edges].any(1)]
+        return replace(self, edges=edges, seen=replace(self.seen, track=tracks(edges, len(self.seen))))
+
+
+def _sightings(data: PhotoSet, settings: LandmarkSettings, progress: Progress | None) -> _Sightings:
     if len(data) < 2:
         raise ResectError("photos to triangulate from", "at least 2", str(len(data)), "Add posed photos.")
     say = progress or (lambda done, total, remark: None)
@@ -75,16 +91,20 @@ def _triangulate(
     cam_from_world = data.truth.cam_from_world.double()
     rays = [camera.rays(f.pixels.double()) for camera, f in zip(data.cameras, found, strict=True)]
     pixel_rad = [camera.pixel_rad * f.scale for camera, f in zip(data.cameras, found, strict=True)]
-    descriptors = [f.descriptors for f in found]
-    track = match_all(descriptors, rays, pixel_rad, cam_from_world, settings)
-    say(len(data) + 1, len(data) + 2, "triangulated")
+    edges = match_all([f.descriptors for f in found], rays, pixel_rad, cam_from_world, settings)
+    say(len(data) + 1, len(data) + 2, "matched")
     photo = torch.repeat_interleave(torch.arange(len(data)), torch.tensor([len(f) for f in found]))
     angle = torch.tensor(pixel_rad, dtype=torch.float64)[photo]
-    seen = Observations(track, photo, torch.cat(rays), angle, cam_from_world[photo])
-    points, kept, seen = _settle(seen, settings)
+    track = tracks(edges, len(photo))
+    return _Sightings(found, Observations(track, photo, torch.cat(rays), angle, cam_from_world[photo]), edges)
+
+
+def _points(sightings: _Sightings, settings: LandmarkSettings) -> TriangulatedPoints:
+    points, kept, seen = _settle(sightings.seen, settings)
+    found = sightings.features
     pixels = torch.cat([f.pixels for f in found])[kept]
     wide = torch.cat([f.sizes / f.scale for f in found])[kept] * seen.pixel_rad
-    return _record(seen, points, pixels, wide, torch.cat(descriptors)[kept]), seen
+    return _record(seen, points, pixels, wide, torch.cat([f.descriptors for f in found])[kept])
 
 
 def fit(
@@ -109,11 +129,18 @@ def fit(
         progress: called with (done, total, remark).
     """
     settings = settings or LandmarkSettings()
-    found, seen = _triangulate(data, settings, progress)
+    sightings = _sightings(data, settings, progress)
+    found = _points(sightings, settings)
     if len(found) < settings.min_inliers:
         fix = "The photos may lack texture or overlap, or the poses are wrong: try 'resect data check'."
         raise ResectError("landmarks", f"at least {settings.min_inliers} points", str(len(found)), fix)
-    made = _map(found, data, settings, inflation(seen, found.xyz, found.pixels, data))
+
+    def second(left_out: Sequence[int]) -> Landmarks:
+        kept = data.subset([i for i in range(len(data)) if i not in set(left_out)])
+        return _map(_points(sightings.without(left_out), settings), data, kept.truth.cam_from_world, settings)
+
+    known = _map(found, data, data.truth.cam_from_world, settings)
+    made = replace(known, excess=measure(second, sightings.features, data))
     if out is not None:
         made.save(out)
     return made
@@ -181,7 +208,7 @@ def _record(
     return TriangulatedPoints(points, error, views, spread, mean_log.exp(), seen.track, seen.photo, pixels, descriptors)
 
 
-def _map(found: TriangulatedPoints, data: PhotoSet, settings: LandmarkSettings, excess: float) -> Landmarks:
+def _map(found: TriangulatedPoints, data: PhotoSet, training: SE3, settings: LandmarkSettings) -> Landmarks:
     total = torch.zeros(len(found), 128).index_add_(0, found.track, found.descriptors)
     away = torch.nn.functional.normalize(
         data.truth.cam_from_world.double().center[found.photo] - found.xyz[found.track], dim=-1
@@ -196,4 +223,4 @@ def _map(found: TriangulatedPoints, data: PhotoSet, settings: LandmarkSettings, 
         found.size[order],
         quantised(mean),
     )
-    return Landmarks(settings, points, found.views[order], data.cameras[0], excess)
+    return Landmarks(settings, points, found.views[order], data.cameras[0], training.double())

@@ -5,27 +5,21 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from resect.geometry.look_at import nearest_point_to_axes
 from resect.geometry.se3 import SE3
 from resect.priors.landmarks.settings import LandmarkSettings
+from resect.priors.landmarks.uncertainty import reach_of, view_distance
 
 
 def choose_pairs(cam_from_world: SE3, neighbours: int) -> Int[Tensor, "p 2"]:
     """Pairs of photos likely to see the same things: each with the `neighbours` nearest in place and direction.
 
-    The distance of two cameras is the angle between their axes over 40°, plus the distance of their centres over half
-    the mean distance to the point they look at. All pairs where there are few photos.
+    All pairs where there are few photos. `view_distance` says what near is.
     """
     n = len(cam_from_world)
     if n <= neighbours + 1:
         return torch.combinations(torch.arange(n), 2)
-    centers, axes = cam_from_world.center.double(), cam_from_world.axis.double()
-    angle = torch.atan2(
-        torch.linalg.cross(axes[:, None].expand(n, n, 3), axes[None].expand(n, n, 3)).norm(dim=-1), axes @ axes.mT
-    )
-    reach = (centers - nearest_point_to_axes(centers, axes)).norm(dim=-1).mean().clamp_min(1e-12)
-    distance = torch.rad2deg(angle) / 40 + torch.cdist(centers, centers) / (0.5 * reach)
-    distance.fill_diagonal_(torch.inf)
+    cameras = cam_from_world.double()
+    distance = view_distance(cameras, cameras, reach_of(cameras)).fill_diagonal_(torch.inf)
     near = distance.topk(neighbours, largest=False).indices
     pairs = torch.stack([torch.arange(n)[:, None].expand_as(near), near], -1).flatten(0, 1)
     return pairs.sort(dim=-1).values.unique(dim=0)
@@ -106,8 +100,8 @@ def match_all(
     pixel_rad: list[float],
     cam_from_world: SE3,
     settings: LandmarkSettings,
-) -> Int[Tensor, "nodes"]:
-    """The track of every feature of every photo, features numbered photo after photo.
+) -> Int[Tensor, "e 2"]:
+    """Pairs of features that match, features numbered photo after photo.
 
     Args:
         descriptors: of each photo.
@@ -125,5 +119,4 @@ def match_all(
         limits = (settings.epipolar_px * pixel_rad[a], settings.epipolar_px * pixel_rad[b])
         pair = match_pair((descriptors[a], descriptors[b]), (rays[a], rays[b]), b_from_a, limits, settings.pair_ratio)
         edges.append(pair + torch.tensor([start[a], start[b]]))
-    all_edges = torch.cat(edges) if edges else torch.zeros(0, 2, dtype=torch.long)
-    return tracks(all_edges, start[-1])
+    return torch.cat(edges) if edges else torch.zeros(0, 2, dtype=torch.long)

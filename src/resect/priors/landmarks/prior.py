@@ -5,7 +5,7 @@ landmark is projected with the pose and looks for its feature near by, and the p
 found. The second pass finds three to five times as many points as the first and is where the accuracy comes from.
 """
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Self
 
@@ -22,6 +22,7 @@ from resect.priors.landmarks.guided import Look, Points, chance_matches, guided_
 from resect.priors.landmarks.matching import best_two
 from resect.priors.landmarks.resection import Seen, Solution, first_pose, refine
 from resect.priors.landmarks.settings import LandmarkSettings
+from resect.priors.landmarks.uncertainty import Excess, gap, shared
 from resect.types import Hypotheses, Photo
 
 _KIND = "landmarks"
@@ -69,15 +70,16 @@ class Landmarks:
         points: where they are and how they look.
         views: how many training photos saw each.
         camera: of the first training photo.
-        inflation: by how much squared errors of the poses exceed what the points' errors explain, from training photos
-            left out one at a time; at least 1. Information is divided by it.
+        training: poses of the training photos.
+        excess: by how much squared errors of poses exceed what their residuals say; information is divided by it.
     """
 
     settings: LandmarkSettings
     points: Points
     views: Int[Tensor, "n"]
     camera: Camera
-    inflation: float = 1.0
+    training: SE3
+    excess: Excess = field(default_factory=Excess)
 
     def __len__(self) -> int:
         return len(self.points)
@@ -87,18 +89,21 @@ class Landmarks:
         seed = int(torch.randint(1 << 31, (1,), generator=generator))
         return self.localize(photo, count=count, seed=seed).hypotheses
 
-    def localize(self, photo: Photo, *, count: int = 1, seed: int = 0) -> LandmarkMatch:
+    def localize(
+        self, photo: Photo, *, count: int = 1, seed: int = 0, features: Features | None = None
+    ) -> LandmarkMatch:
         """The poses with all that speaks for them.
 
         Args:
             photo: with an unknown camera the focal length is found too (square pixels, centred, no distortion).
             count: most poses. A second one is looked for among the matches that the first does not explain.
             seed: of RANSAC.
+            features: of the photo, where they were detected before with the settings of the map.
         """
         s = self.settings
         find_focal = photo.camera is None
         camera = photo.camera or self._guess_camera(photo)
-        found = detect(photo, max_side=s.max_side, max_features=s.max_features, contrast=s.contrast)
+        found = features or detect(photo, max_side=s.max_side, max_features=s.max_features, contrast=s.contrast)
         nothing = self._nothing(photo, camera)
         for most in (s.first_features, s.max_features):
             matches = self._first_matches(found, most, camera)
@@ -190,9 +195,12 @@ class Landmarks:
     ) -> LandmarkMatch:
         best, seen, share = answers[0]
         inliers = torch.tensor([len(a[1]) for a in answers])
-        information = torch.stack([a[0].information for a in answers]) / self.inflation
+        poses = SE3.stack([a[0].cam_from_world for a in answers])
+        own = torch.linalg.inv(torch.stack([a[0].information for a in answers]))
+        together = torch.stack([shared(of, solution) for solution, of, _ in answers])
+        information = torch.linalg.inv(own + together) / self.excess.at(gap(poses, self.training))[:, None, None]
         hypotheses = Hypotheses(
-            SE3.stack([a[0].cam_from_world for a in answers]),
+            poses,
             inliers.double().log(),
             _with_unknown_lens(information, best.camera) if find_focal else information,
             source=(_KIND,) * len(answers),
@@ -212,9 +220,10 @@ class Landmarks:
             "toward": self.points.toward.float(),
             "size": self.points.size.float(),
             "views": self.views.int(),
+            "training": self.training.matrix()[:, :3].double().contiguous(),
             "descriptors": (self.points.descriptors * _QUANTA).round().clamp(0, 255).to(torch.uint8),
         }
-        extra = {"camera": asdict(self.camera), "landmarks": len(self), "inflation": self.inflation}
+        extra = {"camera": asdict(self.camera), "landmarks": len(self), "excess": asdict(self.excess)}
         artifact.save(folder, _KIND, self.settings, tensors, extra=extra)
 
     @classmethod
@@ -226,19 +235,21 @@ class Landmarks:
         upper = found.tensor("covariance", (n, 6), torch.float64)
         toward = found.tensor("toward", (n, 3), torch.float32).double()
         size = found.tensor("size", (n,), torch.float32).double()
-        inflation = found.extra.get("inflation")
-        fine = all(bool(x.isfinite().all()) for x in (xyz, upper, toward, size)) and bool((size > 0).all())
-        if not fine or not 0 < n <= _MOST or not isinstance(inflation, float) or not inflation >= 1:
-            got = f"{n} landmarks, inflation {inflation}, finite: {fine}"
-            raise ResectError(folder, "finite landmarks", got, "The artefact is damaged; fit it again.")
+        training = SE3.from_matrix(found.tensor("training", (None, 3, 4), torch.float64))
         where = f"{folder}/artifact.json"
+        excess = artifact.settings_from_json(Excess, found.extra.get("excess") or {}, where)
+        numbers = (xyz, upper, toward, size, training.R, training.t)
+        fine = all(bool(x.isfinite().all()) for x in numbers) and bool((size > 0).all())
+        if not fine or not 0 < n <= _MOST or not len(training) or not excess.valid:
+            got = f"{n} landmarks of {len(training)} photos, {excess}, finite: {fine}"
+            raise ResectError(folder, "finite landmarks", got, "The artefact is damaged; fit it again.")
         settings = artifact.settings_from_json(LandmarkSettings, found.settings, where)
         camera = artifact.settings_from_json(Camera, found.extra.get("camera") or {}, where)
         covariance = upper[:, torch.tensor([0, 1, 2, 1, 3, 4, 2, 4, 5])].unflatten(-1, (3, 3))
         stored = found.tensor("descriptors", (n, 128), torch.uint8).float()
         descriptors = torch.nn.functional.normalize(stored, dim=-1)
         views = found.tensor("views", (n,), torch.int32).long()
-        return cls(settings, Points(xyz, covariance, toward, size, descriptors), views, camera, inflation)
+        return cls(settings, Points(xyz, covariance, toward, size, descriptors), views, camera, training, excess)
 
 
 def _with_unknown_lens(information: Float[Tensor, "h 6 6"], camera: Camera) -> Float[Tensor, "h 6 6"]:

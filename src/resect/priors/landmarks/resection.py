@@ -113,7 +113,7 @@ def refine(seen: Seen, cam_from_world: SE3, camera: Camera, *, find_focal: bool)
         r, j = _rows(seen, transform, camera, rays, find_focal)
         square = (r * r).sum(-1) / variance
         scale = min(max(float(square.median().sqrt()) / _RAYLEIGH_MEDIAN, _SCALES[0]), _SCALES[1])
-        weight = 1 / (variance * (scale**2 + square / _ROBUST_SIGMAS**2))
+        weight = _weight(square, variance, scale)
         tall = j.flatten(0, 1)
         weighed = (weight[:, None, None] * j).flatten(0, 1)
         normal, gradient = weighed.mT @ tall, weighed.mT @ r.flatten()
@@ -134,12 +134,28 @@ def refine(seen: Seen, cam_from_world: SE3, camera: Camera, *, find_focal: bool)
     return Solution(transform, camera, _EFFICIENCY * information, error, seen.sigma_px * scale)
 
 
+def weighed_rows(
+    seen: Seen, solution: Solution
+) -> tuple[Float[Tensor, "n 2"], Float[Tensor, "n 2 6"], Float[Tensor, "n"]]:
+    """Residuals in pixels at a solution, their derivatives by δ, and the weight of each point there."""
+    rays = solution.camera.rays(seen.pixels)
+    r, j = _rows(seen, solution.cam_from_world, solution.camera, rays, find_focal=False)
+    variance = _variance(seen, solution.cam_from_world, solution.camera, rays)
+    scale = solution.sigma_px / seen.sigma_px
+    return r, j, _weight((r * r).sum(-1) / variance, variance, scale)
+
+
 def reprojection_px(seen: Seen, cam_from_world: SE3, camera: Camera) -> Float[Tensor, "n"]:
     """Distance of each point's direction from its pixel's, in pixels at the image centre; ∞ behind the camera."""
     rays = camera.rays(seen.pixels)
     unit = torch.nn.functional.normalize(seen.points.double() @ cam_from_world.R.mT + cam_from_world.t, dim=-1)
     angle = torch.atan2(torch.linalg.cross(rays, unit).norm(dim=-1), (rays * unit).sum(-1))
     return torch.where(angle < 1.5, angle / camera.pixel_rad, torch.full_like(angle, torch.inf))
+
+
+def _weight(square: Float[Tensor, "n"], variance: Float[Tensor, "n"], scale: float) -> Float[Tensor, "n"]:
+    """Cauchy's, over the variance."""
+    return 1 / (variance * (scale**2 + square / _ROBUST_SIGMAS**2))
 
 
 def _rows(
