@@ -72,6 +72,13 @@ def test_convert_changes_format_and_units(tmp_path: Path) -> None:
     assert resect("mesh", "convert", path, "--out", tmp_path / "m.step", "--threads", 1).code == 2
 
 
+def test_info_of_anything_knows_meshes(ball: Path) -> None:
+    said = resect("info", ball, "--json")
+    assert said.code == 0, said.err
+    assert said.json["what"] == "mesh"
+    assert said.json["diameter"] == pytest.approx(80, rel=1e-3)
+
+
 def test_the_table_of_verbs() -> None:
     said = resect("mesh", "--help")
     assert said.code == 0

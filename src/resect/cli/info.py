@@ -18,7 +18,7 @@ class InfoArguments:
     """What to look at."""
 
     path: tyro.conf.Positional[Path]
-    """What 'resect fit' made, a pose file, posed photos (a folder or its transforms.json) or a photo."""
+    """What 'resect fit' made, a pose file, posed photos (a folder or its transforms.json), a photo or a mesh."""
     common: CommonFlags = COMMON
 
 
@@ -33,7 +33,7 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def describe(path: Path) -> dict[str, Any]:
-    """The main facts of an artefact, a pose file, a dataset or a photo."""
+    """The main facts of an artefact, a pose file, a dataset, a photo or a mesh."""
     if not path.exists():
         raise ResectError(path, "a file or a folder", "nothing")
     if (path / "artifact.json").is_file():
@@ -48,10 +48,22 @@ def describe(path: Path) -> dict[str, Any]:
         oracle = any(row.oracle for row in poses.rows)
         return {**facts, "unit": poses.unit, "oracle": oracle, "notes": list(poses.notes)}
     from resect.data import read_photo
+    from resect.data.mesh.read import SUFFIXES
 
+    if path.suffix.lower() in SUFFIXES:
+        return _mesh(path)
     photo = read_photo(path)
     height, width = photo.image.shape[:2]
     return {"what": "photo", "size": f"{width}x{height}", "camera": str(photo.camera), "source": photo.camera_source}
+
+
+def _mesh(path: Path) -> dict[str, Any]:
+    from resect.data.mesh import read_mesh
+    from resect.geometry.mesh import diameter
+
+    mesh = read_mesh(path)
+    facts = {"what": "mesh", "vertices": len(mesh.vertices), "faces": len(mesh.faces)}
+    return {**facts, "diameter": diameter(mesh.vertices), "notes": list(mesh.notes), "more": f"resect mesh info {path}"}
 
 
 def _artifact(path: Path) -> dict[str, Any]:
