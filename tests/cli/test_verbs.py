@@ -1,6 +1,7 @@
 """Every verb, once, as a user types it: result, JSON, exit code, what is refused."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -194,3 +195,20 @@ def test_a_fit_goes_on_with_another_number_of_threads(own_place: Path, capture: 
     said = resect("fit", "field", capture, "--out", own_place, *TINY[:-1], "2")
     assert said.code == 0, said.err
     assert files(own_place, ["weights.safetensors"]) == before
+
+
+def test_datasets_are_listed_and_got(capture: Path, tmp_path: Path) -> None:
+    listed = resect("data", "list", "--json")
+    assert listed.code == 0, listed.err
+    assert listed.json["7scenes-heads"]["bytes"] == 956332240
+    assert all(len(line) <= 120 for line in listed.out.splitlines()[:-1])
+    archive = shutil.make_archive(str(tmp_path / "capture"), "zip", capture)
+    said = resect("data", "get", "nerf-example", "--out", tmp_path / "got", "--url", Path(archive).as_uri(), "--json")
+    assert said.code == 0, said.err
+    assert len(said.json["sha256"]) == 64
+    assert "nothing to compare" in said.err
+    assert resect("info", tmp_path / "got" / "transforms.json").code == 0
+    assert resect("data", "get", "nerf-example", "--out", tmp_path / "got", "--url", Path(archive).as_uri()).code == 2
+    pinned = resect("data", "get", "7scenes-heads", "--out", tmp_path / "two", "--url", Path(archive).as_uri())
+    assert pinned.code == 2
+    assert "SHA-256" in pinned.err

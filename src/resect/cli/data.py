@@ -1,4 +1,4 @@
-"""`resect data check|convert|make|pose|scale`: what to do with photos before learning from them."""
+"""`resect data list|get|check|convert|make|pose|scale`: what to do with photos before learning from them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,6 +17,30 @@ if TYPE_CHECKING:
     from resect.data.check import CheckReport
     from resect.data.structure_from_motion import StructureFromMotionSettings
     from resect.data.synthetic import SyntheticSettings
+
+
+@dataclass(frozen=True)
+class ListArguments:
+    """Datasets that can be fetched or made."""
+
+    common: CommonFlags = COMMON
+
+
+@dataclass(frozen=True)
+class GetArguments:
+    """A dataset, downloaded, checked and unpacked."""
+
+    name: tyro.conf.Positional[str]
+    """One of 'resect data list'."""
+    out: Path
+    """Folder to make; the same command again goes on with a download that was interrupted."""
+    url: str = ""
+    """Another address of the same archive; file:///PATH for one that is here already."""
+    sha256: str = ""
+    """Checksum that the archive must have, in place of the one that is known."""
+    overwrite: bool = False
+    """Replace what an earlier 'data get' of the same name made."""
+    common: CommonFlags = COMMON
 
 
 @dataclass(frozen=True)
@@ -100,6 +124,43 @@ class ScaleArguments:
 def run(arguments: Sequence[str]) -> int:
     """Runs one of the sub-verbs."""
     return run_sub_verb("data", _VERBS, arguments)
+
+
+def _list(flags: ListArguments) -> int:
+    from dataclasses import asdict
+
+    from resect.data.catalog import DATASETS
+
+    width = max(map(len, DATASETS)) + 2
+    lines = []
+    for name, found in DATASETS.items():
+        size = f"{found.bytes / 1e9:.1f} GB" if found.bytes else ""
+        lines += [
+            f"{name:<{width}}{size:>8}  {found.what}",
+            f"    format {found.format}; licence: {found.licence}",
+            f"    {found.url or found.page}",
+        ]
+    text = "\n".join([*lines, "", "resect data get NAME --out DIR fetches one; your own photos need none of them."])
+    result(flags.common, {name: asdict(found) for name, found in DATASETS.items()}, text)
+    return DONE
+
+
+def _get(flags: GetArguments) -> int:
+    from resect.artifact import read_json
+    from resect.cli.progress import share
+    from resect.data.catalog import DATASETS
+    from resect.data.get import SOURCE, get
+
+    with share("getting") as progress:
+        folder = get(
+            flags.name, flags.out, url=flags.url, sha256=flags.sha256, overwrite=flags.overwrite, progress=progress
+        )
+    sum_, known = read_json(flags.out / SOURCE)["sha256"], flags.sha256 or DATASETS[flags.name].sha256
+    how = "as expected" if known else "nothing to compare it with was known; kept for the next time"
+    say(f"SHA-256 {sum_}: {how}")
+    say(f"licence: {DATASETS[flags.name].licence}, {DATASETS[flags.name].page}; now: resect data check {folder}")
+    result(flags.common, {"out": str(flags.out), "photos_in": str(folder), "sha256": sum_}, str(folder))
+    return DONE
 
 
 def _check(flags: CheckArguments) -> int:
@@ -245,6 +306,8 @@ def _mark(text: str) -> Any:
 
 
 _VERBS: dict[str, SubVerb] = {
+    "list": SubVerb(ListArguments, _list, "resect data list"),
+    "get": SubVerb(GetArguments, _get, "resect data get 7scenes-heads --out heads"),
     "check": SubVerb(CheckArguments, _check, "resect data check PHOTOS --draw cameras.png"),
     "convert": SubVerb(ConvertArguments, _convert, "resect data convert PHOTOS --to colmap --out converted"),
     "make": SubVerb(

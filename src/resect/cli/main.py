@@ -16,7 +16,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "compare": ("resect.cli.compare", "one table over several runs"),
     "benchmark": ("resect.cli.benchmark", "a published protocol, start to finish"),
     "render": ("resect.cli.render", "images or a video from a scene"),
-    "data": ("resect.cli.data", "check, convert, make, pose and scale datasets"),
+    "data": ("resect.cli.data", "list, get, check, convert, make, pose and scale datasets"),
     "mesh": ("resect.cli.mesh", "what is in a mesh file; simplify and convert it"),
     "info": ("resect.cli.info", "what a file or folder is"),
     "list": ("resect.cli.catalog", "what there is: scenes, priors, refiners"),
