@@ -12,7 +12,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from resect.errors import ResectError
-from resect.geometry.mesh import Mesh, diameter, sample_surface
+from resect.geometry.mesh import Mesh, diameter
 
 if TYPE_CHECKING:
     from scipy.spatial import cKDTree
@@ -70,7 +70,7 @@ class SampledSurface:
         mesh = replace(mesh, vertices=(mesh.vertices - used.mean(0)) / across)  # areas neither overflow nor vanish
         area = mesh.face_areas()
         center = (mesh.triangles.mean(1) * area[:, None]).sum(0) / area.sum()
-        points, face, weights = sample_surface(mesh, _DENSE, generator)
+        points, face, weights = _evenly(mesh, _DENSE, generator)
         colors = surface_colors(mesh, face, weights)
         if colors is not None and float(colors.std(0).max()) < _PLAIN:
             colors = None
@@ -150,6 +150,19 @@ def surface_colors(mesh: Mesh, face: Int[Tensor, "n"], weights: Float[Tensor, "n
             row = ((-uv[mine, 1] % 1) * height).long().clamp_max(height - 1)
             found[mine] *= one.texture[row, column].to(found)
     return found
+
+
+def _evenly(
+    mesh: Mesh, count: int, generator: torch.Generator
+) -> tuple[Float[Tensor, "n 3"], Int[Tensor, "n"], Float[Tensor, "n 3"]]:
+    """As `sample_surface`, but each face gets its share of the points, rounded up or down: none large is left out."""
+    total = mesh.face_areas().cumsum(0)
+    start, u, v = torch.rand(1, generator=generator), *torch.rand(2, count, generator=generator, dtype=total.dtype)
+    at = (torch.arange(count, dtype=total.dtype) + start) * (total[-1] / count)
+    face = torch.searchsorted(total, at).clamp_max(len(total) - 1)
+    root = u.sqrt()
+    weights = torch.stack([1 - root, root * (1 - v), root * v], -1)
+    return (mesh.triangles[face] * weights[..., None]).sum(1), face, weights
 
 
 def _distance_to_triangles(points: Float[Tensor, "n k 3"], triangles: Float[Tensor, "n k 3 3"]) -> Float[Tensor, "n k"]:

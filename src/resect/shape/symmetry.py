@@ -32,6 +32,7 @@ TOLERANCE = 0.01
 COLOR_TOLERANCE = 0.1
 MAX_ORDER = 64
 _SHOWN = 24
+_MOST_SHOWN_ORDER = 5  # an axis of any order up to 64 has also one of 2, 3 or 5, or is a rare thing
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,20 +149,21 @@ def _in_mesh(found: Found, surface: SampledSurface) -> Symmetries:
 
 
 def _evidence(judge: Judge, axes: Axes, found: Found) -> tuple[Candidate, ...]:
-    """The best candidates, measured alike, whether accepted or not."""
-    some = axes.take(torch.arange(min(len(axes), _SHOWN)))
+    """The best candidates, measured alike, whether accepted or not; every power of a turn counts."""
+    some = axes.take((axes.order <= _MOST_SHOWN_ORDER).nonzero()[:_SHOWN, 0])
     made: list[Candidate] = []
-    for i in range(len(some)):
-        shape, color = judge.residuals(some.motions[i : i + 1], some.center[i], 1024)
-        order = int(some.order[i])
-        line = Axis(some.direction[i], judge.surface.center + judge.surface.diameter * some.center[i])
-        colored = None if math.isnan(float(color)) else float(color)
-        accepted = order != MIRROR and _holds(found, some.direction[i], some.motions[i])
-        if order == MIRROR and not bool(judge.passed(shape, color)):
-            continue
-        made.append(Candidate(f"C{order}" if order else "mirror", line, float(shape), colored, accepted))
-    made.sort(key=lambda c: (not c.accepted, c.residual))
-    return tuple(made)
+    for direction, center, number in zip(some.direction, some.center, some.order, strict=True):
+        order = int(number)
+        powers = torch.arange(1, max(2, order // 2 + 1))
+        turned = so3.exp(direction * (powers * (2 * math.pi / max(2, order)))[:, None])
+        motion = -turned if order == MIRROR else turned  # of a half turn, the reflection along its axis
+        shape, color = judge.residuals(motion, center, 1024)
+        line = Axis(direction, judge.surface.center + judge.surface.diameter * center)
+        colored = None if bool(color.isnan().any()) else float(color.max())
+        accepted = order != MIRROR and _holds(found, direction, motion[0])
+        if order != MIRROR or bool(judge.passed(shape, color).all()):
+            made.append(Candidate(f"C{order}" if order else "mirror", line, float(shape.max()), colored, accepted))
+    return tuple(sorted(made, key=lambda c: (not c.accepted, c.residual)))
 
 
 def _holds(found: Found, direction: Float[Tensor, "3"], motion: Float[Tensor, "3 3"]) -> bool:

@@ -237,7 +237,8 @@ def _polished_by_color(surface: SampledSurface, grid: DistanceGrid, axes: Axes) 
 def _kept(grid: DistanceGrid, axes: Axes, probes: Int[Tensor, "p"], limit: float) -> Axes:
     """Scored anew, best first, each place once; those within the limit, and at least a few."""
     score = grid.score(axes.motions, axes.center, probes)
-    ordered = score.argsort()
+    size = torch.sin(math.pi / axes.order.clamp_min(2))  # a small turn is always near to nothing
+    ordered = (score / size).argsort()
     few = torch.arange(len(ordered)) < _LEAST
     return _distinct(replace(axes, score=score).take(ordered[few | (score[ordered] < limit)]))
 

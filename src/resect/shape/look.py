@@ -1,0 +1,71 @@
+"""A photo as an occupancy network sees it: the object on white, cut to a square, small."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from resect.data.image import resize_area
+from resect.errors import ResectError
+from resect.shape.settings import OccupancySettings
+from resect.types import Photo
+
+_MARGIN = 1.1  # side of the square, in longer sides of the object's box
+_WHITE = 0.06  # a pixel that differs less from white is background, where nothing else tells
+
+
+def look(photo: Photo, settings: OccupancySettings) -> Float[Tensor, "3 s s"]:
+    """RGB in [0, 1].
+
+    What is the object is told by the target's mask, else by transparency; its background turns white. Else by the
+    target's box, else by what is not white.
+
+    Raises:
+        ResectError: mask of another size, or nothing to be seen.
+    """
+    image = photo.image.float()
+    mask = photo.target.mask if photo.target is not None else None
+    if mask is not None:
+        if mask.shape != image.shape[:2]:
+            sizes = ("x".join(str(s) for s in reversed(x)) for x in (image.shape[:2], mask.shape))
+            raise ResectError(f"{photo.name}: mask", f"the photo's size {next(sizes)}", next(sizes))
+        image = torch.where(mask[..., None], image, 1.0)
+    opaque = mask.float() if mask is not None else photo.alpha
+    if settings.framing == "whole":
+        return resize_area(image, settings.side, settings.side).permute(2, 0, 1)
+    box = photo.target.box if photo.target is not None and mask is None else None
+    if box is None:
+        seen = opaque > 0.5 if opaque is not None else ((1 - image) > _WHITE).any(-1)
+        box = _box(seen, photo.name)
+    return _cut(image, box, settings.side)
+
+
+def _box(seen: Tensor, name: str) -> tuple[float, float, float, float]:
+    rows, columns = seen.any(1).nonzero()[:, 0], seen.any(0).nonzero()[:, 0]
+    if len(rows) == 0:
+        raise ResectError(name, "a photo with an object in it", "nothing that is not background", "Give a mask.")
+    return float(columns[0]), float(rows[0]), float(columns[-1] + 1), float(rows[-1] + 1)
+
+
+def _cut(image: Float[Tensor, "h w 3"], box: tuple[float, float, float, float], side: int) -> Float[Tensor, "3 s s"]:
+    """The square around a box, at a new size; white beyond the image."""
+    left, top, right, bottom = box
+    reach = max(right - left, bottom - top) * _MARGIN / 2
+    if not reach > 0:
+        raise ResectError("box", "left < right and top < bottom", str(box))
+    center = torch.tensor([(left + right) / 2, (top + bottom) / 2])
+    shrink = int(2 * reach / side)
+    if shrink >= 2:  # bilinear sampling would skip pixels
+        height, width = image.shape[:2]
+        new_width, new_height = max(1, round(width / shrink)), max(1, round(height / shrink))
+        scale = torch.tensor([new_width / width, new_height / height])
+        image = resize_area(image, new_width, new_height)
+        center, extent = center * scale, reach * scale
+    else:
+        extent = torch.tensor([reach, reach])
+    step = (torch.arange(side) + 0.5) / side * 2 - 1
+    x, y = center[0] + extent[0] * step, center[1] + extent[1] * step
+    size = torch.tensor([image.shape[1], image.shape[0]])
+    grid = torch.stack(torch.meshgrid(2 * x / size[0] - 1, 2 * y / size[1] - 1, indexing="xy"), -1)
+    dark = (1 - image).permute(2, 0, 1)[None]  # beyond the edge nothing is dark
+    found = torch.nn.functional.grid_sample(dark, grid[None].to(dark), align_corners=False)[0]
+    return (1 - found).clamp(0, 1)

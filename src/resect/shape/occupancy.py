@@ -1,0 +1,143 @@
+"""Occupancy networks: the shape of an object of a known category, from one photo or from points on its surface.
+
+Mescheder, Oechsle, Niemeyer, Nowozin, Geiger, "Occupancy networks: learning 3D reconstruction in function space", CVPR
+2019. A picture becomes a code, and the code a function of space, the logit of being inside; its level set is the mesh,
+in the object's own frame (y up, longest side about 1). What differs is said by `OccupancySettings`;
+`PublishedOccupancySettings` differs in nothing.
+"""
+
+import math
+from pathlib import Path
+from typing import Self
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from resect import artifact
+from resect.errors import ResectError
+from resect.geometry.mesh import Mesh
+from resect.shape.isosurface import evaluate, marching_cubes
+from resect.shape.look import look
+from resect.shape.network import OccupancyNetwork, make_network
+from resect.shape.settings import OccupancySettings
+from resect.types import Photo
+
+KIND = "occupancy"
+_MOST_POINTS = 100_000  # in one pass, as published
+
+
+class Occupancy:
+    """A trained occupancy network.
+
+    Attributes:
+        settings: how it was built.
+        network: in evaluation mode, on the settings' device.
+        categories: of the shapes it has learned.
+        parents: name → digest of what it was made from.
+    """
+
+    def __init__(
+        self, network: OccupancyNetwork, settings: OccupancySettings, categories: tuple[str, ...] = ()
+    ) -> None:
+        self.settings, self.categories = settings, categories
+        self.network = network.to(settings.device).eval().requires_grad_(False)
+
+    @property
+    def level(self) -> float:
+        """The threshold as a logit."""
+        return math.log(self.settings.threshold / (1 - self.settings.threshold))
+
+    def encode(self, photo: Photo) -> Float[Tensor, "c"]:
+        """The code of the object in a photo; see `look` for what tells the object from its background."""
+        self._takes("image")
+        image = look(photo, self.settings)[None].to(self.settings.device)
+        with torch.no_grad():
+            return self.network.encoder(image)[0]
+
+    def encode_points(self, points: Float[Tensor, "n 3"]) -> Float[Tensor, "c"]:
+        """The code of the object with these points on its surface, in its own frame."""
+        self._takes("points")
+        if len(points) == 0 or not bool(points.isfinite().all()):
+            raise ResectError("points", "finite points on a surface", f"{len(points)}, or not finite")
+        with torch.no_grad():
+            return self.network.encoder(points[None].float().to(self.settings.device))[0]
+
+    def occupancy(self, points: Float[Tensor, "n 3"], code: Float[Tensor, "c"]) -> Float[Tensor, "n"]:
+        """Logits of points being inside the shape of a code; `level` is the surface. Differentiable in both.
+
+        The network itself computes in float32.
+        """
+        if len(points) == 0:
+            return points.sum(-1)
+        code = code[None].to(self.settings.device, torch.float32)
+        parts = points.to(self.settings.device, torch.float32).split(_MOST_POINTS)
+        return torch.cat([self.network.decoder(part[None], code)[0] for part in parts])
+
+    def mesh(
+        self,
+        photo: Photo | None = None,
+        *,
+        code: Float[Tensor, "c"] | None = None,
+        cells: int = 32,
+        halvings: int = 1,
+        refine_steps: int = 0,
+        generator: torch.Generator | None = None,
+    ) -> Mesh:
+        """The surface, in the object's frame.
+
+        Args:
+            photo: what to reconstruct, or
+            code: its code.
+            cells: of the coarse grid; published 32.
+            halvings: of cells that the surface crosses; the published 2 give 128 cells a side.
+            refine_steps: steps that move the vertices onto the level set; published 30. 0 leaves them.
+            generator: of the refinement's random points.
+
+        Raises:
+            ResectError: the photo shows nothing, or the network sees nothing inside.
+        """
+        if (photo is None) == (code is None):
+            raise ResectError("Occupancy.mesh", "a photo or a code", "both or neither")
+        found = self.encode(photo) if photo is not None else code
+        assert found is not None
+        with torch.no_grad():
+            field = evaluate(lambda p: self.occupancy(p, found), self.level, cells=cells, halvings=halvings)
+        mesh = marching_cubes(field, self.level)
+        if refine_steps:
+            from resect.shape.refinement import refine
+
+            mesh = refine(mesh, lambda p: self.occupancy(p, found), self.settings.threshold, refine_steps, generator)
+        return mesh
+
+    def save(self, folder: Path) -> None:
+        """Writes the artefact."""
+        extra = {"categories": list(self.categories)}
+        artifact.save(folder, KIND, self.settings, dict(self.network.state_dict()), extra=extra)
+
+    @classmethod
+    def load(cls, folder: Path | str, device: str = "cpu") -> Self:
+        """Reads and checks the artefact."""
+        from dataclasses import replace
+
+        found = artifact.load(folder, KIND)
+        where = f"{folder}/artifact.json"
+        settings = artifact.settings_from_json(OccupancySettings, found.settings, where)
+        settings = replace(settings, device=device, pretrained="")
+        categories = found.extra.get("categories")
+        if not isinstance(categories, list) or not all(isinstance(c, str) for c in categories):
+            raise ResectError(f"{where}: categories", "a list of names", repr(categories), "Fit it again.")
+        network = make_network(settings, 0)
+        for name, tensor in network.state_dict().items():
+            read = found.tensor(name, tuple(tensor.shape), tensor.dtype)
+            if tensor.is_floating_point() and not bool(read.isfinite().all()):
+                raise ResectError(f"{folder}: {name}", "finite numbers", "others", "Fit it again.")
+        if found.tensors.keys() != network.state_dict().keys():
+            raise ResectError(folder, "the weights of its settings", "further ones", "Fit it again.")
+        network.load_state_dict(found.tensors)
+        return cls(network, settings, tuple(categories))
+
+    def _takes(self, kind: str) -> None:
+        if self.settings.input != kind:
+            fix = "Use encode for pictures and encode_points for points."
+            raise ResectError("occupancy network", f"one whose input is {self.settings.input}", kind, fix)
