@@ -34,9 +34,17 @@ def bop_results(answers: Path, truth: Path) -> bool:
     return is_results(answers)
 
 
+def boxes(answers: Path, truth: Path) -> bool:
+    """Whether both files are lists of boxes."""
+    from resect.data.box_list import is_box_list
+
+    return is_box_list(answers) and is_box_list(truth)
+
+
 KINDS = (
     Kind("two trajectories (TUM, KITTI, EuRoC)", trajectories, "resect.cli.score_trajectory"),
     Kind("BOP results and a BOP dataset", bop_results, "resect.cli.score_objects"),
+    Kind("two lists of boxes", boxes, "resect.cli.score_boxes"),
 )
 
 
