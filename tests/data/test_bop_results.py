@@ -1,14 +1,16 @@
+import math
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
-from resect.data.bop import BopResult, read_results, write_results
+from resect.data.bop import BopResult, read_results, result_of, write_results
 from resect.data.bop.results import HEADER, is_results, seconds_per_image
 from resect.errors import ResectError
 from resect.geometry import so3
 from resect.geometry.se3 import SE3
+from resect.types import Cost, Estimate, Hypotheses, Photo, Status, Target
 
 ROW = "3,4,7,0.5,1 0 0 0 1 0 0 0 1,1 2 3,-1"
 
@@ -103,3 +105,38 @@ def test_a_file_without_estimates(tmp_path: Path) -> None:
     path = tmp_path / "a_b-test.csv"
     path.write_text(HEADER + "\n")
     assert len(read_results(path)) == 0
+
+
+def _estimate(t: list[float], log_weight: list[float], ms: float) -> Estimate:
+    count = len(log_weight)
+    poses = SE3(torch.eye(3).expand(count, 3, 3), torch.tensor([t] * count))
+    status = Status.OK if count else Status.NOT_CONVERGED
+    modes = Hypotheses(poses, torch.tensor(log_weight)) if count else None
+    return Estimate(status, modes, cost=Cost(ms=(("all", ms),)))
+
+
+def _photo(object_id: str, name: str = "test/000002/rgb/000003.png", score: float = 1.0) -> Photo:
+    return Photo(name, torch.zeros(2, 2, 3), target=Target(object_id, score=score))
+
+
+def test_answers_become_results(tmp_path: Path) -> None:
+    answers = [
+        (_photo("5", score=0.5), _estimate([0.1, 0.2, 1.0], [math.log(0.75), math.log(0.25)], 100)),
+        (_photo("6"), _estimate([0, 0, 0], [], 300)),
+        (_photo("6", "000007/gray/12.tif"), _estimate([0, 0, 2.0], [0.0], 50)),
+    ]
+    found = result_of(answers, meters_per_unit=1.0)
+    assert (found.scene, found.image, found.object_id) == ((2, 7), (3, 12), (5, 6))
+    assert found.cam_from_obj.t.flatten().tolist() == pytest.approx([100, 200, 1000, 0, 0, 2000])
+    assert found.score == pytest.approx((0.375, 1.0))
+    assert found.seconds == pytest.approx((0.4, 0.05))  # of the whole image, the failure too
+    write_results(tmp_path / "resect_made-test.csv", found)
+    assert len(result_of([])) == 0
+
+
+@pytest.mark.parametrize(
+    ("object_id", "name"), [("mug", "000002/rgb/3.png"), ("5", "photos/3.png"), ("5", "a/rgb/3.png")]
+)
+def test_answers_that_are_not_of_a_bop_dataset(object_id: str, name: str) -> None:
+    with pytest.raises(ResectError):
+        result_of([(_photo(object_id, name), _estimate([0, 0, 1.0], [0.0], 1))])

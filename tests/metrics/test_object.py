@@ -65,7 +65,7 @@ def test_point_errors_are_their_formulas(symmetries: Symmetries, max_numbers: in
     (estimate, truth), points = _poses(5, 0), _points()
     found = {
         "add": add(estimate, truth, points, max_numbers=max_numbers),
-        "adi": adi(estimate, truth, points),
+        "adi": adi(estimate, truth, points, max_numbers=max_numbers),
         "mssd": mssd(estimate, truth, points, symmetries, max_numbers=max_numbers),
         "mspd": mspd(estimate, truth, points, CAMERA, symmetries, max_numbers=max_numbers),
     }

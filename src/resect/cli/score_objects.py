@@ -18,6 +18,8 @@ class ScoreObjectsArguments:
     """BOP results: METHOD_DATASET-SPLIT.csv."""
     truth: tyro.conf.Positional[Path]
     """BOP dataset, split or scene, with its models."""
+    vsd_delta_m: float = 0.015
+    """Tolerance of VSD's visibility test in metres; the BOP challenge takes 0.005 for ITODD."""
     common: CommonFlags = COMMON
 
 
@@ -33,6 +35,6 @@ def run(arguments: Sequence[str]) -> int:
     start(flags.common)
     from resect.evaluation.bop import score_bop
 
-    found = score_bop(flags.answers, flags.truth)
+    found = score_bop(flags.answers, flags.truth, vsd_delta_m=flags.vsd_delta_m)
     result(flags.common, found.as_json(), found.text())
     return 0

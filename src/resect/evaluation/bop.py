@@ -19,6 +19,7 @@ from resect.data.bop.results import seconds_per_image
 from resect.errors import ResectError
 from resect.evaluation.bop_errors import THRESHOLDS, DepthRenderer, Pairs, mesh_renderer, pair_errors
 from resect.metrics.average_recall import average_recall, match
+from resect.metrics.visible_surface import DELTA_M
 
 LEAST_VISIBLE = 0.1
 
@@ -96,7 +97,11 @@ class BopScore:
 
 
 def score_bop(
-    results: BopResult | Path | str, folder: BopFolder | Path | str, *, render_depth: DepthRenderer | None = None
+    results: BopResult | Path | str,
+    folder: BopFolder | Path | str,
+    *,
+    render_depth: DepthRenderer | None = None,
+    vsd_delta_m: float = DELTA_M,
 ) -> BopScore:
     """Judges a results file against a BOP dataset, split or scene.
 
@@ -104,6 +109,7 @@ def score_bop(
         results: the file.
         folder: with models, models_info.json and scene_gt.json.
         render_depth: for VSD; by default the models are rendered where the folder has depth.
+        vsd_delta_m: tolerance of VSD's visibility test in metres; BOP takes 0.005 for ITODD.
 
     Raises:
         ResectError: unreadable files, no model of a scored object, or a file of other images.
@@ -118,7 +124,7 @@ def score_bop(
     has_depth = any(image.depth is not None for image in dataset.images.values())
     if render_depth is None and has_depth:
         render_depth = mesh_renderer(dataset)
-    pairs = pair_errors(result, dataset, render_depth if has_depth else None)
+    pairs = pair_errors(result, dataset, render_depth if has_depth else None, vsd_delta_m)
     visible = [k for k, o in enumerate(dataset.objects) if o.visible is None or o.visible >= LEAST_VISIBLE]
     notes = [*dataset.notes, *result.notes]
     if unknown:

@@ -9,7 +9,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from resect.data.bop import BopFolder, BopResult
-from resect.data.bop.folder import METERS_PER_UNIT
+from resect.data.bop.scene import METERS_PER_UNIT
 from resect.data.image import read_depth
 from resect.errors import ResectError
 from resect.geometry.camera import Camera
@@ -66,8 +66,11 @@ def mesh_renderer(folder: BopFolder) -> DepthRenderer:
     return render
 
 
-def pair_errors(result: BopResult, folder: BopFolder, render_depth: DepthRenderer | None) -> Pairs:
+def pair_errors(
+    result: BopResult, folder: BopFolder, render_depth: DepthRenderer | None, vsd_delta_m: float = DELTA_M
+) -> Pairs:
     """All pairs, object by object; without a renderer there is no VSD."""
+    measured = None if render_depth is None else (render_depth, vsd_delta_m / METERS_PER_UNIT)
     rows: dict[tuple[int, int, int], list[int]] = {}
     for row, key in enumerate(zip(result.scene, result.image, result.object_id, strict=True)):
         rows.setdefault(key, []).append(row)
@@ -75,7 +78,7 @@ def pair_errors(result: BopResult, folder: BopFolder, render_depth: DepthRendere
     for k, entry in enumerate(folder.objects):
         for row in rows.get((entry.scene, entry.image, entry.object_id), ()):
             by_object.setdefault(entry.object_id, []).append((row, k))
-    parts = [_of_object(n, by_object[n], result, folder, render_depth) for n in sorted(by_object)]
+    parts = [_of_object(n, by_object[n], result, folder, measured) for n in sorted(by_object)]
     if not parts:
         none = torch.zeros(0, dtype=torch.long)
         return Pairs(none, none, {name: torch.zeros(0, 1, dtype=torch.float64) for name in THRESHOLDS if name != "vsd"})
@@ -88,7 +91,7 @@ def _of_object(
     pairs: Sequence[tuple[int, int]],
     result: BopResult,
     folder: BopFolder,
-    render_depth: DepthRenderer | None,
+    measured: tuple[DepthRenderer, float] | None,
 ) -> Pairs:
     info = folder.models.get(number)
     if info is None:
@@ -108,8 +111,8 @@ def _of_object(
         pixels = mspd(a[part], b[part], points, camera, info.symmetries)
         errors["mspd"][part] = pixels * (_REFERENCE_WIDTH / camera.width)
     columns = {name: value[:, None] for name, value in errors.items()}
-    if render_depth is not None:
-        columns["vsd"] = _vsd(number, a, b, truth, info.diameter, folder, render_depth)
+    if measured is not None:
+        columns["vsd"] = _vsd(number, a, b, truth, info.diameter, folder, *measured)
     return Pairs(estimate, truth, columns)
 
 
@@ -122,7 +125,14 @@ def _by_camera(truth: Int[Tensor, "p"], folder: BopFolder) -> dict[Camera, list[
 
 
 def _vsd(
-    number: int, a: SE3, b: SE3, truth: Int[Tensor, "p"], diameter: float, folder: BopFolder, render: DepthRenderer
+    number: int,
+    a: SE3,
+    b: SE3,
+    truth: Int[Tensor, "p"],
+    diameter: float,
+    folder: BopFolder,
+    render: DepthRenderer,
+    delta: float,
 ) -> Float[Tensor, "p t"]:
     """Image after image, a few poses at once; pairs of images without depth are wrong at every tolerance."""
     found = torch.ones(len(truth), len(TAUS), dtype=torch.float64)
@@ -136,7 +146,6 @@ def _vsd(
         scene = read_depth(image.depth, image.depth_scale, image.camera.width, image.camera.height)
         for part in torch.tensor(every).split(_RENDERED_AT_ONCE):
             d_a, d_b = (render(number, image.camera, pose[part]) for pose in (a, b))
-            found[part] = vsd(
-                d_a, d_b, scene.to(d_a).expand_as(d_a), image.camera, diameter=diameter, delta=DELTA_M / METERS_PER_UNIT
-            )
+            shown = scene.to(d_a).expand_as(d_a)
+            found[part] = vsd(d_a, d_b, shown, image.camera, diameter=diameter, delta=delta)
     return found

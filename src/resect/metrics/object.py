@@ -35,7 +35,9 @@ def add(
     return _least(estimate, truth, Symmetries(), len(points), max_numbers, distance)
 
 
-def adi(estimate: SE3, truth: SE3, points: Float[Tensor, "n 3"]) -> Float[Tensor, "b"]:
+def adi(
+    estimate: SE3, truth: SE3, points: Float[Tensor, "n 3"], *, max_numbers: int = MAX_NUMBERS
+) -> Float[Tensor, "b"]:
     """Average distance from each truly placed point to the nearest estimated one ("ADD-S").
 
     Distances survive moving both sets into the estimate's frame, so one tree of the model's points serves all poses.
@@ -44,12 +46,12 @@ def adi(estimate: SE3, truth: SE3, points: Float[Tensor, "n 3"]) -> Float[Tensor
 
     model = points.double()
     relative = estimate.double().inverse() @ truth.double()
-    moved = _placed(relative, model)
-    usable = moved.isfinite().flatten(1).all(1)
-    found = torch.full((len(moved),), math.inf, dtype=torch.float64, device=model.device)
-    if bool(usable.any()):
-        nearest, _ = cKDTree(model.cpu().numpy()).query(moved[usable].cpu().numpy())
-        found[usable] = torch.from_numpy(nearest).mean(-1).to(found)
+    tree = cKDTree(model.cpu().numpy())
+    usable = relative.R.isfinite().all(-1).all(-1) & relative.t.isfinite().all(-1)
+    found = torch.full((len(relative),), math.inf, dtype=torch.float64, device=model.device)
+    for part in usable.nonzero()[:, 0].split(max(1, max_numbers // (3 * len(model)))):
+        nearest, _ = tree.query(_placed(relative[part], model).cpu().numpy())
+        found[part] = torch.from_numpy(nearest).mean(-1).to(found)
     return found
 
 

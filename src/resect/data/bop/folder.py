@@ -10,14 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from resect.artifact import read_json
-from resect.data.bop.scene import BopImage, BopObject, is_scene, read_scene
+from resect.data.bop.scene import METERS_PER_UNIT, BopImage, BopObject, is_scene, read_scene
 from resect.data.mesh import read_mesh
 from resect.data.models_info import ModelInfo, read_models_info
 from resect.errors import ResectError, unknown_name
 from resect.geometry.mesh import Mesh
 from resect.geometry.se3 import SE3
 
-METERS_PER_UNIT = 0.001
 _MODELS = ("models", "models_cad", "models_reconst", "models_eval")
 _EVAL_MODELS = ("models_eval", *_MODELS[:3])
 _TARGETS = ("test_targets_bop19.json", "test_targets_bop24.json")

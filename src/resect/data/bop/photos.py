@@ -5,8 +5,8 @@ from functools import partial
 
 import torch
 
-from resect.data.bop.folder import METERS_PER_UNIT, BopFolder
-from resect.data.bop.scene import BopImage, BopObject
+from resect.data.bop.folder import BopFolder
+from resect.data.bop.scene import METERS_PER_UNIT, BopImage, BopObject
 from resect.data.image import read_mask
 from resect.data.object_set import ObjectSet
 from resect.data.shared_image import SharedImages

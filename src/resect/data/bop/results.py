@@ -12,13 +12,15 @@ from pathlib import Path
 import torch
 
 from resect.artifact import write_atomic
-from resect.data.bop.scene import check_rotations
+from resect.data.bop.scene import METERS_PER_UNIT, check_rotations
 from resect.data.rigid import number
 from resect.errors import ResectError
 from resect.geometry.se3 import SE3
+from resect.types import Estimate, Photo
 
 HEADER = "scene_id,im_id,obj_id,score,R,t,time"
 _NAME = re.compile(r"(?P<method>[^_.]+)_(?P<dataset>[^-_.]+)-(?P<split>[^-_.]+)(-[^-_.]+)?(_[^.]+)?\.csv")
+_PHOTO = re.compile(r"(?:^|/)(?P<scene>[0-9]{1,9})/(?:rgb|gray)/(?P<image>[0-9]{1,9})\.[a-zA-Z]+$")
 _MOST_BYTES = 1 << 30
 _MOST_ROWS = 5_000_000
 _TIME_SLACK = 1e-3
@@ -103,6 +105,44 @@ def write_results(path: Path | str, result: BopResult, *, overwrite: bool = Fals
         R, t = (" ".join(repr(x) for x in part) for part in (row[:9], row[9:]))
         lines.append(f"{scene},{image},{object_id},{score!r},{R},{t},{seconds!r}")
     write_atomic(path, ("\n".join(lines) + "\n").encode())
+
+
+def result_of(answers: Iterable[tuple[Photo, Estimate]], meters_per_unit: float = METERS_PER_UNIT) -> BopResult:
+    """Answers to photos of a BOP dataset as its results: the best mode of each; a failure has no row.
+
+    The score is that of the target times the mode's share of the mass. The time is that of all answers of an image
+    together, failures included.
+
+    Args:
+        answers: photos whose names end in SCENE/rgb/IMAGE and whose targets are numbered objects, and estimates.
+        meters_per_unit: of the estimates.
+    """
+    rows: list[tuple[int, int, int, float]] = []
+    poses: list[SE3] = []
+    seconds: dict[tuple[int, int], float] = {}
+    for photo, estimate in answers:
+        scene, image = image_number(photo.name)
+        seconds[scene, image] = seconds.get((scene, image), 0.0) + estimate.cost.seconds
+        pose, target = estimate.cam_from_world, photo.target
+        if target is None or not (target.object_id.isascii() and target.object_id.isdigit()):
+            raise ResectError(photo.name, "a target with a number as object_id", repr(target and target.object_id))
+        if pose is None or estimate.modes is None:
+            continue
+        mass = float(estimate.modes.log_weight.double().softmax(0)[0])
+        rows.append((scene, image, int(target.object_id), target.score * mass))
+        poses.append(SE3(pose.R.double().cpu(), pose.t.double().cpu() * (meters_per_unit / METERS_PER_UNIT)))
+    scenes, images, objects = (tuple(int(row[k]) for row in rows) for k in range(3))
+    stacked = SE3.stack(poses) if poses else SE3.identity(0, dtype=torch.float64)
+    times = tuple(seconds[row[0], row[1]] for row in rows)
+    return BopResult(scenes, images, objects, tuple(row[3] for row in rows), stacked, times)
+
+
+def image_number(name: str) -> tuple[int, int]:
+    """Scene and image of a photo's name, e.g. (2, 3) of test/000002/rgb/000003.png."""
+    found = _PHOTO.search(name)
+    if found is None:
+        raise ResectError(name, "a name that ends in SCENE/rgb/IMAGE.png", "another", "Use photos of read_objects.")
+    return int(found["scene"]), int(found["image"])
 
 
 def time_problems(result: BopResult) -> list[str]:

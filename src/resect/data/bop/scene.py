@@ -22,6 +22,7 @@ from resect.geometry.camera import Camera
 from resect.geometry.conventions import pixel_offset
 from resect.geometry.se3 import SE3
 
+METERS_PER_UNIT = 0.001
 MOST_OBJECTS = 2_000_000
 _MOST_BYTES = 512 << 20
 _ROTATION_SLACK = 1e-2  # some datasets write four digits

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from resect.artifact import write_atomic, write_json
-from resect.data.bop.folder import METERS_PER_UNIT
+from resect.data.bop.scene import METERS_PER_UNIT
 from resect.data.image import png_bytes
 from resect.data.mesh.write import write_ply
 from resect.data.models_info import ModelInfo, write_models_info
