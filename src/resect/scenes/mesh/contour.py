@@ -21,9 +21,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from resect.scenes.mesh.rasterize import in_threads
 from resect.scenes.mesh.samples import Samples, expand
 from resect.scenes.mesh.surface import Surface
+from resect.scenes.mesh.threads import in_threads
 
 _PIECE_PX = 8.0  # edges are cut at least this often, as lenses bend them and a long edge's box holds many pixels
 _MOST_PARTS = 512

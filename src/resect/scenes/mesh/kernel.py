@@ -23,7 +23,8 @@ def cell_of(value, most):
 
 @njit(**EXACT)
 def rasterize_pose(
-    points, faces, cull, near, greatest, least, xy, start, columns, rows, origin, scale, slack, best, face, weight
+    points, faces, cull, near, greatest, least, xy, start, columns, rows, origin, scale, slack, face, inverse_depth,
+    weight,
 ):  # fmt: skip
     """Nearest face at every sample.
 
@@ -34,10 +35,14 @@ def rasterize_pose(
         near: least z of what is boxed.
         greatest, least: inverse depth of the nearest and farthest hit that counts.
         xy, start, columns, rows, origin, scale, slack: the `Samples`, `start` being this pose's.
-        best: (S,) zeros; written: inverse depth.
-        face: (S,) −1; written: the face.
+        face: (S,) written: −1 where there is none.
+        inverse_depth: (S,) written: 0 where there is none.
         weight: (S, 3) written: barycentric coordinates.
     """
+    first, count = start[0], start[columns * rows] - start[0]
+    best, edge = np.zeros(count), np.empty((count, 3))
+    for i in range(first, first + count):
+        face[i] = -1
     u, v = np.empty(len(points)), np.empty(len(points))
     for i in range(len(points)):
         u[i] = points[i, 0] / points[i, 2]
@@ -77,15 +82,19 @@ def rasterize_pose(
                 e2 = n2x * x + n2y * y + n2z
                 if e0 >= 0.0 and e1 >= 0.0 and e2 >= 0.0:
                     w = (e0 + e1 + e2) / det
-                    if w > best[s] and w <= greatest and w >= least:
-                        best[s] = w
+                    i = s - first
+                    if w > best[i] and w <= greatest and w >= least:
+                        best[i] = w
                         face[s] = f
-                        weight[s, 0], weight[s, 1], weight[s, 2] = e0, e1, e2
-    for s in range(start[0], start[columns * rows]):
-        if face[s] >= 0:
-            total = weight[s, 0] + weight[s, 1] + weight[s, 2]
-            for k in range(3):
-                weight[s, k] /= total
+                        edge[i, 0], edge[i, 1], edge[i, 2] = e0, e1, e2
+    for i in range(count):
+        inverse_depth[first + i] = best[i]
+        if face[first + i] < 0:
+            weight[first + i, :] = 0.0
+            continue
+        total = 1.0 / (edge[i, 0] + edge[i, 1] + edge[i, 2])
+        for k in range(3):
+            weight[first + i, k] = edge[i, k] * total
 
 
 @njit(error_model="numpy", cache=True)
@@ -106,3 +115,30 @@ def _clipped_box(ax, ay, az, bx, by, bz, cx, cy, cz, near):
             x, y = (px + t * (qx - px)) / near, (py + t * (qy - py)) / near
             x0, x1, y0, y1 = min(x0, x), max(x1, x), min(y0, y), max(y1, y)
     return x0, x1, y0, y1
+
+
+@njit(**EXACT)
+def bin_points(points, columns, rows, origin, scale, first, start, order, ordered):
+    """Sorts the points of one pose by the cells that hold them, by counting.
+
+    Args:
+        points: (N, 2).
+        columns, rows, origin, scale: of the `Samples`.
+        first: number of the first of these points among those of all poses.
+        start: (cells + 1,) zeros; written.
+        order: (N,) written: number, among all poses, of each point in the order of the cells.
+        ordered: (N, 2) written: the points in that order.
+    """
+    cell = np.empty(len(points), np.int64)
+    for i in range(len(points)):
+        cell[i] = int((points[i, 1] - origin[1]) * scale[1]) * columns + int((points[i, 0] - origin[0]) * scale[0])
+        start[cell[i] + 1] += 1
+    start[0] = first
+    for c in range(columns * rows):
+        start[c + 1] += start[c]
+    place = start[:-1].copy()
+    for i in range(len(points)):
+        at = place[cell[i]] - first
+        place[cell[i]] += 1
+        order[at] = first + i
+        ordered[at, 0], ordered[at, 1] = points[i, 0], points[i, 1]

@@ -3,17 +3,18 @@
 from dataclasses import dataclass, field
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
 from resect.geometry.camera import Camera
 from resect.geometry.se3 import SE3
 from resect.scenes.mesh import contour
 from resect.scenes.mesh.lens import Lens
-from resect.scenes.mesh.rasterize import Depths, Hits, facing, fuses, nearest_boxed, rasterize
+from resect.scenes.mesh.rasterize import Depths, Hits, facing, nearest_boxed, rasterize
 from resect.scenes.mesh.samples import Samples
-from resect.scenes.mesh.shade import Light, Seen, shade
+from resect.scenes.mesh.shade import Cast, Light, fused_colours, shade
 from resect.scenes.mesh.surface import Surface
+from resect.scenes.mesh.threads import fuses
 from resect.types import Channel
 
 
@@ -102,35 +103,32 @@ class Look:
     def values(self, channel: Channel, *, differentiate: bool) -> tuple[Tensor, Tensor | None]:
         """(H · N, C) at the centres of the pixels, and (H · N, C, 6)."""
         h, n = len(self.points), len(self.pixels)
-        pose = torch.arange(h, device=self.pixels.device).repeat_interleave(n)
         plane = Lens(self.camera).on_plane(self.pixels)[0]
-        return self._shaded(self.hits, pose, plane, torch.arange(h * n, device=pose.device) % n, channel, differentiate)
+        return self._shaded(Cast(self.hits, plane, [n * k for k in range(h + 1)]), channel, differentiate)
 
     def mix_contours(self, channels: "dict[Channel, tuple[Tensor, Tensor | None]]") -> None:
         """Turns values at centres into means over pixels, in place, and adds the derivative along contours."""
         piece = self._pieces()
         if not len(piece.pose):
             return
-        lens = Lens(self.camera)
+        lens, fused = Lens(self.camera), fuses(self.settings.fused, self.pixels.device)
         beside = contour.BESIDE_PX * piece.normal
-        both = torch.cat([piece.middle + beside, piece.middle - beside])
-        pose = piece.pose.repeat(2)
-        plane = lens.on_plane(both)[0]
+        plane = lens.on_plane(torch.stack([piece.middle + beside, piece.middle - beside], 1).flatten(0, 1))[0]
+        pose, poses = piece.pose.repeat_interleave(2), len(self.points)
         cells = self.samples.columns * self.samples.rows
-        samples = Samples.of(plane, pose, len(self.points), cells)
+        samples = Samples.of_poses(plane, pose, poses, cells, fused=fused)
         hits = _cast(self.surface, self.points, samples, self.cull, self.settings)
+        ends = [0, *torch.bincount(pose, minlength=poses).cumsum(0).tolist()]
         place = piece.sample if self.samples.order is None else self.samples.order[piece.sample]
         slot = piece.pose * len(self.pixels) + place
-        moves = contour.motion(piece, lens.derivative(piece.point)) * piece.length[:, None]
+        moves = (contour.motion(piece, lens.derivative(piece.point)) * piece.length[:, None]).to(self.dtype)
         for channel, (value, columns) in channels.items():
-            every = torch.arange(len(plane), device=plane.device)
-            left, right = self._shaded(hits, pose, plane, every, channel, False)[0].chunk(2)
-            jump = left - right
+            sides = self._shaded(Cast(hits, plane, ends), channel, False)[0]
+            jump = sides[0::2] - sides[1::2]
             value.index_add_(0, slot, -piece.area.to(self.dtype)[:, None] * jump)
             if columns is not None:  # an edge takes the colours beside it along: they do not change
-                columns.index_add_(0, slot, -jump[..., None] * moves.to(self.dtype)[:, None])
-            if channel in ("rgb", "alpha"):
-                value.clamp_(0, 1)
+                columns.index_add_(0, slot, -jump[..., None] * moves[:, None])
+            value.clamp_(0, 1)
 
     def _pieces(self) -> contour.Pieces:
         lens, c, near = Lens(self.camera), self.camera, nearest_boxed(self.points, self.settings.depths)
@@ -141,28 +139,26 @@ class Look:
         begin, end = (self.vertices[pose, self.surface.edges[edge, k]] for k in (0, 1))
         return contour.pieces(begin, end, pose, lens.project, self.samples, near)
 
-    def _shaded(
-        self, hits: Hits, pose: Tensor, plane: Tensor, place: Int[Tensor, "m"], channel: Channel, differentiate: bool
-    ) -> tuple[Tensor, Tensor | None]:
-        """Values where rays hit and the background elsewhere; `plane[place]` is where each ray meets the plane."""
-        hit = (hits.face >= 0).nonzero()[:, 0]
-        lens = Lens(self.camera)
-        seen = Seen(
-            pose[hit],
-            hits.face[hit],
-            hits.weight[hit].to(self.dtype),
-            lens.rays(plane[place[hit]]).to(self.dtype),
-            (1 / hits.inverse_depth[hit]).to(self.dtype),
-            self.cam_from_world.R,
-            1 / (self.camera.fx * self.camera.fy),
-        )
-        value, columns = shade(self.surface, seen, channel, self.settings.light, differentiate=differentiate)
+    def _shaded(self, cast: "Cast", channel: Channel, differentiate: bool) -> tuple[Tensor, Tensor | None]:
+        """Values where rays hit and the background elsewhere."""
+        light, c = self.settings.light, self.camera
+        if channel == "alpha":
+            value = (cast.hits.face >= 0).to(self.dtype)[:, None]
+            return value, value.new_zeros(len(value), 1, 6) if differentiate else None
+        if channel == "rgb" and light is None and fuses(self.settings.fused, self.pixels.device):
+            return fused_colours(
+                self.surface, cast, (c.fx, c.fy, c.cx, c.cy), self.cam_from_world.R, self.settings.background,
+                self.dtype, differentiate=differentiate,
+            )  # fmt: skip
+        hit = (cast.hits.face >= 0).nonzero()[:, 0]
+        seen = cast.seen(hit, Lens(c), self.cam_from_world.R)
+        value, columns = shade(self.surface, seen, channel, light, differentiate=differentiate)
         behind = value.new_tensor(self.settings.background) if channel == "rgb" else value.new_zeros(value.shape[1])
-        full = behind.expand(len(hits.face), -1).clone()
+        full = behind.expand(len(cast.hits.face), -1).clone()
         full[hit] = value
         if columns is None:
             return full, None
-        return full, columns.new_zeros(len(hits.face), *columns.shape[1:]).index_copy_(0, hit, columns)
+        return full, columns.new_zeros(len(full), *columns.shape[1:]).index_copy_(0, hit, columns)
 
 
 def _cast(surface: Surface, points: Tensor, samples: Samples, cull: Tensor, settings: Settings) -> Hits:

@@ -11,18 +11,15 @@ A shared edge is computed from both faces with the same numbers but for the sign
 the products cancel. At equal depth the lowest face wins. `kernel.py` is the same for one core without tensors.
 """
 
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import lru_cache
 from itertools import pairwise
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from resect.scenes.field.rendering import has_numba
 from resect.scenes.mesh.samples import Samples, expand
+from resect.scenes.mesh.threads import fuses, in_threads
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,11 +72,6 @@ def rasterize(
     face, inverse_depth, weight = find(points, faces, samples, cull, depths, max_fragments)
     h = len(points)
     return Hits(samples.unsorted(face, h), samples.unsorted(inverse_depth, h), samples.unsorted(weight, h))
-
-
-def fuses(fused: bool | None, device: torch.device) -> bool:
-    """Whether numba does it; where it can when `None`."""
-    return device.type == "cpu" and has_numba() if fused is None else fused
 
 
 def facing(points: Float[Tensor, "h v 3"], faces: Int[Tensor, "f 3"]) -> Float[Tensor, "h f"]:
@@ -203,40 +195,18 @@ def _by_kernel(
 
     del max_fragments  # the kernel keeps none
     slots = _slots(samples, len(points))
-    best = torch.zeros(slots, dtype=torch.float64)
-    face = torch.full((slots,), -1)
-    weight = torch.zeros(slots, 3, dtype=torch.float64)
+    face, depth = torch.empty(slots, dtype=torch.int32), torch.empty(slots, dtype=torch.float64)
+    weight = torch.empty(slots, 3, dtype=torch.float64)
     p, f, xy, start = (x.contiguous().numpy() for x in (points, faces, samples.points, samples.start))
-    out = best.numpy(), face.numpy(), weight.numpy()
+    out = face.numpy(), depth.numpy(), weight.numpy()
     near, (greatest, least) = nearest_boxed(points, depths), depths.inverse
     culled, s = cull.tolist(), len(samples.points)
+    grid = samples.columns, samples.rows, samples.origin, samples.scale, samples.slack
 
     def work(h: int) -> None:
         mine = slice(h * s, (h + 1) * s) if samples.shared else slice(None)
-        if not samples.shared:
-            a, b = int(start[h, 0]), int(start[h, -1])
-            if a == b:
-                return
-        rasterize_pose(
-            p[h], f, culled[h], near, greatest, least, xy, start[0 if samples.shared else h], samples.columns,
-            samples.rows, samples.origin, samples.scale, samples.slack, *(x[mine] for x in out),
-        )  # fmt: skip
+        begin = start[0 if samples.shared else h]
+        rasterize_pose(p[h], f, culled[h], near, greatest, least, xy, begin, *grid, *(x[mine] for x in out))
 
     in_threads(work, len(points))
-    return face, best, weight
-
-
-def in_threads(work: Callable[[int], None], count: int) -> None:
-    """Calls ``work(i)`` for i < count, on as many threads as PyTorch uses."""
-    threads = min(torch.get_num_threads(), count)
-    if threads <= 1:
-        for i in range(count):
-            work(i)
-        return
-    for done in [_threads(torch.get_num_threads()).submit(work, i) for i in range(count)]:
-        done.result()
-
-
-@lru_cache(maxsize=1)
-def _threads(count: int) -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(count)
+    return face, depth, weight

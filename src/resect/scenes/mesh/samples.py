@@ -8,6 +8,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from resect.geometry.camera import Camera
+from resect.scenes.mesh.threads import in_threads
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,37 +44,33 @@ class Samples:
         return cls(points, None, start, camera.width, camera.height, (0.0, 0.0), (1.0, 1.0), 0.5 - 1e-9)
 
     @classmethod
-    def of(
-        cls,
-        points: Float[Tensor, "s 2"],
-        pose: Int[Tensor, "s"] | None = None,
-        poses: int = 1,
-        cells: int | None = None,
+    def of(cls, points: Float[Tensor, "s 2"]) -> "Samples":
+        """Any points, the same for every pose; about as many cells as there are points."""
+        none = torch.zeros(len(points), dtype=torch.long, device=points.device)
+        return cls.of_poses(points, none, 1, len(points))
+
+    @classmethod
+    def of_poses(
+        cls, points: Float[Tensor, "s 2"], pose: Int[Tensor, "s"], poses: int, cells: int, *, fused: bool = False
     ) -> "Samples":
-        """Any points.
+        """Points of their own for each pose.
 
         Args:
-            pose: which of `poses` each belongs to; all of them to every pose when `None`.
-            cells: about how many; as many as there are points by default.
+            pose: whose; ascending.
+            cells: about how many.
+            fused: whether numba sorts them.
         """
-        if len(points) == 0:
-            start = torch.zeros(poses if pose is not None else 1, 2, dtype=torch.long, device=points.device)
-            return cls(points, None, start, 1, 1, (0.0, 0.0), (1.0, 1.0), 0.0)
-        low = points.amin(0)
-        size = (points.amax(0) - low).clamp_min(1e-6)
-        per_cell = math.sqrt(float(size.prod()) / max(cells or len(points), 1))
-        columns, rows = (max(1, min(4096, math.ceil(float(x) / per_cell))) for x in size)
-        count = torch.tensor([columns, rows], dtype=torch.float64, device=points.device)
-        scale = count / (size * (1 + 1e-9))
-        place = ((points - low) * scale).long()
-        cell = place[:, 1] * columns + place[:, 0] + (0 if pose is None else pose * (columns * rows))
-        groups = poses if pose is not None else 1
-        sorted_cell, order = cell.sort(stable=True)
-        edges = torch.arange(groups * columns * rows + 1, device=points.device)
-        begins = torch.searchsorted(sorted_cell, edges)
-        start = torch.cat([begins[:-1].view(groups, -1), begins[columns * rows :: columns * rows, None]], 1)
-        x, y = (tuple(v.tolist()) for v in (low, scale))
-        return cls(points[order], order, start, columns, rows, (x[0], x[1]), (y[0], y[1]), 0.0)
+        columns, rows, origin, scale = _cells_around(points, cells)
+        if fused:
+            ordered, order, start = _by_counting(points, pose, poses, columns, rows, origin, scale)
+        else:
+            place = ((points - points.new_tensor(origin)) * points.new_tensor(scale)).long()
+            cell, order = (place[:, 1] * columns + place[:, 0] + pose * (columns * rows)).sort(stable=True)
+            edges = torch.arange(poses * columns * rows + 1, device=points.device)
+            begins = torch.searchsorted(cell, edges)
+            start = torch.cat([begins[:-1].view(poses, -1), begins[columns * rows :: columns * rows, None]], 1)
+            ordered = points[order]
+        return cls(ordered, order, start, columns, rows, origin, scale, 0.0)
 
     @property
     def shared(self) -> bool:
@@ -113,3 +110,39 @@ def expand(count: Int[Tensor, "n"]) -> tuple[Int[Tensor, "m"], Int[Tensor, "m"]]
     item = torch.repeat_interleave(count)
     before = count.cumsum(0) - count
     return item, torch.arange(len(item), device=count.device) - before[item]
+
+
+def _cells_around(points: Tensor, cells: int) -> tuple[int, int, tuple[float, float], tuple[float, float]]:
+    """Columns, rows, origin and scale of a grid of about so many square cells that holds all points."""
+    if not len(points):
+        return 1, 1, (0.0, 0.0), (1.0, 1.0)
+    low = points.amin(0)
+    width, height = (points.amax(0) - low).clamp_min(1e-6).tolist()
+    side = math.sqrt(width * height / max(cells, 1))
+    columns, rows = (max(1, min(4096, math.ceil(x / side))) for x in (width, height))
+    x, y = low.tolist()
+    return columns, rows, (x, y), (columns / (width * (1 + 1e-9)), rows / (height * (1 + 1e-9)))
+
+
+def _by_counting(
+    points: Tensor,
+    pose: Tensor,
+    poses: int,
+    columns: int,
+    rows: int,
+    origin: tuple[float, ...],
+    scale: tuple[float, ...],
+) -> tuple[Tensor, Tensor, Tensor]:
+    from resect.scenes.mesh.kernel import bin_points
+
+    ends = torch.bincount(pose, minlength=poses).cumsum(0).tolist()
+    start = torch.zeros(poses, columns * rows + 1, dtype=torch.long)
+    order, ordered = torch.empty(len(points), dtype=torch.long), torch.empty_like(points)
+    p, s, o, q = (x.numpy() for x in (points.contiguous(), start, order, ordered))
+
+    def work(h: int) -> None:
+        first, last = ends[h - 1] if h else 0, ends[h]
+        bin_points(p[first:last], columns, rows, origin, scale, first, s[h], o[first:last], q[first:last])
+
+    in_threads(work, poses)
+    return ordered, order, start

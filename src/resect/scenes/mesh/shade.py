@@ -13,7 +13,11 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from resect.scenes.mesh.lens import Lens
+from resect.scenes.mesh.rasterize import Hits
 from resect.scenes.mesh.surface import Surface
+from resect.scenes.mesh.texture import Atlas
+from resect.scenes.mesh.threads import in_threads
 from resect.types import Channel
 
 
@@ -55,12 +59,71 @@ class Seen:
     pixel_area: float
 
 
+@dataclass(frozen=True, eq=False)
+class Cast:
+    """Rays and what they hit.
+
+    Attributes:
+        hits: pose after pose.
+        plane: where the rays meet the pinhole plane: of all, or of one pose when all poses have the same.
+        ends: (H + 1) the hits of pose h are those from ends[h] to ends[h + 1].
+    """
+
+    hits: Hits
+    plane: Float[Tensor, "n 2"]
+    ends: list[int]
+
+    def seen(self, hit: Int[Tensor, "n"], lens: Lens, rotation: Float[Tensor, "h 3 3"]) -> Seen:
+        """The rays with these numbers."""
+        pose = torch.bucketize(hit, torch.tensor(self.ends[1:], device=hit.device), right=True)
+        rays = lens.rays(self.plane[hit % max(len(self.plane), 1)])
+        weight, depth = self.hits.weight[hit].to(rotation), (1 / self.hits.inverse_depth[hit]).to(rotation)
+        area = 1 / (lens.camera.fx * lens.camera.fy)
+        return Seen(pose, self.hits.face[hit], weight, rays.to(rotation), depth, rotation, area)
+
+
+def fused_colours(
+    surface: Surface,
+    cast: Cast,
+    pinhole: tuple[float, float, float, float],
+    rotation: Float[Tensor, "h 3 3"],
+    background: tuple[float, float, float],
+    dtype: torch.dtype,
+    *,
+    differentiate: bool,
+) -> tuple[Float[Tensor, "n 3"], Float[Tensor, "n 3 6"] | None]:
+    """`shade` of colours without light by a numba kernel, a pose a thread, background included."""
+    from resect.scenes.mesh.shade_kernel import shade_pose
+
+    n = len(cast.hits.face)
+    value = torch.empty(n, 3, dtype=dtype)
+    columns = torch.empty(n if differentiate else 0, 3, 6, dtype=dtype)
+    zero = torch.zeros(0, 3, 2, dtype=dtype)
+    atlas = surface.atlas or Atlas(zero[:, :, 0], torch.zeros(0, 1).long(), torch.zeros(0, 1, 2).long())
+    uv = zero if surface.uv is None else surface.uv
+    on_faces = [surface.colors, surface.slope, surface.normal, uv, surface.texture, surface.texel_density]
+    arrays = [x.contiguous().numpy() for x in (*on_faces, atlas.texels, atlas.first, atlas.size)]
+    face, weight, depth, plane, turn = (
+        x.contiguous().numpy()
+        for x in (cast.hits.face, cast.hits.weight, cast.hits.inverse_depth, cast.plane, rotation)
+    )
+    v, c, same = value.numpy(), columns.numpy(), len(cast.plane) != n
+
+    def work(h: int) -> None:
+        mine = slice(cast.ends[h], cast.ends[h + 1])
+        shade_pose(
+            face[mine], weight[mine], depth[mine], plane if same else plane[mine], pinhole, turn[h], *arrays,
+            background, v[mine], c[mine] if differentiate else c,
+        )  # fmt: skip
+
+    in_threads(work, len(rotation))
+    return value, columns if differentiate else None
+
+
 def shade(
     surface: Surface, seen: Seen, channel: Channel, light: Light | None, *, differentiate: bool
 ) -> tuple[Float[Tensor, "n c"], Float[Tensor, "n c 6"] | None]:
-    """Values of a channel and, if asked for, their derivatives; none of normals."""
-    if channel == "alpha":
-        return _constant(seen, 1.0, differentiate)
+    """Values of colour, depth or normal and, if asked for, their derivatives; none of normals."""
     if channel == "normal":
         return _facing_normals(surface, seen), None
     if channel == "depth":
@@ -72,11 +135,6 @@ def shade(
     if slope is None or gain_columns is None:
         return value * gain, None
     return value * gain, _columns(surface, seen, slope) * gain[..., None] + value[..., None] * gain_columns
-
-
-def _constant(seen: Seen, value: float, differentiate: bool) -> tuple[Tensor, Tensor | None]:
-    n = len(seen.face)
-    return seen.depth.new_full((n, 1), value), seen.depth.new_zeros(n, 1, 6) if differentiate else None
 
 
 def _albedo(surface: Surface, seen: Seen, differentiate: bool) -> tuple[Tensor, Tensor | None]:
