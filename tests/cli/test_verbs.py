@@ -212,3 +212,13 @@ def test_datasets_are_listed_and_got(capture: Path, tmp_path: Path) -> None:
     pinned = resect("data", "get", "7scenes-heads", "--out", tmp_path / "two", "--url", Path(archive).as_uri())
     assert pinned.code == 2
     assert "SHA-256" in pinned.err
+
+
+def test_info_says_how_exact_a_place_is(own_place: Path) -> None:
+    (own_place / "errors.json").unlink(missing_ok=True)
+    assert "not measured" in resect("info", own_place, "--json").json["exact"]
+    model = {"turn_rad": 0.001, "shift": 0.002, "photos": 12}
+    (own_place / "errors.json").write_text(json.dumps(model))
+    exact = resect("info", own_place, "--json").json["exact"]
+    assert "0.088°" in exact  # 1.538 σ of 0.057°
+    assert "12 training photos" in exact

@@ -10,7 +10,7 @@ from PIL import Image
 from resect.data import make_split, read
 from resect.data.agreement import Pair, judge_blur, judge_poses
 from resect.data.check import check
-from resect.data.draw_cameras import draw_cameras
+from resect.data.draw_cameras import _ahead, draw_cameras
 from resect.data.frame import look_at_point, scene_scale
 from resect.geometry import so3
 from resect.geometry.camera import Camera
@@ -167,6 +167,15 @@ def test_drawing_shows_each_camera(photos: PhotoSet, tmp_path: Path) -> None:
     flat = ring(3, tmp_path / "b")
     forward = SE3(torch.eye(3, dtype=torch.float64).expand(3, 3, 3), torch.zeros(3, 3, dtype=torch.float64))
     draw_cameras(replace(flat, truth=Truth(forward)), tmp_path / "same.png")
+
+
+def test_the_view_from_the_side_is_not_along_the_view() -> None:
+    up, side = torch.tensor([0.0, 0, 1]).double(), torch.tensor([1.0, 0, 0]).double()
+    centers = torch.cartesian_prod(torch.arange(5), torch.tensor([0]), torch.arange(3)).double()
+    facing = look_at(centers, centers + torch.tensor([0.0, 5, -1]).double())
+    torch.testing.assert_close(_ahead(facing, up, side), torch.tensor([0.0, 1, 0]).double(), atol=1e-6, rtol=0)
+    around = look_at(centers[:2], centers[:2].flip(0))
+    assert torch.equal(_ahead(around, up, side), side)
 
 
 @pytest.mark.real

@@ -14,7 +14,7 @@ from resect.evaluation.compare import (
     compare,
     comparison_csv,
     comparison_html,
-    comparison_table,
+    comparison_tables,
     remarks,
     write_comparison,
 )
@@ -47,8 +47,13 @@ def test_rows_and_their_order():
 
 def test_the_table_for_the_terminal():
     console = Console(file=io.StringIO(), width=240)
-    console.print(comparison_table({"a": scored(0.2), "b": scored(3.0)}))
+    names = ["a", "b", "[red]", *(f"runs/of-a-long-name-{k}/poses" for k in range(6))]
+    runs = {name: scored(3.0 if name == "b" else 0.2, meters=1.0) for name in names}
+    for table in comparison_tables(runs):
+        console.print(table)
     text = console.file.getvalue()
+    assert max(map(len, text.splitlines())) <= 100
+    assert "[red]" in text
     assert "0.20°" in text
     assert "3.00°" in text
 

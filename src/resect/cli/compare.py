@@ -48,7 +48,7 @@ def run(arguments: Sequence[str]) -> int:
     if all(trajectories(path, flags.truth) for path in flags.runs):
         return _trajectories(flags)
     from resect.data import read
-    from resect.evaluation.compare import comparison_table, remarks, write_comparison
+    from resect.evaluation.compare import comparison_tables, remarks, write_comparison
     from resect.evaluation.score import score
 
     is_list = flags.truth.is_file() and flags.truth.suffix.lower() != ".json"
@@ -58,7 +58,7 @@ def run(arguments: Sequence[str]) -> int:
         say(f"page: {write_comparison(flags.out, scores)}")
     for remark in remarks(scores):
         say(f"note: {remark}")
-    result(flags.common, {name: found.as_json() for name, found in scores.items()}, _text(comparison_table(scores)))
+    result(flags.common, {name: found.as_json() for name, found in scores.items()}, _text(*comparison_tables(scores)))
     return 0
 
 
@@ -79,8 +79,8 @@ def _trajectories(flags: CompareArguments) -> int:
     return 0
 
 
-def _text(table: "Table") -> str:
-    """A table as lines, as wide as the terminal, or as it needs to be where there is none."""
+def _text(*tables: "Table") -> str:
+    """Tables as lines, as wide as the terminal, or as it needs to be where there is none."""
     import io
     import shutil
 
@@ -88,7 +88,8 @@ def _text(table: "Table") -> str:
 
     width = shutil.get_terminal_size((200, 50)).columns
     console = Console(file=io.StringIO(), width=width)
-    console.print(table)
+    for table in tables:
+        console.print(table)
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue().rstrip("\n")
 

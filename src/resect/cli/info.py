@@ -1,6 +1,7 @@
 """`resect info`: what a file or folder is."""
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,8 @@ import tyro
 from resect.cli.options import COMMON, CommonFlags, parse
 from resect.cli.output import result
 from resect.errors import ResectError
+
+_MEDIAN_OF_THREE = 1.5382  # length of three normal numbers of σ = 1, the median
 
 
 @dataclass(frozen=True)
@@ -85,7 +88,24 @@ def _place(path: Path) -> dict[str, Any]:
 
     place = read_place(path)
     facts = {"trained_on": len(place.names), "camera": str(place.camera), "scene_scale": place.scene_scale}
-    return {**facts, "meters_per_unit": place.meters_per_unit}
+    return {**facts, "meters_per_unit": place.meters_per_unit, "exact": _exactness(path, place.meters_per_unit)}
+
+
+def _exactness(path: Path, meters_per_unit: float | None) -> str:
+    """How far off answers typically are, as measured when the place was learned."""
+    from resect.artifact import read_json, settings_from_json
+    from resect.evaluation.wording import angle, length
+    from resect.refine.judge import ErrorModel
+
+    file = path / "errors.json"
+    if not file.is_file():
+        return "not measured: that takes photos left out, and there were too few"
+    errors = settings_from_json(ErrorModel, read_json(file), file)
+    if errors.photos < 3:
+        return f"not measured: only {errors.photos} of the photos left out were solved"
+    turn, shift = (errors_ * _MEDIAN_OF_THREE for errors_ in (errors.turn_rad, errors.shift))
+    typical = f"{angle(math.degrees(turn))} and {length(shift, meters_per_unit)}"
+    return f"half the answers are within {typical}, as measured on {errors.photos} training photos that were left out"
 
 
 def _dataset(path: Path) -> dict[str, Any]:

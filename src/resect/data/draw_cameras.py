@@ -10,12 +10,14 @@ from torch import Tensor
 
 from resect.artifact import write_atomic
 from resect.data.frame import look_at_point, scene_scale
+from resect.geometry.se3 import SE3
 from resect.types import PhotoSet, Split
 
 if TYPE_CHECKING:
     from PIL.ImageDraw import ImageDraw
 
 _SIZE, _MARGIN = 760, 60
+_FACING_ONE_WAY = 0.5  # length of the mean level viewing direction
 _TRAIN, _TEST, _INK, _FAINT = (36, 99, 168), (214, 98, 26), (60, 60, 60), (190, 190, 190)
 
 
@@ -39,7 +41,7 @@ def draw_cameras(photos: PhotoSet, path: Path, split: Split | None = None) -> No
     picture = Image.new("RGB", (2 * _SIZE, _SIZE + 40), "white")
     draw = ImageDraw.Draw(picture)
     font = ImageFont.load_default(size=18)
-    views = (("from above", torch.stack([side, away])), ("from the side", torch.stack([side, up])))
+    views = (("from above", torch.stack([side, away])), ("from the side", torch.stack([_ahead(poses, up, side), up])))
     for k, (title, axes) in enumerate(views):
         panel = _Panel(draw, axes, torch.cat([lines.flatten(0, 2), look.point[None]]), k * _SIZE)
         for a in range(3):
@@ -106,6 +108,17 @@ def _level_axes(up: Float[Tensor, "3"], offsets: Float[Tensor, "n 3"]) -> tuple[
         side = torch.linalg.cross(up, torch.eye(3, dtype=up.dtype)[int(up.abs().argmin())])
     side = side / side.norm()
     return side, torch.linalg.cross(up, side)
+
+
+def _ahead(poses: SE3, up: Tensor, side: Tensor) -> Tensor:
+    """Level axis of the view from the side: where the cameras look, if they all do; else along their widest spread.
+
+    Of cameras that face one way, a picture of their widest spread would be taken along their view.
+    """
+    mean = poses.R[:, 2].mean(0)
+    level = mean - (mean @ up) * up
+    length = float(level.norm())
+    return level / length if length > _FACING_ONE_WAY else side
 
 
 def _pyramids(photos: PhotoSet, depth: float) -> Float[Tensor, "n 8 2 3"]:

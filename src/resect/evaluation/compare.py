@@ -24,6 +24,7 @@ _PLAIN = (
     *("median_translation_scale", "translation_unit", "scene_scale", "seconds_per_photo", "load_seconds"),
 )
 _MOST_RUNS = 64
+_RUNS_A_TABLE = 4
 _MOST_CURVES = 8
 _MOST_DIFFERENCES = 200
 
@@ -72,16 +73,21 @@ def remarks(scores: Mapping[str, Score]) -> list[str]:
     return notes
 
 
-def comparison_table(scores: Mapping[str, Score]) -> "Table":
-    """The rows as a table for the terminal."""
+def comparison_tables(scores: Mapping[str, Score]) -> "list[Table]":
+    """For the terminal: a line a measure and a column a run, in tables that fit into 100 columns."""
+    from rich.markup import escape as escape_markup
     from rich.table import Table
 
-    rows, table = compare(scores), Table()
-    for k, head in enumerate(rows[0]):
-        table.add_column(head, justify="left" if k == 0 else "right", overflow="fold")
-    for row in rows:
-        table.add_row(*row.values())
-    return table
+    rows, tables = compare(scores), []
+    for first in range(0, len(rows), _RUNS_A_TABLE):
+        some, table = rows[first : first + _RUNS_A_TABLE], Table()
+        table.add_column("run")
+        for row in some:
+            table.add_column(escape_markup(row["run"]), justify="right", overflow="fold", max_width=16)
+        for name in list(rows[0])[1:]:
+            table.add_row(name, *(row[name] for row in some))
+        tables.append(table)
+    return tables
 
 
 def comparison_csv(scores: Mapping[str, Score]) -> str:

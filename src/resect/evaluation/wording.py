@@ -64,6 +64,10 @@ def score_lines(score: "Score") -> list[str]:
         f"median error {angle(rotation)}, {length(translation, score.meters_per_unit)}{relative}",
         "within " + "; ".join(f"{recall_name(k)}: {percent(v)}" for k, v in score.recalls.items()),
     ]
+    if {"5deg_0.05scale", "5deg_0.05unit"} <= set(score.recalls):
+        lines.append(
+            "  (scale: as a part of the scene's scale; unit: in the data's own units, as some publications do)"
+        )
     copies = sum(p.status == "NOT_IMPROVED" for p in score.photos)
     if copies:
         lines.append(f"the start itself was the answer (NOT_IMPROVED): {copies}")
