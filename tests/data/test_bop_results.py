@@ -121,9 +121,9 @@ def _photo(object_id: str, name: str = "test/000002/rgb/000003.png", score: floa
 
 def test_answers_become_results(tmp_path: Path) -> None:
     answers = [
-        (_photo("5", score=0.5), _estimate([0.1, 0.2, 1.0], [math.log(0.75), math.log(0.25)], 100)),
-        (_photo("6"), _estimate([0, 0, 0], [], 300)),
-        (_photo("6", "000007/gray/12.tif"), _estimate([0, 0, 2.0], [0.0], 50)),
+        (_photo("5", score=0.5), _estimate([0.1, 0.2, 1.0], [math.log(0.75), math.log(0.25)], 100.0)),
+        (_photo("6"), _estimate([0, 0, 0], [], 300.0)),
+        (_photo("6", "000007/gray/12.tif"), _estimate([0, 0, 2.0], [0.0], 50.0)),
     ]
     found = result_of(answers, meters_per_unit=1.0)
     assert (found.scene, found.image, found.object_id) == ((2, 7), (3, 12), (5, 6))
@@ -139,4 +139,4 @@ def test_answers_become_results(tmp_path: Path) -> None:
 )
 def test_answers_that_are_not_of_a_bop_dataset(object_id: str, name: str) -> None:
     with pytest.raises(ResectError):
-        result_of([(_photo(object_id, name), _estimate([0, 0, 1.0], [0.0], 1))])
+        result_of([(_photo(object_id, name), _estimate([0, 0, 1.0], [0.0], 1.0))])
