@@ -179,3 +179,11 @@ def test_the_brute_force_sees_a_triangle_where_it_is() -> None:
     found = import_module("raster").brute_force(mesh, camera, SE3.identity(1, dtype=torch.float64))
     rows = ["........", "........", "..111...", "..11....", "..1.....", *["........"] * 3]
     assert found.view(8, 8).tolist() == [[1 if c == "1" else -1 for c in row] for row in rows]
+
+
+def test_occupancy(tmp_path: Path) -> None:
+    flags = ("--quick", "--threads", 1, "--shapes", tmp_path / "shapes", "--network", tmp_path / "network")
+    rows, record = ran("occupancy", *flags, out=tmp_path / "occupancy.json")
+    assert [row["what"] for row in rows] == ["network", "mean shape", "nearest silhouette"]
+    assert all(0 <= row["iou"] <= 1 for row in rows)
+    assert record["steps"] == 6

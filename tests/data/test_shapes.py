@@ -66,7 +66,7 @@ def test_no_path_leaves_the_folder(tmp_path: Path, name: str) -> None:
 
 
 def test_nothing_there_is_said(tmp_path: Path) -> None:
-    with pytest.raises(ResectError, match="data make"):
+    with pytest.raises(ResectError, match="data shapes"):
         read_shapes(tmp_path)
     with pytest.raises(ResectError, match="no file"):
         read_shapes(tmp_path, "train", ["table"])

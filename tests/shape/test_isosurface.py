@@ -51,8 +51,8 @@ def test_a_noisy_field_whose_cells_are_crossed_everywhere() -> None:
     found = evaluate(field, 0.0, cells=4, halvings=2)
     known = found == table
     assert float(known.float().mean()) > 0.99  # a cell of equal corners may hide noise
-    # A point that a finer neighbour puts on a cell's face splits that cell too: a lattice of single peaks is found whole
-    # where cells of corners alone would stop.
+    # A point that a finer neighbour puts on a cell's face splits that cell too: a lattice of single peaks is found
+    # whole, where cells of corners alone would stop.
     assert bool(known[::4, ::4, ::4].all())
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import tyro
 
+from resect.cli.data_shapes import PrepareArguments, ShapesArguments, prepare, shapes
 from resect.cli.main import BAD_INPUT, DONE
 from resect.cli.options import COMMON, CommonFlags, refuse_overwrite
 from resect.cli.output import result, say
@@ -315,6 +316,18 @@ _VERBS: dict[str, SubVerb] = {
         _make,
         "resect data make --out room --capture.photos 40",
         ("capture", "resect.data.synthetic_settings:SyntheticSettings"),
+    ),
+    "shapes": SubVerb(
+        ShapesArguments,
+        shapes,
+        "resect data shapes chair --out chairs --shapes.train 3000",
+        ("shapes", "resect.data.procedural_shapes.make:ProceduralSettings"),
+    ),
+    "prepare": SubVerb(
+        PrepareArguments,
+        prepare,
+        "resect data prepare MESHES --category chair --out chairs",
+        ("prepare", "resect.data.prepare_shapes:PrepareSettings"),
     ),
     "pose": SubVerb(
         PoseArguments,

@@ -126,7 +126,7 @@ def read_shapes(root: Path | str, split: str = "train", categories: Sequence[str
         lists = [root / category / f"{split}.lst" for category in categories]
     names = [f"{path.parent.name}/{model}" for path in lists for model in _models(path)]
     if not names:
-        fix = "Make one with 'resect data make chairs --out DIR' or 'resect data make shapes MESHES --out DIR'."
+        fix = "Make them: 'resect data shapes chair --out DIR', or 'resect data prepare MESHES --out DIR'."
         raise ResectError(root, f"CATEGORY/{split}.lst that names shapes", "none", fix)
     return ShapeSet(root, tuple(names), split)
 

@@ -45,7 +45,7 @@ class OccupancySettings:
     """Also learn from each picture flipped, of the shape with z negated."""
     batch: int = 32
     """Pictures in a step."""
-    steps: int = 5000
+    steps: int = 4000
     """Steps of Adam."""
     rate: float = 2e-3
     """Its learning rate."""
