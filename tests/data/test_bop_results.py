@@ -109,7 +109,7 @@ def test_a_file_without_estimates(tmp_path: Path) -> None:
 
 def _estimate(t: list[float], log_weight: list[float], ms: float) -> Estimate:
     count = len(log_weight)
-    poses = SE3(torch.eye(3).expand(count, 3, 3), torch.tensor([t] * count))
+    poses = SE3(torch.eye(3).expand(count, 3, 3), torch.tensor(t).expand(count, 3))
     status = Status.OK if count else Status.NOT_CONVERGED
     modes = Hypotheses(poses, torch.tensor(log_weight)) if count else None
     return Estimate(status, modes, cost=Cost(ms=(("all", ms),)))
@@ -122,7 +122,7 @@ def _photo(object_id: str, name: str = "test/000002/rgb/000003.png", score: floa
 def test_answers_become_results(tmp_path: Path) -> None:
     answers = [
         (_photo("5", score=0.5), _estimate([0.1, 0.2, 1.0], [math.log(0.75), math.log(0.25)], 100.0)),
-        (_photo("6"), _estimate([0, 0, 0], [], 300.0)),
+        (_photo("6"), _estimate([0.0, 0.0, 0.0], [], 300.0)),
         (_photo("6", "000007/gray/12.tif"), _estimate([0, 0, 2.0], [0.0], 50.0)),
     ]
     found = result_of(answers, meters_per_unit=1.0)
