@@ -13,7 +13,7 @@ class Entry:
     """One named method.
 
     Attributes:
-        role: what it is in guess → invert → judge.
+        role: what it is in guess → invert → judge; a "shape" makes the mesh that becomes a scene.
         line: what it does, in one line.
         settings: "module:Class" of its frozen dataclass of settings.
         fit: "module:function" that makes its artefact; empty where there is nothing to learn.
@@ -21,7 +21,7 @@ class Entry:
         cite: keys in `CITATIONS`.
     """
 
-    role: Literal["scene", "prior", "refiner"]
+    role: Literal["scene", "prior", "refiner", "shape"]
     line: str
     settings: str = ""
     fit: str = ""
@@ -53,6 +53,22 @@ ZOO: dict[str, Entry] = {
         fit="resect.priors.retrieval:fit",
         load="resect.priors.retrieval:Retrieval.load",
     ),
+    "occupancy": Entry(
+        "shape",
+        "mesh of an object from one photo: an occupancy network small enough for a CPU",
+        settings="resect.shape.settings:OccupancySettings",
+        fit="resect.shape.fit:fit",
+        load="resect.shape.occupancy:Occupancy.load",
+        cite=("occupancy", "resnet"),
+    ),
+    "occupancy-full": Entry(
+        "shape",
+        "the occupancy network as published; for a GPU",
+        settings="resect.shape.settings:PublishedOccupancySettings",
+        fit="resect.shape.fit:fit",
+        load="resect.shape.occupancy:Occupancy.load",
+        cite=("occupancy", "resnet"),
+    ),
     "view-sphere": Entry("prior", "many poses around the scene; needs no photo of it"),
     "given": Entry("prior", "a start from the user, with its uncertainty"),
 }
@@ -74,6 +90,13 @@ CITATIONS: dict[str, str] = {
   title={{iNeRF}: Inverting Neural Radiance Fields for Pose Estimation},
   author={Yen-Chen, Lin and Florence, Pete and Barron, Jonathan T. and Rodriguez, Alberto and Isola, Phillip and Lin,
     Tsung-Yi}, booktitle={IROS}, year={2021}}""",
+    "occupancy": """@inproceedings{mescheder2019occupancy,
+  title={Occupancy Networks: Learning {3D} Reconstruction in Function Space},
+  author={Mescheder, Lars and Oechsle, Michael and Niemeyer, Michael and Nowozin, Sebastian and Geiger, Andreas},
+  booktitle={CVPR}, year={2019}}""",
+    "resnet": """@inproceedings{he2016resnet,
+  title={Deep Residual Learning for Image Recognition},
+  author={He, Kaiming and Zhang, Xiangyu and Ren, Shaoqing and Sun, Jian}, booktitle={CVPR}, year={2016}}""",
     "sift": """@article{lowe2004sift,
   title={Distinctive Image Features from Scale-Invariant Keypoints},
   author={Lowe, David G.}, journal={IJCV}, volume={60}, number={2}, pages={91--110}, year={2004}}""",
@@ -101,7 +124,7 @@ def resolve(path: str) -> Any:
 
 
 def role_of(folder: Path | str) -> str:
-    """Whether an artefact folder holds a "scene" or a "prior"; a mesh file is a scene."""
+    """Whether an artefact folder holds a "scene", a "prior" or a "shape"; a mesh file is a scene."""
     from resect import artifact
 
     if Path(folder).is_file():
@@ -113,12 +136,12 @@ def role_of(folder: Path | str) -> str:
     return ZOO[kind].role
 
 
-def load(folder: Path | str, *, role: Literal["scene", "prior"] | None = None) -> Any:
-    """The scene or prior in an artefact folder, or the scene that a mesh file is.
+def load(folder: Path | str, *, role: Literal["scene", "prior", "shape"] | None = None) -> Any:
+    """The scene, prior or shape network in an artefact folder, or the scene that a mesh file is.
 
     Args:
         folder: what 'resect fit' made, or a PLY, OBJ, OFF, STL, GLB or glTF file.
-        role: which of the two it has to be.
+        role: which of them it has to be.
     """
     from resect import artifact
 

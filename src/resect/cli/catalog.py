@@ -10,7 +10,7 @@ from resect.zoo import ZOO
 
 @dataclass(frozen=True)
 class ListArguments:
-    """Scenes, priors and refiners by name."""
+    """Scenes, priors, refiners and shape networks by name."""
 
     common: CommonFlags = COMMON
 
@@ -20,11 +20,11 @@ def run(arguments: Sequence[str]) -> int:
     description = "What there is by name; what says 'fit' is learned from photos."
     flags = parse(ListArguments, arguments, prog="resect list", description=description, example="resect list --json")
     lines = []
-    for role in ("scene", "prior", "refiner"):
+    for role in ("scene", "prior", "refiner", "shape"):
         named = {name: e for name, e in ZOO.items() if e.role == role}
         if named:
             lines.append(f"{role}s")
-            lines += [f"  {name:<13} {'fit' if e.fit else '   '}  {e.line}" for name, e in named.items()]
+            lines += [f"  {name:<15} {'fit' if e.fit else '   '}  {e.line}" for name, e in named.items()]
     value = {name: {"role": e.role, "fit": bool(e.fit), "line": e.line} for name, e in ZOO.items()}
     result(flags.common, value, "\n".join(lines))
     return 0

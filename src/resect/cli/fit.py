@@ -7,6 +7,7 @@ from typing import Any
 
 import tyro
 
+from resect.cli.fit_shape import FitShapeArguments, fit_shape
 from resect.cli.options import COMMON, CommonFlags, generator, parse_with_settings, refuse_overwrite, start
 from resect.cli.output import result, say
 from resect.zoo import ZOO, entry, resolve
@@ -35,22 +36,23 @@ def run(arguments: Sequence[str]) -> int:
     """Fits one entry of the zoo."""
     named = {name: e for name, e in ZOO.items() if e.fit}
     if not arguments or arguments[0] in ("-h", "--help"):
-        lines = "\n".join(f"  {name:<12} {e.line}" for name, e in named.items())
+        lines = "\n".join(f"  {name:<15} {e.line}" for name, e in named.items())
         example = "example: resect fit field PHOTOS --out runs/place"
         print(f"usage: resect fit NAME DATA --out DIR [--flags]\n\n{lines}\n\n{example}")
         print("\nresect fit NAME --help lists its flags.")
         return 0
     name = arguments[0]
+    of_shapes = entry(name, fitted=True).role == "shape"
     flags, settings = parse_with_settings(
-        FitArguments,
+        FitShapeArguments if of_shapes else FitArguments,
         name.replace("-", "_"),
         resolve(entry(name, fitted=True).settings),
         arguments[1:],
         prog=f"resect fit {name}",
         description=f"{named[name].line}.",
-        example=f"resect fit {name} PHOTOS --out runs/place",
+        example=f"resect fit {name} {'SHAPES --out runs/chairs' if of_shapes else 'PHOTOS --out runs/place'}",
     )
-    return _fit(name, flags, settings)
+    return fit_shape(name, flags, settings) if of_shapes else _fit(name, flags, settings)
 
 
 def _fit(name: str, flags: FitArguments, settings: Any) -> int:
@@ -70,7 +72,7 @@ def _fit(name: str, flags: FitArguments, settings: Any) -> int:
         say(f"note: {note}")
     require(photos.subset(split.train), 2, f"'{name}'")
     if flags.overwrite:
-        _clear(flags.out)
+        clear(flags.out)
     elif not (flags.out / "place.json").is_file():
         refuse_overwrite(flags.out, overwrite=False)
     fit_place(photos, split, name, settings, flags.out, priors=priors, generator=generator(flags.common), stage=bar)
@@ -80,7 +82,7 @@ def _fit(name: str, flags: FitArguments, settings: Any) -> int:
     return 0
 
 
-def _clear(out: Path) -> None:
+def clear(out: Path) -> None:
     """Removes what an earlier fit wrote, and nothing else; a link is removed, not what it points at."""
     import shutil
 

@@ -37,15 +37,15 @@ class OccupancySettings:
     """Points of the input cloud, where the input is points."""
     cloud_noise: float = 0.005
     """Standard deviation of the noise on the input cloud."""
-    points: int = 256
+    points: int = 192
     """Points drawn from a shape in a step."""
-    near: float = 0.5
+    near: float = 0.7
     """Share of them near the surface, where the data have such points."""
     mirror: bool = True
     """Also learn from each picture flipped, of the shape with z negated."""
-    batch: int = 32
+    batch: int = 16
     """Pictures in a step."""
-    steps: int = 4000
+    steps: int = 7000
     """Steps of Adam."""
     rate: float = 2e-3
     """Its learning rate."""
@@ -53,7 +53,7 @@ class OccupancySettings:
     """Share of the rate at the end of a cosine; 1 keeps it constant."""
     threshold: float = 0.5
     """Probability from which a point counts as inside."""
-    validate_every: int = 500
+    validate_every: int = 1000
     """Steps between validations; the network of the best mean IoU is kept."""
     checkpoint_seconds: float = 60.0
     """Seconds between checkpoints."""

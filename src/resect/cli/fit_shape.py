@@ -1,0 +1,62 @@
+"""`resect fit occupancy SHAPES --out DIR`: learn what a category of objects looks like, from shapes and their views."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import tyro
+
+from resect.cli.options import COMMON, CommonFlags, generator, refuse_overwrite, start
+from resect.cli.output import result, say
+from resect.errors import ResectError
+from resect.zoo import entry, resolve
+
+
+@dataclass(frozen=True)
+class FitShapeArguments:
+    """Where the shapes are and what to make of them."""
+
+    data: tyro.conf.Positional[Path]
+    """Folder of categories, of 'resect data shapes' or 'resect data prepare', or in the released layout."""
+    out: Path
+    """Folder to make."""
+    categories: tuple[str, ...] = ()
+    """Category folders to learn from; all by default."""
+    overwrite: bool = False
+    """Start anew over what is in --out; without it the same command resumes."""
+    common: CommonFlags = COMMON
+
+
+def fit_shape(name: str, flags: FitShapeArguments, settings: Any) -> int:
+    """Fits one of the zoo's shape networks."""
+    from resect.cli.fit import clear
+    from resect.cli.progress import bar
+    from resect.data.shapes import read_shapes
+    from resect.training.checkpoint import checkpoint_path
+
+    start(flags.common)
+    train = read_shapes(flags.data, "train", flags.categories)
+    try:
+        val = read_shapes(flags.data, "val", flags.categories)
+    except ResectError:
+        say("note: no val.lst, so the last network is kept, not the best")
+        val = None
+    say(f"{len(train)} shapes to learn from, {len(val) if val else 0} to choose the best network by")
+    if flags.overwrite:
+        clear(flags.out)
+    elif not checkpoint_path(flags.out).is_file():
+        refuse_overwrite(flags.out, overwrite=False)
+    fit = resolve(entry(name, fitted=True).fit)
+    with bar("training") as progress:
+        fit(
+            train,
+            settings,
+            out=flags.out,
+            resume=True,
+            generator=generator(flags.common),
+            held_out=val,
+            progress=progress,
+        )
+    say(f"now: resect reconstruct PHOTO --shape {flags.out} --out object")
+    result(flags.common, {"out": str(flags.out), "train": len(train)}, str(flags.out))
+    return 0
