@@ -77,9 +77,9 @@ def test_matrices(tmp_path: Path, world_from_cam: SE3):
     [
         ("", "between 1 and"),
         ("a.png 1 0 0 0 1 2 3\nb.png 1 0 0 0 1 2\n", "line 2: expected 8 columns"),
-        ("a.png 1 0 0 0 nan 2 3\n", "line 1: expected finite numbers"),
-        ("a.png 1 0 0 zero 1 2 3\n", "line 1: expected numbers"),
-        ("a.png 1 2 3 1 0 0 0\n", "quaternion: expected length 1"),
+        ("a.png 1 0 0 0 nan 2 3\n", "l.txt:1: expected a finite number"),
+        ("a.png 1 0 0 zero 1 2 3\n", "l.txt:1: expected a number"),
+        ("a.png 1 2 3 1 0 0 0\n", "l.txt:1: expected a unit quaternion"),
         ("0.5 1 2 3 4 5 6 7\n", "quaternion: expected length 1"),
         ("a.png 1 0 0 0 1 2 3\na.png 1 0 0 0 1 2 3\n", "twice"),
         ("../../etc/passwd 1 0 0 0 1 2 3\n", "inside the data folder"),

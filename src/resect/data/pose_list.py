@@ -52,7 +52,7 @@ def read_pose_list(path: Path) -> list[ListedPose]:
     """
     poses = []
     for where, line in text_lines(path):
-        words = line.split()
+        words = line.replace(",", " ").split()
         if not 8 <= len(words) <= 11:
             raise ResectError(where, "file qw qx qy qz tx ty tz [focal]", line[:80])
         values = [number(where, w) for w in words[1:]]

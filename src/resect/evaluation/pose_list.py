@@ -12,6 +12,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from resect.data.pose_list import read_pose_list
 from resect.errors import ResectError
 from resect.evaluation.pose_file import (
     PoseList,
@@ -86,12 +87,12 @@ def _rotations(quaternion: Tensor, lines: list[tuple[int, list[str]]], path: Pat
 
 
 def _named(lines: list[tuple[int, list[str]]], path: Path, unit: Unit) -> PoseList:
-    values = _numbers(lines, 1, 8, path)
-    poses = SE3(_rotations(values[:, :4], lines, path), values[:, 4:])
-    names = [cells[0] for _, cells in lines]
-    for (number, _), name in zip(lines, names, strict=True):
-        check_name(name, f"{path}: line {number}")
-    return _list(names, poses, path, "list", unit, f"{len(lines)} lines 'file qw qx qy qz tx ty tz', camera from world")
+    listed = read_pose_list(path)
+    for (number, _), entry in zip(lines, listed, strict=True):
+        check_name(entry.name, f"{path}: line {number}")
+    note = f"{len(listed)} lines 'file qw qx qy qz tx ty tz', camera from world"
+    poses = SE3.stack([entry.cam_from_world for entry in listed])
+    return _list([entry.name for entry in listed], poses, path, "list", unit, note)
 
 
 def _timed(lines: list[tuple[int, list[str]]], path: Path, unit: Unit) -> PoseList:
