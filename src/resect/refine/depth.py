@@ -2,8 +2,8 @@
 
 The rendered depth is compared with the measured one (`rows.depth`) from the pose that the colours led to. How far the
 two are apart there, the sensor's errors and the scene's together, is read off the photo itself: σ is the median
-deviation, as a part of the depth. As with colours only so many rays count as independent, since the errors of a scene's
-surfaces reach over many pixels.
+deviation, as a part of the depth. As with colours only so many rays count as independent, and fewer of them: the errors
+of a scene's surfaces reach over large parts of a photo.
 """
 
 import torch
@@ -19,6 +19,7 @@ from resect.refine.view import View
 
 _LEAST_SIGMA = 1e-3  # part of the depth: 2 mm at 2 m, better than any depth camera
 _LEAST_RAYS = 100
+_INDEPENDENT = 10.0  # surfaces of a learned scene are off together over large parts of a photo
 _ROBUST = Robust("cauchy", 2.0)
 _NORMAL_MAD = 1.4826
 
@@ -47,7 +48,7 @@ def depth_term(view: View, poses: SE3, independent: float) -> System | None:
         rows = depth(view, observed, sigma * observed.clamp_min(1e-9), _ROBUST)
         nothing = torch.zeros(1, 0, dtype=torch.float64)
         at = rows(State(poses[k : k + 1], nothing, every[:1], 0))
-        parts.append(at.scaled(min(independent, rays) / rays))
+        parts.append(at.scaled(min(independent, _INDEPENDENT, rays) / rays))
     normal = Normal(*(torch.cat([getattr(p, name) for p in parts]) for name in ("matrix", "gradient", "loss")))
     return linearised(poses, normal)
 
