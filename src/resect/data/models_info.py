@@ -15,6 +15,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from resect.artifact import read_json, write_json
+from resect.data.flow_yaml import read_flow_yaml
 from resect.data.rigid import number
 from resect.errors import ResectError
 from resect.geometry import so3
@@ -50,7 +51,7 @@ class ModelInfo:
 def read_models_info(path: Path | str) -> dict[str, ModelInfo]:
     """Model id → what is known of it, in the order of the file."""
     path = Path(path)
-    found = read_json(path)
+    found = read_flow_yaml(path) if path.suffix == ".yml" else read_json(path)
     if not isinstance(found, dict) or not 0 < len(found) <= _MOST_MODELS:
         raise ResectError(path, f"an object with 1 to {_MOST_MODELS} models", type(found).__name__)
     return {key: _info(entry, f"{path}: model {key}") for key, entry in found.items()}

@@ -1,7 +1,8 @@
 """A BOP dataset's folder: where its scenes, models and test targets lie, whichever of them one points at.
 
 `ROOT/{camera.json, test_targets_bop19.json, models[_eval]/…, SPLIT/000001/…}`; a split or a scene alone is read too,
-and then what belongs to the dataset is looked for one and two folders above.
+and then what belongs to the dataset is looked for one and two folders above. LINEMOD as it was before BOP is read alike:
+`ROOT/{models/{models_info.yml, obj_01.ply}, data/01/{gt.yml, info.yml, rgb, depth, mask}}`.
 """
 
 from collections.abc import Mapping
@@ -50,7 +51,8 @@ class BopFolder:
     def mesh_file(self, object_id: int, *, evaluation: bool = False) -> Path | None:
         """The model's file: the detailed one, or the uniformly sampled one that errors are measured with."""
         folders = [self.root / name for name in (_EVAL_MODELS if evaluation else _MODELS)]
-        return next((p for f in folders if (p := f / f"obj_{object_id:06d}.ply").is_file()), None)
+        names = [f"obj_{object_id:0{digits}d}.ply" for digits in (6, 2)]
+        return next((p for folder in folders for name in names if (p := folder / name).is_file()), None)
 
     def mesh(self, object_id: int, *, evaluation: bool = False) -> Mesh:
         """The model, in millimetres."""
@@ -79,7 +81,9 @@ def read_bop(path: Path | str, split: str | None = None) -> BopFolder:
     path = Path(path)
     folder, scenes = _find(path, split)
     root = next((p for p in (folder, folder.parent) if _is_root(p)), folder)
-    infos = next((p for n in _EVAL_MODELS if (p := root / n / "models_info.json").is_file()), None)
+    infos = next(
+        (p for n in _EVAL_MODELS for s in ("json", "yml") if (p := root / n / f"models_info.{s}").is_file()), None
+    )
     size = _size(root / "camera.json")
     read = [read_scene(scene, size) for scene in scenes]
     images = {(i.scene, i.image): i for scene in read for i in scene.images}

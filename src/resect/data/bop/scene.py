@@ -14,6 +14,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from resect.artifact import read_json
+from resect.data.flow_yaml import read_flow_yaml
 from resect.data.image import read_header
 from resect.data.rigid import number
 from resect.errors import ResectError
@@ -89,7 +90,7 @@ class BopScene:
 
 def is_scene(folder: Path) -> bool:
     """Whether a folder is that of a scene."""
-    return (folder / "scene_camera.json").is_file() or (folder / "scene_gt.json").is_file()
+    return any((folder / name).is_file() for name in ("scene_camera.json", "scene_gt.json", "gt.yml"))
 
 
 def read_scene(folder: Path, size: tuple[int, int] | None) -> BopScene:
@@ -100,9 +101,12 @@ def read_scene(folder: Path, size: tuple[int, int] | None) -> BopScene:
         size: width and height of images, for scenes without pictures.
     """
     scene = int(folder.name) if folder.name.isascii() and folder.name.isdigit() else 0
-    cameras = _by_image(folder / "scene_camera.json")
-    truth = _by_image(folder / "scene_gt.json") if (folder / "scene_gt.json").is_file() else {}
+    old = (folder / "gt.yml").is_file()
+    names = ("info.yml", "gt.yml") if old else ("scene_camera.json", "scene_gt.json")
+    cameras = _by_image(folder / names[0])
+    truth = _by_image(folder / names[1]) if (folder / names[1]).is_file() else {}
     info = _by_image(folder / "scene_gt_info.json") if (folder / "scene_gt_info.json").is_file() else {}
+    info = _whole_boxes(truth) if old else info
     files = _numbered(folder, *_PICTURES)
     depths = _numbered(folder, "depth")
     if files:
@@ -112,20 +116,23 @@ def read_scene(folder: Path, size: tuple[int, int] | None) -> BopScene:
         fix = "Copy the images, or camera.json, beside it."
         raise ResectError(folder, "rgb/ or gray/ with images, or a camera.json with the size", "neither", fix)
     images = tuple(
-        _image(f"{folder}/scene_camera.json: image {i}", entry, (scene, i), files.get(i), depths.get(i), size)
+        _image(f"{folder}/{names[0]}: image {i}", entry, (scene, i), files.get(i), depths.get(i), size)
         for i, entry in sorted(cameras.items())
     )
-    masks = _masks(folder)
+    masks = _own_masks(folder, scene, truth) if old else _masks(folder)
     objects, poses = [], []
     for i, entries in sorted(truth.items()):
         if i not in cameras:
-            raise ResectError(f"{folder}/scene_camera.json", f"an entry for image {i} of scene_gt.json", "none")
-        where = f"{folder}/scene_gt.json: image {i}"
+            raise ResectError(folder / names[0], f"an entry for image {i} of {names[1]}", "none")
+        where = f"{folder}/{names[1]}: image {i}"
         facts = info.get(i)
         for k, entry in enumerate(_listed(where, entries)):
             objects.append(_object((scene, i, k), entry, f"{where}, object {k}", facts, masks.get((i, k))))
             poses.append(_pose_numbers(f"{where}, object {k}", entry))
-    return BopScene(images, tuple(objects), _poses(folder, objects, poses), _notes(scene, images, truth, info, masks))
+    notes = _notes(scene, images, truth, info, masks)
+    if old:
+        notes += ("Boxes are of whole objects, parts that are hidden included.",)
+    return BopScene(images, tuple(objects), _poses(folder / names[1], objects, poses), notes)
 
 
 def bop_camera(where: str, k: Any, width: int, height: int) -> Camera:
@@ -175,13 +182,13 @@ def _pose_numbers(where: str, entry: Mapping[str, Any]) -> list[float]:
     ]
 
 
-def _poses(folder: Path, objects: list[BopObject], rows: list[list[float]]) -> SE3:
+def _poses(file: Path, objects: list[BopObject], rows: list[list[float]]) -> SE3:
     if len(rows) > MOST_OBJECTS:
-        raise ResectError(folder, f"at most {MOST_OBJECTS} objects", str(len(rows)))
+        raise ResectError(file, f"at most {MOST_OBJECTS} objects", str(len(rows)))
     values = torch.tensor(rows, dtype=torch.float64).view(-1, 12)
 
     def where(i: int) -> str:
-        return f"{folder}/scene_gt.json: image {objects[i].image}, object {objects[i].index}: cam_R_m2c"
+        return f"{file}: image {objects[i].image}, object {objects[i].index}: cam_R_m2c"
 
     rotations = values[:, :9].view(-1, 3, 3)
     check_rotations(rotations, where)
@@ -198,7 +205,7 @@ def check_rotations(matrix: Float[Tensor, "n 3 3"], where: Callable[[int], str])
 
 
 def _by_image(path: Path) -> dict[int, Any]:
-    found = read_json(path, limit=_MOST_BYTES)
+    found = read_flow_yaml(path) if path.suffix == ".yml" else read_json(path, limit=_MOST_BYTES)
     if not isinstance(found, dict) or not all(k.isascii() and k.isdigit() and len(k) < 10 for k in found):
         raise ResectError(path, "an object whose keys are image numbers", type(found).__name__)
     return {int(k): v for k, v in found.items()}
@@ -232,6 +239,24 @@ def _masks(folder: Path) -> dict[tuple[int, int], Path]:
         if all(part.isascii() and part.isdigit() and len(part) < 10 for part in (image, index)):
             found[int(image), int(index)] = inner / name
     return found
+
+
+def _own_masks(folder: Path, scene: int, truth: Mapping[int, Any]) -> dict[tuple[int, int], Path]:
+    """LINEMOD's, one an image, of the object that the scene is named after."""
+    files = _numbered(folder, "mask")
+    entries = ((i, k, e) for i, v in truth.items() for k, e in enumerate(v if isinstance(v, list) else ()))
+    own = ((i, k) for i, k, e in entries if isinstance(e, dict) and e.get("obj_id") == scene)
+    return {(i, k): files[i] for i, k in own if i in files}
+
+
+def _whole_boxes(truth: Mapping[int, Any]) -> dict[int, Any]:
+    """What `scene_gt_info.json` would hold, from LINEMOD's `obj_bb`."""
+    boxes = {
+        i: [{"bbox_visib": e["obj_bb"]} if isinstance(e, dict) and "obj_bb" in e else {} for e in v]
+        for i, v in truth.items()
+        if isinstance(v, list)
+    }
+    return boxes if any(any(entries) for entries in boxes.values()) else {}
 
 
 def _notes(
