@@ -21,7 +21,7 @@ _ASKED_APART, _ASKED_TOGETHER = 16, 8
 _LEAST_ANSWERS = 5
 _TYPICAL = 2.0  # where there are too few photos to measure on
 _OUTLIER = 3.0  # a logarithm of squares farther off than this says nothing of the growth
-_BETTER = 0.98  # growth must explain more than this
+_CHANCE = 6.635  # likelihood ratio that growth must exceed: χ² of one degree at 1 %
 
 
 def measure(second: Callable[[Sequence[int]], Landmarks], features: Sequence[Features], data: PhotoSet) -> Excess:
@@ -43,25 +43,28 @@ def measure(second: Callable[[Sequence[int]], Landmarks], features: Sequence[Fea
 
 def excess_of(gaps: Float[Tensor, "n"], squares: Float[Tensor, "n"]) -> Excess:
     """The growth that makes the logarithms of squared errors spread least, then the factor that covers 90 %."""
-    rates = torch.cat([torch.zeros(1), torch.logspace(-1, 3, 41)]).to(gaps)
+    rates = torch.cat([torch.zeros(1), torch.logspace(-1, 2, 31)]).to(gaps)
     logs = squares.clamp_min(1e-3).log() - (1 + rates[:, None] * gaps).log()
     off = (logs - logs.median(1, keepdim=True).values).abs().clamp_max(_OUTLIER)
     spread = off.square().mean(1)
     best = int(spread.argmin())
-    growth = float(rates[best]) if float(spread[best]) < _BETTER * float(spread[0]) else 0.0
+    surprise = len(gaps) * float((spread[0] / spread[best].clamp_min(1e-9)).log())
+    growth = float(rates[best]) if surprise > _CHANCE else 0.0
     left = squares / (1 + growth * gaps)
-    return Excess(max(1.0, float(left.quantile(_LEVEL)) / _CHI2), growth, float(gaps.max()))
+    return Excess(float(left.quantile(_LEVEL)) / _CHI2, growth, float(gaps.max()))
 
 
 def folds(count: int) -> list[tuple[list[int], list[int]]]:
-    """Photos to leave out together, and those of them to ask: every sixth, whose neighbours stay, and two quarters.
+    """Photos to leave out together, and those of them to ask: every sixth, whose neighbours stay, and quarters.
 
     New photos may lie between the others or beyond them. The quarters are in the order of the photos, which most
-    captures have from the path that the camera took: the second has neighbours at both ends, the last at one.
+    captures have from the path that the camera took: the second has neighbours at both ends, the last at one. Where
+    they are small all four are taken, so that enough photos are asked.
     """
     apart = list(range(_EVERY // 2, count, _EVERY))
     size = count // _BLOCKS
-    together = [list(range(size, 2 * size)), list(range(count - size, count))]
+    which = range(_BLOCKS) if size < _ASKED_TOGETHER else (1, _BLOCKS - 1)
+    together = [list(range(k * size, (k + 1) * size)) for k in which]
     pairs = [(apart, _some(apart, _ASKED_APART)), *((block, _some(block, _ASKED_TOGETHER)) for block in together)]
     return [(left_out, asked) for left_out, asked in pairs if asked]
 

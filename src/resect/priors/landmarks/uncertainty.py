@@ -26,10 +26,10 @@ _SHIFT = 0.5  # of the reach
 class Excess:
     """By how much squared errors of new photos' poses exceed the covariance that their residuals give.
 
-    A drifting path is a random walk, whose variance grows with the distance: factor × (1 + growth × gap).
+    A drifting path is a random walk, whose variance grows with the distance: factor × (1 + growth × gap), at least 1.
 
     Attributes:
-        factor: of photos that stand beside training photos; at least 1.
+        factor: of photos that stand where training photos do; above 0.
         growth: per unit of the gap to the nearest training photo, see `view_distance`; at least 0.
         farthest: gaps beyond this were not measured and count as this.
     """
@@ -41,12 +41,12 @@ class Excess:
     @property
     def valid(self) -> bool:
         """Whether the numbers can be those of a measurement."""
-        numbers = (self.factor - 1, self.growth, self.farthest)
-        return all(math.isfinite(x) and x >= 0 for x in numbers)
+        numbers = (self.factor, self.growth, self.farthest)
+        return all(math.isfinite(x) and x >= 0 for x in numbers) and self.factor > 0
 
     def at(self, gap: Float[Tensor, "h"]) -> Float[Tensor, "h"]:
         """The factor of each gap."""
-        return self.factor * (1 + self.growth * gap.clamp_max(self.farthest))
+        return (self.factor * (1 + self.growth * gap.clamp_max(self.farthest))).clamp_min(1.0)
 
 
 def shared(seen: Seen, solution: Solution) -> Float[Tensor, "6 6"]:
