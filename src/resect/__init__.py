@@ -35,6 +35,7 @@ _HOME = {
     "read": "resect.data",
     "Mesh": "resect.geometry.mesh",
     "read_mesh": "resect.data.mesh",
+    "read_objects": "resect.data.objects",
     "read_photo": "resect.data",
 }
 
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from resect.data import read as read
     from resect.data import read_photo as read_photo
     from resect.data.mesh import read_mesh as read_mesh
+    from resect.data.objects import read_objects as read_objects
     from resect.errors import ResectError as ResectError
     from resect.geometry.camera import Camera as Camera
     from resect.geometry.look_at import look_at as look_at
