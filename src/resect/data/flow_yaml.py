@@ -1,7 +1,7 @@
 """The little of YAML that the first LINEMOD files are written in: `gt.yml`, `info.yml`, `models_info.yml`.
 
-Keys and what they hold, lists of such groups, and on one line numbers, `[a, b]` and `{a: b}`. Anything else is an error:
-it is no YAML reader, and nothing is evaluated.
+Keys and what they hold, lists of such groups, and on one line numbers, `[a, b]` and `{a: b}`. Anything else is an
+error: it is no YAML reader, and nothing is evaluated.
 """
 
 import json

@@ -1,8 +1,8 @@
 """A BOP dataset's folder: where its scenes, models and test targets lie, whichever of them one points at.
 
 `ROOT/{camera.json, test_targets_bop19.json, models[_eval]/…, SPLIT/000001/…}`; a split or a scene alone is read too,
-and then what belongs to the dataset is looked for one and two folders above. LINEMOD as it was before BOP is read alike:
-`ROOT/{models/{models_info.yml, obj_01.ply}, data/01/{gt.yml, info.yml, rgb, depth, mask}}`.
+and then what belongs to the dataset is looked for one and two folders above. LINEMOD as it was before BOP is read
+alike: `ROOT/{models/{models_info.yml, obj_01.ply}, data/01/{gt.yml, info.yml, rgb, depth, mask}}`.
 """
 
 from collections.abc import Mapping
@@ -81,9 +81,7 @@ def read_bop(path: Path | str, split: str | None = None) -> BopFolder:
     path = Path(path)
     folder, scenes = _find(path, split)
     root = next((p for p in (folder, folder.parent) if _is_root(p)), folder)
-    infos = next(
-        (p for n in _EVAL_MODELS for s in ("json", "yml") if (p := root / n / f"models_info.{s}").is_file()), None
-    )
+    infos = _models_info(root)
     size = _size(root / "camera.json")
     read = [read_scene(scene, size) for scene in scenes]
     images = {(i.scene, i.image): i for scene in read for i in scene.images}
@@ -97,6 +95,11 @@ def read_bop(path: Path | str, split: str | None = None) -> BopFolder:
     return BopFolder(
         root, name, images, objects, SE3.cat([s.cam_from_obj for s in read]), models, targets, tuple(notes)
     )
+
+
+def _models_info(root: Path) -> Path | None:
+    files = (root / name / f"models_info.{suffix}" for name in _EVAL_MODELS for suffix in ("json", "yml"))
+    return next((file for file in files if file.is_file()), None)
 
 
 def _is_root(path: Path) -> bool:
