@@ -9,14 +9,46 @@ from resect.data.shapes import read_shapes
 from resect.geometry import solids
 from resect.shape.occupancy import Occupancy
 
-TINY = (
-    "--occupancy.encoder-width 4 --occupancy.side 32 --occupancy.code 8 --occupancy.width 8 --occupancy.blocks 1 "
-    "--occupancy.points 64 --occupancy.batch 4 --occupancy.steps 4 --threads 1"
-).split()
-FEW = (
-    "--shapes.train 3 --shapes.val 1 --shapes.test 1 --shapes.views 1 --shapes.side 32 --shapes.points 500 "
-    "--shapes.train-points 300 --shapes.surface 100 --threads 1"
-).split()
+TINY = [
+    "--occupancy.encoder-width",
+    "4",
+    "--occupancy.side",
+    "32",
+    "--occupancy.code",
+    "8",
+    "--occupancy.width",
+    "8",
+    "--occupancy.blocks",
+    "1",
+    "--occupancy.points",
+    "64",
+    "--occupancy.batch",
+    "4",
+    "--occupancy.steps",
+    "4",
+    "--threads",
+    "1",
+]
+FEW = [
+    "--shapes.train",
+    "3",
+    "--shapes.val",
+    "1",
+    "--shapes.test",
+    "1",
+    "--shapes.views",
+    "1",
+    "--shapes.side",
+    "32",
+    "--shapes.points",
+    "500",
+    "--shapes.train-points",
+    "300",
+    "--shapes.surface",
+    "100",
+    "--threads",
+    "1",
+]
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +75,18 @@ def test_shapes_are_made_and_learned(tables: Path, tmp_path: Path, capsys: pytes
 def test_meshes_are_prepared(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "in").mkdir()
     write_mesh(solids.box((1.0, 0.5, 0.7)), tmp_path / "in" / "box.ply")
-    few = "--prepare.views 2 --prepare.side 32 --prepare.points 300 --prepare.near 100 --prepare.surface 100".split()
+    few = [
+        "--prepare.views",
+        "2",
+        "--prepare.side",
+        "32",
+        "--prepare.points",
+        "300",
+        "--prepare.near",
+        "100",
+        "--prepare.surface",
+        "100",
+    ]
     command = ["data", "prepare", str(tmp_path / "in"), "--out", str(tmp_path / "out"), "--category", "box", *few]
     assert main(command) == 0
     shapes = read_shapes(tmp_path / "out", "train")
