@@ -94,3 +94,14 @@ def test_a_sphere_is_sampled_within_bounds_and_densely() -> None:
     wanted = poses(50).R
     nearest = so3.angle(found.R[:, None].expand(-1, 50, 3, 3), wanted[None].expand(len(found), 50, 3, 3)).amin(0)
     assert float(nearest.max()) < 0.25
+
+
+def test_lines_are_those_that_the_motions_turn_about() -> None:
+    (line,) = GROUPS["quarters"].lines()
+    assert line[1] == 4
+    assert abs(float(line[0].direction[2])) == pytest.approx(1)
+    torch.testing.assert_close(line[0].offset[:2], POINT[:2])
+    axis, flip = GROUPS["cylinder"].lines()
+    assert (axis[1], flip[1]) == (None, 2)
+    torch.testing.assert_close(flip[0].offset[1:], POINT[1:])  # any point of the line; it runs along x
+    assert Symmetries().lines() == []

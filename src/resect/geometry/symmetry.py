@@ -48,6 +48,28 @@ class Symmetries:
         """Whether there is only the identity."""
         return len(self.discrete) == 1 and not self.axes
 
+    def lines(self) -> list[tuple[Axis, int | None]]:
+        """The lines that the motions turn about, each with its order n (turns by a full turn / n); `None` is any turn.
+
+        Continuous ones first, then by order. With a continuous axis a flip stands for all flips across it.
+        """
+        omega = so3.log(self.discrete.R.double())
+        angle = omega.norm(dim=-1)
+        found: list[tuple[Axis, int | None]] = []
+        direction = omega / angle.clamp_min(1e-12)[:, None]
+        left = angle > 1e-6
+        while bool(left.any()):
+            first = int(left.nonzero()[0, 0])
+            same = left & ((direction @ direction[first]).abs() > math.cos(1e-3))
+            eye = torch.eye(3, dtype=torch.float64)
+            point = (
+                torch.linalg.pinv(eye - self.discrete.R[first].double(), rtol=1e-9) @ self.discrete.t[first].double()
+            )
+            found.append((Axis(direction[first], point), int(same.sum()) + 1))
+            left &= ~same
+        found.sort(key=lambda line: -(line[1] or 0))
+        return [*((axis, None) for axis in self.axes), *found]
+
     def sampled(self, max_shift: float = 0.01) -> SE3:
         """Finitely many motions that stand for the group: S of them, float64, the identity first.
 

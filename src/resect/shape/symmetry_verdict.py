@@ -133,7 +133,8 @@ def _lines(judge: Judge, axes: Axes, max_order: int, endless: int = 1000) -> lis
         direction, center = axes.direction[i], axes.center[i]
         if any(abs(float(line.direction @ direction)) > math.cos(math.radians(2)) for line in found):
             continue
-        if judge.all_pass(axes.motions[i : i + 1], center):
+        powers = torch.arange(int(axes.order[i]) // 2, 0, -1)  # the greatest turn first: a small one passes anywhere
+        if judge.all_pass(so3.exp(direction * (powers * (2 * math.pi / axes.order[i]))[:, None]), center):
             order = _order(judge, direction, center, int(axes.order[i]), max_order)
             found.append(Line(direction, center, order))
             if sum(line.order is None for line in found) >= endless:
