@@ -1,5 +1,6 @@
 """Triangle meshes: the record, and what follows from it alone. `data/mesh` reads them, `scenes/mesh` renders them."""
 
+import math
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -107,9 +108,11 @@ class Mesh:
 
 
 def diameter(points: Float[Tensor, "n 3"]) -> float:
-    """Largest distance between two points, as BOP defines the diameter of a model; exact.
+    """Largest distance between two points, as BOP defines the diameter of a model.
 
-    Only corners of the convex hull can be farthest apart; flat sets fall back to all points.
+    Only corners of the convex hull can be farthest apart. It is exact for up to 8192 of them; for more (a scan of a
+    ball) walks from corner to farthest corner start at the widest of 2048 directions, so that at most 0.05 %, in
+    practice less than 1e-6, is missing. Flat sets fall back to all points.
     """
     from scipy.spatial import ConvexHull, QhullError
     from scipy.spatial.distance import pdist
@@ -122,7 +125,31 @@ def diameter(points: Float[Tensor, "n 3"]) -> float:
     if len(found) <= 4096:
         return float(pdist(found).max())
     rows = torch.from_numpy(found)
-    return max(float(torch.cdist(part, rows).max()) for part in rows.split(1024))
+    if len(found) <= 8192:
+        return max(float(torch.cdist(part, rows).max()) for part in rows.split(1024))
+    return _walked_diameter(rows)
+
+
+def _walked_diameter(points: Float[Tensor, "n 3"]) -> float:
+    """From the extreme points of many directions to the point farthest from each, until none is farther."""
+    step = torch.arange(2048, dtype=points.dtype) + 0.5  # a Fibonacci spiral over the half sphere
+    z, turn = step / 2048, step * (math.pi * (1 + math.sqrt(5)))
+    directions = torch.stack([(1 - z * z).sqrt() * turn.cos(), (1 - z * z).sqrt() * turn.sin(), z], -1)
+    widths, tops = [], []
+    for some in directions.split(64):
+        along = points @ some.mT
+        top, which = along.max(0)
+        widths.append(top - along.amin(0))
+        tops.append(which)
+    widest = torch.cat(widths).topk(64).indices
+    best = 0.0
+    for start in torch.cat(tops)[widest].unique().tolist():
+        here, longer = start, True
+        while longer:
+            reach, farthest = (points - points[here]).norm(dim=-1).max(0)
+            longer, here = float(reach) > best, int(farthest)
+            best = max(best, float(reach))
+    return best
 
 
 def sample_surface(
