@@ -1,54 +1,27 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 
 from resect.cli.main import main
 from resect.data.mesh import write_mesh
 from resect.data.shapes import read_shapes
 from resect.geometry import solids
+from resect.shape.network import OccupancyNetwork
 from resect.shape.occupancy import Occupancy
+from resect.shape.settings import PublishedOccupancySettings
 
-TINY = [
-    "--occupancy.encoder-width",
-    "4",
-    "--occupancy.side",
-    "32",
-    "--occupancy.code",
-    "8",
-    "--occupancy.width",
-    "8",
-    "--occupancy.blocks",
-    "1",
-    "--occupancy.points",
-    "64",
-    "--occupancy.batch",
-    "4",
-    "--occupancy.steps",
-    "4",
-    "--threads",
-    "1",
-]
-FEW = [
-    "--shapes.train",
-    "3",
-    "--shapes.val",
-    "1",
-    "--shapes.test",
-    "1",
-    "--shapes.views",
-    "1",
-    "--shapes.side",
-    "32",
-    "--shapes.points",
-    "500",
-    "--shapes.train-points",
-    "300",
-    "--shapes.surface",
-    "100",
-    "--threads",
-    "1",
-]
+
+def flags(prefix: str, **values: int) -> list[str]:
+    """--PREFIX.NAME VALUE …, and one thread."""
+    pairs = [(f"--{prefix}.{name.replace('_', '-')}", str(value)) for name, value in values.items()]
+    return [text for pair in pairs for text in pair] + ["--threads", "1"]
+
+
+TINY = flags("occupancy", encoder_width=4, side=32, code=8, width=8, blocks=1, points=64, batch=4, steps=4)
+FEW = flags("shapes", train=3, val=1, test=1, views=1, side=32, points=500, train_points=300, surface=100)
 
 
 @pytest.fixture(scope="module")
@@ -75,18 +48,7 @@ def test_shapes_are_made_and_learned(tables: Path, tmp_path: Path, capsys: pytes
 def test_meshes_are_prepared(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "in").mkdir()
     write_mesh(solids.box((1.0, 0.5, 0.7)), tmp_path / "in" / "box.ply")
-    few = [
-        "--prepare.views",
-        "2",
-        "--prepare.side",
-        "32",
-        "--prepare.points",
-        "300",
-        "--prepare.near",
-        "100",
-        "--prepare.surface",
-        "100",
-    ]
+    few = flags("prepare", views=2, side=32, points=300, near=100, surface=100)
     command = ["data", "prepare", str(tmp_path / "in"), "--out", str(tmp_path / "out"), "--category", "box", *few]
     assert main(command) == 0
     shapes = read_shapes(tmp_path / "out", "train")
@@ -106,3 +68,17 @@ def test_bad_input_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     assert "chair" in capsys.readouterr().err
     assert main(["fit", "occupancy", str(tmp_path), "--out", str(tmp_path / "net"), *TINY]) == 2
     assert "data shapes" in capsys.readouterr().err
+
+
+def test_a_released_checkpoint_becomes_an_artefact(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    settings = replace(PublishedOccupancySettings(), input="points", pool=False, code=16, width=8, blocks=2)
+    network = OccupancyNetwork(settings)
+    torch.save({"model": network.state_dict(), "epoch_it": 1, "it": 9}, tmp_path / "onet.pt")
+    assert main(["import", str(tmp_path / "onet.pt"), "--out", str(tmp_path / "made"), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out.splitlines()[-1])["input"] == "points"
+    made = Occupancy.load(tmp_path / "made")
+    assert made.settings == settings
+    assert main(["import", str(tmp_path / "onet.pt"), "--out", str(tmp_path / "made")]) == 2
+    (tmp_path / "noise.pt").write_bytes(b"noise")
+    assert main(["import", str(tmp_path / "noise.pt"), "--out", str(tmp_path / "other")]) == 2
+    assert "noise.pt" in capsys.readouterr().err

@@ -18,6 +18,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "render": ("resect.cli.render", "images or a video from a scene"),
     "data": ("resect.cli.data", "list, get, check, convert, make, pose and scale datasets"),
     "mesh": ("resect.cli.mesh", "what is in a mesh file; simplify and convert it"),
+    "import": ("resect.cli.import_checkpoint", "other people's checkpoints"),
     "info": ("resect.cli.info", "what a file or folder is"),
     "list": ("resect.cli.catalog", "what there is: scenes, priors, refiners"),
     "cite": ("resect.cli.cite", "BibTeX of the methods"),
