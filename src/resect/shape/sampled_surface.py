@@ -4,6 +4,7 @@ Samples are uniform by area, so nothing depends on how the surface is cut into t
 which way its faces look. Lengths are in diameters, the origin is the centroid of the surface.
 """
 
+import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -39,6 +40,7 @@ class SampledSurface:
         colors: of each sample; `None` where all is of one colour.
         probes: indices of a few samples, themselves uniform, at which motions are tried.
         tree: over `points`.
+        spacing: mean distance between neighbouring samples.
     """
 
     center: Float[Tensor, "3"]
@@ -50,6 +52,7 @@ class SampledSurface:
     colors: Float[Tensor, "n 3"] | None
     probes: Int[Tensor, "p"]
     tree: "cKDTree"
+    spacing: float
 
     @classmethod
     def of(cls, mesh: Mesh, generator: torch.Generator) -> "SampledSurface":
@@ -86,6 +89,7 @@ class SampledSurface:
             colors,
             probes,
             cKDTree(points.numpy()),
+            math.sqrt(float(area.sum()) / _DENSE),
         )
 
     @property
@@ -96,8 +100,8 @@ class SampledSurface:
     def distance(self, points: Float[Tensor, "n 3"], at_most: float = torch.inf) -> Float[Tensor, "n"]:
         """Distance to the surface; what is farther than `at_most` may be infinite, which is faster.
 
-        Exact on the triangles of the nearest samples. Where triangles are smaller than the distance between samples
-        (0.6 % of the diameter) it can be too large by about s² / 8d, with s that distance.
+        Exact on the triangles of the nearest samples. Triangles smaller than the distance between samples (0.6 % of
+        the diameter) count as planes out to the next sample.
         """
         found = self._to_triangles(points, _NEAR, at_most)
         doubtful = ((found > 1e-3) & (found < _CLOSE)).nonzero()[
@@ -112,7 +116,19 @@ class SampledSurface:
         there = near < len(self.points)
         triangles = self.corners[self.face[near.clamp_max(len(self.points) - 1)]]
         exact = _distance_to_triangles(points[:, None].expand(-1, count, -1), triangles)
+        exact = torch.minimum(exact, self._gap(points, near.clamp_max(len(self.points) - 1), triangles))
         return torch.where(there, exact, torch.inf).amin(-1)
+
+    def _gap(
+        self, points: Float[Tensor, "n 3"], near: Int[Tensor, "n k"], triangles: Float[Tensor, "n k 3 3"]
+    ) -> Float[Tensor, "n k"]:
+        """Height over the plane of a triangle so small that its neighbours may hold no sample; otherwise infinite."""
+        offset, normal = points[:, None] - self.points[near], self.normals[self.face[near]]
+        height = (offset * normal).sum(-1).abs()
+        a, b, c = triangles.unbind(-2)
+        small = torch.cross(b - a, c - a, dim=-1).norm(dim=-1) < 4 * self.spacing**2
+        beside = offset.square().sum(-1) - height.square() < (1.5 * self.spacing) ** 2
+        return torch.where(small & beside, height, torch.inf)
 
     def color_difference(self, points: Float[Tensor, "n 3"], colors: Float[Tensor, "n 3"]) -> Float[Tensor, "n"]:
         """Root mean square over RGB, to the most alike of the few nearest samples: a shift of 1 % is forgiven."""
