@@ -114,7 +114,8 @@ def test_other_files(tmp_path: Path) -> None:
     (tmp_path / "b.json.gz").write_bytes(whole[:-6])
     write(tmp_path, {"images": 3}, "c.json")
     write(tmp_path, 5, "d.json")
+    write(tmp_path, {"images": [3], "annotations": []}, "e.json")
     (tmp_path / "empty").mkdir()
-    for name in ("a.json", "a.json.gz", "b.json.gz", "c.json", "d.json", "empty", "none"):
+    for name in ("a.json", "a.json.gz", "b.json.gz", "c.json", "d.json", "e.json", "empty", "none"):
         with pytest.raises(ResectError):
             read_detections(tmp_path / name)

@@ -135,8 +135,8 @@ def _annotations(path: Path, value: dict[str, Any]) -> Detections:
         raise ResectError(path, "COCO annotations with images and annotations", f"keys {', '.join(list(value)[:6])}")
     names: dict[int, str] = {}
     for i, image in enumerate(images):
-        where = f"{path}: image {i}"
-        names[_whole(where, image, "id")] = str(image.get("file_name", ""))
+        key = _whole(f"{path}: image {i}", image, "id")
+        names[key] = str(image.get("file_name", ""))
     named, numbered = [], []
     for i, entry in enumerate(annotations):
         where = f"{path}: annotation {i}"
