@@ -13,7 +13,6 @@ them once), the second the boundary term of Reynolds' transport theorem: edge sa
 Carlo ray tracing through edge sampling", 2018) with every edge in every pixel sampled at its middle.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,16 +20,16 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from resect.scenes.mesh.lens import Lens
 from resect.scenes.mesh.samples import Samples, expand
 from resect.scenes.mesh.surface import Surface
 from resect.scenes.mesh.threads import in_threads
 
-_PIECE_PX = 8.0  # edges are cut at least this often, as lenses bend them and a long edge's box holds many pixels
-_MOST_PARTS = 512
-BESIDE_PX = 1e-3
-"""How far from an edge its two sides are looked at."""
-
-Project = Callable[[Float[Tensor, "n 3"]], tuple[Float[Tensor, "n 2"], Tensor]]
+_PART_PX = 8.0  # edges are first cut into parts of this length, as the box around a long one holds many pixels
+_BENT_PART_PX = 1.0  # under a lens with distortion, where the image of a straight part is curved
+_MOST_PARTS = 4096
+_BESIDE_PX, _BESIDE_BENT_PX = 1e-3, 1e-2
+_NEAREST = 1e-5  # of the farthest: nearer parts of edges are left out, as their images are endless
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,7 +97,7 @@ def fused_pieces(
             scratch = (np.empty(room, np.int32), np.empty(room, np.int64), np.empty((room, 6)), np.empty((room, 6)))
             head = np.full(len(xy), -1, np.int32)
             before, after = cut_edges(
-                x[h], sign, *topology, pinhole, near, _PIECE_PX, _MOST_PARTS, xy, start[0], *grid, 0, head, *scratch,
+                x[h], sign, *topology, pinhole, near, _PART_PX, _MOST_PARTS, xy, start[0], *grid, 0, head, *scratch,
                 out_sample, out,
             )  # fmt: skip
         found[h] = out_sample[:after], out[:after]
@@ -114,19 +113,21 @@ def pieces(
     begin: Float[Tensor, "n 3"],
     end: Float[Tensor, "n 3"],
     pose: Int[Tensor, "n"],
-    project: Project,
+    lens: Lens,
     samples: Samples,
     near: float,
 ) -> Pieces:
     """Cuts edges, given by their ends in the camera's frame, at the borders of the pixels around `samples`."""
     begin, end, pose = _before_camera(begin, end, pose, near)
-    (a, fine_a), (b, fine_b) = project(begin), project(end)
+    (a, fine_a), (b, fine_b) = lens.project(begin), lens.project(end)
     long = (b - a).norm(dim=-1).nan_to_num(0.0, 0.0)
-    parts = (long / _PIECE_PX).ceil().clamp(1, _MOST_PARTS).long() * (fine_a & fine_b)
+    parts = (long / (_PART_PX if lens.straight else _BENT_PART_PX)).ceil().clamp(1, _MOST_PARTS).long() * (
+        fine_a & fine_b
+    )
     edge, number = expand(parts)
     step = (end - begin)[edge] / parts[edge, None]
     begin, pose = begin[edge] + step * number[:, None], pose[edge]
-    a, b = project(begin)[0], project(begin + step)[0]
+    a, b = lens.project(begin)[0], lens.project(begin + step)[0]
     part, first, count = samples.near(pose, torch.minimum(a, b) - 0.5, torch.maximum(a, b) + 0.5)
     run, offset = expand(count)
     part, sample = part[run], first[run] + offset
@@ -148,6 +149,17 @@ def pieces(
     return Pieces(pose[part], sample, middle + samples.points[sample], normal, length, point, side * _area_beyond(p, q))
 
 
+def nearest(vertices: Float[Tensor, "h v 3"], near: float) -> float:
+    """Depth from which on edges count."""
+    return max(near, _NEAREST * float(vertices.abs().nan_to_num(0.0, 0.0, 0.0).amax()), 1e-30)
+
+
+def beside(piece: Pieces, lens: Lens) -> Float[Tensor, "2n 2"]:
+    """Pixels to the left and to the right of the middle of each piece, in turn: as near as the arithmetic allows."""
+    step = (_BESIDE_PX if lens.straight else _BESIDE_BENT_PX) * piece.normal
+    return torch.stack([piece.middle + step, piece.middle - step], 1).flatten(0, 1)
+
+
 def motion(piece: Pieces, derivative: Float[Tensor, "n 2 3"]) -> Float[Tensor, "n 6"]:
     """n · d(pixel of the edge) / dδ, from ∂π/∂X: columns (g, X × g) with g = n ∂π/∂X."""
     g = (piece.normal[:, None] @ derivative)[:, 0]
@@ -158,17 +170,9 @@ def _before_camera(begin: Tensor, end: Tensor, pose: Tensor, near: float) -> tup
     """The parts of edges beyond z = near."""
     some = ((begin[:, 2] > near) | (end[:, 2] > near)).nonzero()[:, 0]
     begin, end, pose = begin[some], end[some], pose[some]
-    low = torch.minimum(begin[:, 2], end[:, 2])
-    if bool((low > near).all()):
-        return begin, end, pose
     t = ((near - begin[:, 2:]) / (end[:, 2:] - begin[:, 2:])).nan_to_num(0.0, 0.0, 0.0)
-    cut = begin + t * (end - begin)
-    cut = torch.cat([cut[:, :2], torch.full_like(cut[:, 2:], near * (1 + 1e-6))], -1)
-    return (
-        torch.where(begin[:, 2:] > near, begin, cut),
-        torch.where(end[:, 2:] > near, end, cut),
-        pose,
-    )
+    cut = torch.cat([(begin + t * (end - begin))[:, :2], torch.full_like(t, near)], -1)
+    return torch.where(begin[:, 2:] > near, begin, cut), torch.where(end[:, 2:] > near, end, cut), pose
 
 
 def _within_square(start: Tensor, along: Tensor) -> tuple[Tensor, Tensor]:

@@ -28,7 +28,7 @@ def facing_signs(points, faces, sign):
 
 @njit(**EXACT)
 def cut_edges(
-    x, sign, edges, edge_faces, edge_sense, pinhole, near, piece_px, most_parts, xy, start, columns, rows, origin,
+    x, sign, edges, edge_faces, edge_sense, pinhole, near, part_px, most_parts, xy, start, columns, rows, origin,
     scale, slack, first, head, following, sample, line, ends, out_sample, out,
 ):  # fmt: skip
     """Pieces of the possible contours within the squares of pixels.
@@ -38,7 +38,7 @@ def cut_edges(
         sign: (F,) of `facing_signs`.
         edges, edge_faces, edge_sense: of the `Surface`.
         pinhole: fx, fy, cx, cy.
-        near, piece_px, most_parts: see `contour.pieces`.
+        near, part_px, most_parts: see `contour.pieces`.
         xy, start, columns, rows, origin, scale, slack: the `Samples`, `start` being this pose's.
         first: the first sample of this pose; ``head`` counts from it.
         head: (S,) −1 everywhere; written: last piece in each pixel.
@@ -61,14 +61,14 @@ def cut_edges(
             continue
         if bz <= near:
             t = (near - bz) / (ez - bz)
-            bx, by, bz = bx + t * (ex - bx), by + t * (ey - by), near * (1 + 1e-6)
+            bx, by, bz = bx + t * (ex - bx), by + t * (ey - by), near
         elif ez <= near:
             t = (near - bz) / (ez - bz)
-            ex, ey, ez = bx + t * (ex - bx), by + t * (ey - by), near * (1 + 1e-6)
+            ex, ey, ez = bx + t * (ex - bx), by + t * (ey - by), near
         long = math.hypot(fx * (ex / ez - bx / bz), fy * (ey / ez - by / bz))
         if not long < 1e12:
             continue
-        parts = min(max(math.ceil(long / piece_px), 1), most_parts)
+        parts = min(max(math.ceil(long / part_px), 1), most_parts)
         sx, sy, sz = (ex - bx) / parts, (ey - by) / parts, (ez - bz) / parts
         for k in range(parts):
             ax, ay, az = bx + sx * k, by + sy * k, bz + sz * k

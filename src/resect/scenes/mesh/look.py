@@ -10,7 +10,7 @@ from resect.geometry.camera import Camera
 from resect.geometry.se3 import SE3
 from resect.scenes.mesh import contour
 from resect.scenes.mesh.lens import Lens
-from resect.scenes.mesh.rasterize import Depths, Hits, facing, nearest_boxed, rasterize
+from resect.scenes.mesh.rasterize import Depths, Hits, facing, rasterize
 from resect.scenes.mesh.samples import Samples
 from resect.scenes.mesh.shade import Cast, Light, fused_colours, shade
 from resect.scenes.mesh.surface import Surface
@@ -112,8 +112,7 @@ class Look:
         if not len(piece.pose):
             return
         lens, fused = Lens(self.camera), fuses(self.settings.fused, self.pixels.device)
-        beside = contour.BESIDE_PX * piece.normal
-        plane = lens.on_plane(torch.stack([piece.middle + beside, piece.middle - beside], 1).flatten(0, 1))[0]
+        plane = lens.on_plane(contour.beside(piece, lens))[0]
         pose, poses = piece.pose.repeat_interleave(2), len(self.points)
         cells = self.samples.columns * self.samples.rows
         samples = Samples.of_poses(plane, pose, poses, cells, fused=fused)
@@ -131,13 +130,14 @@ class Look:
             value.clamp_(0, 1)
 
     def _pieces(self) -> contour.Pieces:
-        lens, c, near = Lens(self.camera), self.camera, nearest_boxed(self.points, self.settings.depths)
+        lens, c = Lens(self.camera), self.camera
+        near = contour.nearest(self.vertices, self.settings.depths.near)
         if lens.straight and fuses(self.settings.fused, self.points.device):
             pinhole = c.fx, c.fy, c.cx, c.cy
             return contour.fused_pieces(self.surface, self.points, self.vertices, pinhole, self.samples, near)
         pose, edge = contour.possible_contours(self.surface, facing(self.points, self.surface.faces))
         begin, end = (self.vertices[pose, self.surface.edges[edge, k]] for k in (0, 1))
-        return contour.pieces(begin, end, pose, lens.project, self.samples, near)
+        return contour.pieces(begin, end, pose, lens, self.samples, near)
 
     def _shaded(self, cast: "Cast", channel: Channel, differentiate: bool) -> tuple[Tensor, Tensor | None]:
         """Values where rays hit and the background elsewhere."""
