@@ -16,6 +16,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "compare": ("resect.cli.compare", "one table over several runs"),
     "benchmark": ("resect.cli.benchmark", "a published protocol, start to finish"),
     "render": ("resect.cli.render", "images or a video from a scene"),
+    "reconstruct": ("resect.cli.reconstruct", "a mesh of the object in a photo, and its pose"),
     "data": ("resect.cli.data", "list, get, check, convert, make, pose and scale datasets"),
     "mesh": ("resect.cli.mesh", "what is in a mesh file; simplify and convert it"),
     "import": ("resect.cli.import_checkpoint", "other people's checkpoints"),
@@ -74,7 +75,7 @@ def main(arguments: list[str]) -> int:
 
 def _run(arguments: list[str]) -> int:
     if not arguments or arguments[0] in ("-h", "--help", "help"):
-        print(_HELP.format(verbs="\n".join(f"  {name:<10} {line}" for name, (_, line) in VERBS.items())))
+        print(_HELP.format(verbs="\n".join(f"  {name:<12} {line}" for name, (_, line) in VERBS.items())))
         return DONE
     if arguments[0] == "--version":
         from resect import __version__

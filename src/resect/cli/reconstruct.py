@@ -1,0 +1,245 @@
+"""`resect reconstruct PHOTO… --shape DIR`: a mesh of the object in each photo, and the pose that it is seen at."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import tyro
+
+from resect.cli.main import BAD_INPUT, DONE, SOME_FAILED
+from resect.cli.options import COMMON, CommonFlags, at_least, generator, parse, refuse_overwrite, start
+from resect.cli.output import result, say
+from resect.errors import ResectError
+
+if TYPE_CHECKING:
+    from resect.data.view_table import ViewRow
+    from resect.geometry.mesh import Mesh
+    from resect.types import Estimate, Photo
+
+
+@dataclass(frozen=True)
+class ReconstructArguments:
+    """Which photos, by which network, how finely."""
+
+    shape: Path
+    """Folder that 'resect fit occupancy' or 'resect import' made."""
+    out: Path
+    """Folder to make: NAME.ply for each photo; with a known camera also NAME.overlay.png, NAME.gif, poses.csv,
+    viewpoints.csv, boxes.txt."""
+    photos: tyro.conf.Positional[tuple[Path, ...]] = ()
+    """Photos of one object each."""
+    batch: Path | None = None
+    """CSV table in place of photos: photo, any of mask, left top right bottom, azimuth_deg elevation_deg tilt_deg."""
+    mask: Path | None = None
+    """Mask of the one photo, not black where the object is; or a folder with one named like each photo. Needed where
+    the background is neither white nor transparent."""
+    camera: Path | None = None
+    """Intrinsics of the photos, for the pose; see 'resect estimate --help'."""
+    fov_deg: float | None = None
+    """Horizontal field of view, in place of --camera."""
+    cells: int = 32
+    """Coarse cells of the cube along an axis."""
+    halvings: int = 1
+    """Times that cells on the surface are halved; 32 and 2 are the published ones."""
+    refine_steps: int = 0
+    """Steps that move the vertices onto the surface; published 30."""
+    faces: int = 0
+    """Faces to keep; 0 keeps all."""
+    overwrite: bool = False
+    """Write over what is in --out."""
+    common: CommonFlags = COMMON
+
+
+@dataclass(frozen=True, eq=False)
+class Made:
+    """What became of one photo.
+
+    Attributes:
+        row: of the table.
+        photo: with its target.
+        mesh: in the object's frame.
+        estimate: its pose; `None` without a camera or anything that tells where the object is.
+    """
+
+    row: "ViewRow"
+    photo: "Photo"
+    mesh: "Mesh"
+    estimate: "Estimate | None"
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Reconstructs each photo; a photo that fails does not stop the others."""
+    description = "A mesh of the object in each photo, in the frame of its category, and the pose it is seen at."
+    example = "resect reconstruct chair.png --shape runs/chairs --fov-deg 49 --out chair"
+    flags = parse(ReconstructArguments, arguments, prog="resect reconstruct", description=description, example=example)
+    rows = _rows(flags)
+    start(flags.common)
+    refuse_overwrite(flags.out, flags.overwrite)
+    from resect import zoo
+    from resect.shape.occupancy import Occupancy
+
+    network = zoo.load(flags.shape, role="shape")
+    assert isinstance(network, Occupancy)
+    made, problems = [], {}
+    for row in rows:
+        try:
+            made.append(_reconstruct(network, row, flags))
+            _write(made[-1], flags)
+        except ResectError as error:
+            problems[row.name] = str(error)
+            say(str(error))
+    _tables(made, flags)
+    facts = [_facts(m) for m in made]
+    value = {"out": str(flags.out), "made": facts, "failed": problems}
+    result(flags.common, value, "\n".join(_line(f) for f in facts))
+    return BAD_INPUT if not made else SOME_FAILED if problems else DONE
+
+
+def _rows(flags: ReconstructArguments) -> "list[ViewRow]":
+    from resect.data.view_table import ViewRow, read_view_table
+
+    at_least("--cells", flags.cells, 2)
+    at_least("--halvings", flags.halvings, 0)
+    if bool(flags.photos) == (flags.batch is not None):
+        raise ResectError("resect reconstruct", "photos, or --batch TABLE", "both or neither")
+    if flags.camera is not None and flags.fov_deg is not None:
+        raise ResectError("--fov-deg", "one of --camera and --fov-deg", "both")
+    if flags.batch is not None:
+        return read_view_table(flags.batch)
+    stems = [photo.stem for photo in flags.photos]
+    if len(set(stems)) < len(stems):
+        raise ResectError("photos", "names that differ, as results are named after them", ", ".join(sorted(stems)))
+    return [ViewRow(photo, photo.name, _mask_of(photo, flags.mask)) for photo in flags.photos]
+
+
+def _mask_of(photo: Path, mask: Path | None) -> Path | None:
+    if mask is None or not mask.is_dir():
+        return mask
+    found = sorted(p for p in mask.iterdir() if p.stem == photo.stem)
+    if len(found) != 1:
+        raise ResectError(mask, f"one mask named '{photo.stem}'", f"{len(found) or 'none'}")
+    return found[0]
+
+
+def _reconstruct(network: Any, row: "ViewRow", flags: ReconstructArguments) -> Made:
+    from resect.data import read_photo
+    from resect.data.image import read_mask
+    from resect.data.mesh.simplify import simplify
+    from resect.types import Target
+
+    photo = read_photo(row.photo, camera_file=flags.camera, fov_deg=flags.fov_deg, name=row.name)
+    height, width = photo.image.shape[:2]
+    category = network.categories[0] if network.categories else ""
+    mask = read_mask(row.mask, width, height) if row.mask is not None else None
+    if mask is None and photo.alpha is not None:
+        mask = photo.alpha > 0.5
+    if mask is not None or row.box is not None:
+        photo = replace(photo, target=Target(category or "object", category=category, box=row.box, mask=mask))
+    mesh = network.mesh(
+        photo,
+        cells=flags.cells,
+        halvings=flags.halvings,
+        refine_steps=flags.refine_steps,
+        generator=generator(flags.common),
+    )
+    mesh = simplify(mesh, flags.faces) if flags.faces else mesh
+    mesh = replace(mesh, name=row.name)
+    return Made(row, photo, mesh, _pose(mesh, photo, row))
+
+
+def _pose(mesh: "Mesh", photo: "Photo", row: "ViewRow") -> "Estimate | None":
+    """By the outline: from all around, or from the viewpoint of the table."""
+    import torch
+
+    from resect.localizer import Localizer
+    from resect.priors.upright import UprightViews
+    from resect.refine.object.refiner import ObjectInversion
+    from resect.scenes.mesh.scene import MeshScene
+
+    if photo.camera is None or photo.target is None:
+        return None
+    prior = UprightViews.around(mesh)
+    if row.viewpoint_rad is not None:
+        prior = replace(prior, viewpoints=torch.tensor([row.viewpoint_rad], dtype=torch.float64))
+    if photo.target.mask is not None:  # what is not the object turns white, and the outline alone decides
+        photo = replace(photo, image=torch.where(photo.target.mask[..., None], photo.image, 1.0), alpha=None)
+    where = Localizer(MeshScene(mesh, background=(1.0, 1.0, 1.0)), prior, ObjectInversion(), count=256)
+    return where.estimate(photo)
+
+
+def _write(made: Made, flags: ReconstructArguments) -> None:
+    from resect.data.mesh import write_mesh
+    from resect.evaluation.pictures import overlay, painter, shrink, slide, to_pil
+    from resect.scenes.mesh.scene import MeshScene
+    from resect.scenes.mesh.shade import Light
+
+    target = flags.out / made.row.name
+    target.parent.mkdir(parents=True, exist_ok=True)
+    write_mesh(made.mesh, target.with_suffix(".ply"), overwrite=flags.overwrite)
+    estimate, camera = made.estimate, made.photo.camera
+    if estimate is None or camera is None or estimate.cam_from_world is None:
+        return
+    camera = camera.fit_within(512)
+    paint = painter(MeshScene(made.mesh, background=(1.0, 1.0, 1.0), light=Light()))
+    assert paint is not None
+    picture = to_pil(made.photo.image)
+    render = to_pil(paint(camera, estimate.cam_from_world))
+    overlay(shrink(picture, camera), render, "blend").save(target.with_suffix(".overlay.png"))
+    path = [step.cam_from_world[0] for step in estimate.trace if len(step.cam_from_world)]
+    target.with_suffix(".gif").write_bytes(slide(picture, [*path, estimate.cam_from_world], camera, paint))
+
+
+def _tables(made: Sequence[Made], flags: ReconstructArguments) -> None:
+    """poses.csv, viewpoints.csv and boxes.txt: the mesh's box in the camera's frame, as `resect score` reads it."""
+    from resect.artifact import write_atomic
+    from resect.evaluation.pose_file import rows_of, write_poses
+
+    posed = [(m, m.estimate) for m in made if m.estimate is not None]
+    if not posed:
+        return
+    rows = [row for m, e in posed for row in rows_of(m.row.name, e, seconds=e.cost.seconds)]
+    write_poses(flags.out / "poses.csv", rows, "scene", overwrite=flags.overwrite)
+    lines, boxes = ["photo,azimuth_deg,elevation_deg,tilt_deg,distance"], []
+    for m, estimate in posed:
+        pose = estimate.cam_from_world
+        if pose is None:
+            continue
+        angles = ",".join(f"{x:.4f}" for x in viewpoint_deg(estimate))
+        lines.append(f"{m.row.name},{angles},{float(pose.center.norm()):.6f}")
+        seen = pose.double().apply(m.mesh.vertices.double())
+        sides = [f"{float(x):.6f}" for axis in range(3) for x in (seen[:, axis].min(), seen[:, axis].max())]
+        boxes.append(" ".join([m.row.name.replace(" ", "_"), *sides]))
+    write_atomic(flags.out / "viewpoints.csv", "\n".join([*lines, ""]).encode())
+    write_atomic(flags.out / "boxes.txt", "\n".join([*boxes, ""]).encode())
+
+
+def viewpoint_deg(estimate: "Estimate") -> list[float]:
+    """Azimuth in [0, 360), elevation and tilt of the best mode, degrees."""
+    from resect.priors.upright import viewpoint_of
+
+    assert estimate.cam_from_world is not None
+    return [float(x) for x in viewpoint_of(estimate.cam_from_world.R.double()).rad2deg()]
+
+
+def _facts(made: Made) -> dict[str, Any]:
+    facts: dict[str, Any] = {"photo": made.row.name, "faces": len(made.mesh.faces)}
+    if made.estimate is None:
+        return facts
+    facts["status"] = made.estimate.status.name
+    pose = made.estimate.cam_from_world
+    if pose is not None and made.estimate.modes is not None:
+        facts["viewpoint_deg"] = [round(x, 2) for x in viewpoint_deg(made.estimate)]
+        facts["cam_from_world_t"] = pose.t.tolist()
+        facts["modes"] = len(made.estimate.modes)
+    return facts
+
+
+def _line(facts: dict[str, Any]) -> str:
+    text = f"{facts['photo']}: {facts['faces']} faces"
+    if "viewpoint_deg" in facts:
+        azimuth, elevation, _ = facts["viewpoint_deg"]
+        return f"{text}, seen from azimuth {azimuth:.1f}°, elevation {elevation:.1f}° ({facts['status']})"
+    return (
+        f"{text}, pose: {facts['status']}" if "status" in facts else f"{text}; no pose without camera and mask or box"
+    )
