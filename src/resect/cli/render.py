@@ -130,6 +130,7 @@ def _video(frames: Sequence[Any], out: Path, fps: int) -> None:
     except ImportError:
         raise NotInstalledError("imageio", "video", "writing videos") from None
     out.parent.mkdir(parents=True, exist_ok=True)
-    with imageio.get_writer(out, fps=fps, macro_block_size=2) as writer:
+    writing: Any = imageio.get_writer(out, fps=fps, macro_block_size=2)
+    with writing as writer:
         for frame in frames:
             writer.append_data(np.asarray(frame))
