@@ -12,7 +12,7 @@ from resect.shape import fit as fit_module
 from resect.shape.batches import Shelf
 from resect.shape.fit import fit, mean_iou
 from resect.shape.network import make_network
-from resect.shape.settings import OccupancySettings
+from resect.shape.settings import OccupancySettings, PublishedOccupancySettings
 from resect.training.checkpoint import checkpoint_path
 
 
@@ -123,3 +123,9 @@ def test_pretrained_weights_go_into_the_encoder(tiny: OccupancySettings, tmp_pat
     made = make_network(replace(full, pretrained=str(tmp_path / "resnet18.pth")), 2)
     assert torch.equal(made.encoder.features.conv1.weight, source.encoder.features.conv1.weight)  # type: ignore[union-attr]
     assert not torch.equal(made.encoder.fc.weight, source.encoder.fc.weight)  # type: ignore[union-attr]
+
+
+def test_the_published_preset_takes_a_step(chairs: Path) -> None:
+    settings = replace(PublishedOccupancySettings(), batch=2, points=128, steps=1, tensorboard=False)
+    made = fit(read_shapes(chairs), settings)
+    assert made.encode(read_shapes(chairs).photo(0, 0)).shape == (256,)
