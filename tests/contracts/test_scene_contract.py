@@ -20,6 +20,7 @@ from resect.geometry.sim3 import Sim3
 from resect.geometry.solids import box, icosphere
 from resect.protocols import RayScene, Scene
 from resect.refine.linearize import sensitivity
+from resect.scenes.composite import Composite, Part
 from resect.scenes.field.frame import Frame
 from resect.scenes.field.scene import Field
 from resect.scenes.field.settings import FieldSettings
@@ -96,11 +97,21 @@ def mesh_antialiased() -> Case:
     )
 
 
+def composite() -> Case:
+    """A ball and a box that stands turned before it."""
+    case, turned = mesh_antialiased(), SE3.exp(torch.tensor([0.3, 0.1, 0.2, 0.5, -0.3, 0.2]).double())
+    ball, cut = icosphere(0.5, 2, dtype=torch.float64), box((0.4, 0.3, 0.5), dtype=torch.float64)
+    scenes = [MeshScene(replace(m, colors=0.5 + 0.4 * torch.sin(2 * m.vertices)), (0.6, 0.1, 0.3)) for m in (ball, cut)]
+    parts = (Part(scenes[0], SE3.identity(dtype=torch.float64)), Part(scenes[1], turned))
+    return replace(case, scene=Composite(parts, (0.2, 0.3, 0.4)))
+
+
 SCENES: dict[str, Callable[[], Case]] = {
     "room": room,
     "field": field,
     "mesh": mesh,
     "mesh, antialiased": mesh_antialiased,
+    "composite": composite,
 }
 
 

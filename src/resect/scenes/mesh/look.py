@@ -127,7 +127,8 @@ class Look:
             value.index_add_(0, slot, -piece.area.to(self.dtype)[:, None] * jump)
             if columns is not None:  # an edge takes the colours beside it along: they do not change
                 columns.index_add_(0, slot, -jump[..., None] * moves[:, None])
-            value.clamp_(0, 1)
+            if channel in ("rgb", "alpha"):
+                value.clamp_(0, 1)
 
     def _pieces(self) -> contour.Pieces:
         lens, c = Lens(self.camera), self.camera

@@ -18,19 +18,22 @@ from resect.scenes.mesh.shade import Light
 from resect.scenes.mesh.surface import Surface
 from resect.types import Channel, Photo, Render
 
-_CHANNELS: tuple[Channel, ...] = ("rgb", "depth", "alpha", "normal")
-_WIDTH = {"rgb": 3, "depth": 1, "alpha": 1, "normal": 3}
+_CHANNELS: tuple[Channel, ...] = ("rgb", "depth", "expected_depth", "alpha", "normal")
+_WIDTH = {"rgb": 3, "depth": 1, "expected_depth": 1, "alpha": 1, "normal": 3}
 _MIXED: tuple[Channel, ...] = ("rgb", "alpha")
 _COSTS_OF_A_FACE = 4
+
+Shown = tuple[Tensor, Tensor | None]
 
 
 @dataclass(frozen=True, eq=False)
 class MeshScene:
     """A triangle mesh in its own frame and units, seen from both sides.
 
-    Depth and normal are those at the centres of pixels. With `antialias`, colour and opacity are means over the squares
-    of the pixels as far as edges go, and their derivatives include the motion of the visible contour; without, they
-    are those at the centres too, and a silhouette has no derivative.
+    Depth and normal are those at the centres of pixels. With `antialias`, colour, opacity and expected depth are means
+    over the squares of the pixels as far as edges go (expected depth over their covered part), and their derivatives
+    include the motion of the visible contour; without, they are those at the centres too, and a silhouette has no
+    derivative.
 
     A lens bends the rays through pixels; those more than 87° from the optical axis see the background.
 
@@ -112,14 +115,14 @@ class MeshScene:
     def linearize(
         self, camera: Camera, cam_from_world: SE3, pixels: Float[Tensor, "n 2"] | None, channel: Channel
     ) -> tuple[Float[Tensor, "h n c"], Float[Tensor, "h n c 6"]]:
-        """Values of colour, opacity or depth, and their derivatives by δ in exp(δ) @ cam_from_world.
+        """Values of colour, opacity or a depth, and their derivatives by δ in exp(δ) @ cam_from_world.
 
         Of the render itself (not of the photo): gradient of the visible colour along the surface times the motion of
         the surface, and the jump across each visible contour times the contour's motion.
         """
         _check(cam_from_world, (channel,), pixels, None)
         if channel == "normal":
-            raise ResectError("MeshScene.linearize", "rgb, alpha or depth", "normal")
+            raise ResectError("MeshScene.linearize", "rgb, alpha, depth or expected_depth", "normal")
         values, columns = self._looked(camera, cam_from_world, (channel,), pixels, differentiate=True)
         assert columns is not None
         return values, columns
@@ -136,7 +139,7 @@ class MeshScene:
 
     def _looked(
         self, camera: Camera, pose: SE3, want: tuple[Channel, ...], pixels: Tensor | None, *, differentiate: bool
-    ) -> tuple[Tensor, Tensor | None]:
+    ) -> Shown:
         """(H, N, ΣC) and, if asked for, (H, N, ΣC, 6); so many poses at a time that memory stays bounded."""
         n = camera.width * camera.height if pixels is None else len(pixels)
         pose = SE3(pose.R.detach(), pose.t.detach())
@@ -157,15 +160,35 @@ class MeshScene:
             return values, None
         return values, torch.cat([p[1] for p in parts if p[1] is not None]).unflatten(0, (len(pose), n))
 
-    def _channels_of(self, look: Look, want: tuple[Channel, ...], differentiate: bool) -> tuple[Tensor, Tensor | None]:
-        found = {name: look.values(name, differentiate=differentiate and name != "normal") for name in want}
-        if self.antialias:
-            look.mix_contours({name: found[name] for name in want if name in _MIXED})
+    def _channels_of(self, look: Look, want: tuple[Channel, ...], differentiate: bool) -> Shown:
+        """(H · N, ΣC) of the wanted channels and, if asked for, (H · N, ΣC, 6)."""
+        at_centres: tuple[Channel, ...] = tuple(name for name in want if name != "expected_depth")
+        found = {name: look.values(name, differentiate=differentiate) for name in at_centres}
+        mixed = {name: found[name] for name in at_centres if name in _MIXED}
+        if "expected_depth" in want:
+            both: tuple[Channel, ...] = ("depth", "alpha")
+            covered = {name: look.values(name, differentiate=differentiate) for name in both}
+            if self.antialias:
+                look.mix_contours(covered)
+            found["expected_depth"] = _ratio(covered["depth"], covered["alpha"])
+        if self.antialias and mixed:
+            look.mix_contours(mixed)
         values = torch.cat([found[name][0] for name in want], -1)
         if not differentiate:
             return values, None
         columns = [c if c is not None else v.new_zeros(*v.shape, 6) for v, c in (found[name] for name in want)]
         return values, torch.cat(columns, 1)
+
+
+def _ratio(total: Shown, share: Shown) -> Shown:
+    """Total / share and its derivative; 0 where there is no share."""
+    some = share[0] > 1e-6
+    safe = torch.where(some, share[0], 1.0)
+    value = torch.where(some, total[0] / safe, 0.0).clamp_min(0)
+    if total[1] is None or share[1] is None:
+        return value, None
+    columns = (total[1] - value[..., None] * share[1]) / safe[..., None]
+    return value, torch.where(some[..., None], columns, 0.0)
 
 
 class _Rendered(torch.autograd.Function):
