@@ -41,10 +41,16 @@ def boxes(answers: Path, truth: Path) -> bool:
     return is_box_list(answers) and is_box_list(truth)
 
 
+def shapes(answers: Path, truth: Path) -> bool:
+    """Whether the truth is a folder of shapes, and the answers are a folder."""
+    return answers.is_dir() and truth.is_dir() and any(truth.glob("*/*.lst"))
+
+
 KINDS = (
     Kind("two trajectories (TUM, KITTI, EuRoC)", trajectories, "resect.cli.score_trajectory"),
     Kind("BOP results and a BOP dataset", bop_results, "resect.cli.score_objects"),
     Kind("two lists of boxes", boxes, "resect.cli.score_boxes"),
+    Kind("a shape network or meshes and a folder of shapes", shapes, "resect.cli.score_shapes"),
 )
 
 

@@ -43,16 +43,23 @@ class Shelf:
             raise ResectError("shapes", "at least one", "none")
         self.data, self.settings = data, settings
         self._kept: dict[tuple[str, int, int], tuple[Tensor, ...]] = {}
+        self._views: dict[int, int] = {}
         self._left = settings.memory_gb * 2**30
 
     def picture(self, index: int, view: int) -> Float[Tensor, "3 s s"]:
         """A view as the network sees it; numbered modulo the number of views."""
         key = ("view", index, view)
         if key not in self._kept:
-            view %= len(self.data.images(index))
+            view %= self.views(index)
             image = look(self.data.photo(index, view), self.settings)
             return self._keep(key, ((image * 255).round().byte(),))[0].float() / 255
         return self._kept[key][0].float() / 255
+
+    def views(self, index: int) -> int:
+        """How many pictures there are of a shape."""
+        if index not in self._views:
+            self._views[index] = len(self.data.images(index))
+        return self._views[index]
 
     def points(self, index: int, *, near: bool = False) -> tuple[Float[Tensor, "n 3"], Bool[Tensor, "n"]]:
         """Points and whether they are inside; uniform ones where there are none near the surface."""
@@ -102,7 +109,7 @@ class Shelf:
         points = points + torch.from_numpy(g.normal(0, _JITTER, points.shape).astype(np.float32))
         if s.input == "points":
             return self.cloud(index, g), points, inside
-        image = self.picture(index, int(g.integers(len(self.data.images(index)))))
+        image = self.picture(index, int(g.integers(self.views(index))))
         if s.mirror and g.random() < 0.5:  # mirrored in the plane z = 0, the shape shows the mirrored picture
             image, points = image.flip(-1), points * torch.tensor([1.0, 1.0, -1.0])
         return image, points, inside

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -107,8 +108,6 @@ def fit(
 
 def mean_iou(network: OccupancyNetwork, shelf: Shelf, *, most_points: int = _VALIDATION_POINTS) -> float:
     """Mean IoU over shapes, each from its first view (or a cloud of a fixed seed), on its first uniform points."""
-    import numpy as np
-
     s, found = shelf.settings, []
     network.eval()
     for i in range(len(shelf.data)):

@@ -7,6 +7,7 @@ in the object's own frame (y up, longest side about 1). What differs is said by 
 """
 
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Self
 
@@ -118,8 +119,6 @@ class Occupancy:
     @classmethod
     def load(cls, folder: Path | str, device: str = "cpu") -> Self:
         """Reads and checks the artefact."""
-        from dataclasses import replace
-
         found = artifact.load(folder, KIND)
         where = f"{folder}/artifact.json"
         settings = artifact.settings_from_json(OccupancySettings, found.settings, where)

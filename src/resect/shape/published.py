@@ -1,5 +1,6 @@
 """Released checkpoints of Occupancy Networks: `{epoch_it, it, loss_val_best, model, optimizer}` in a .pt file."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from torch import Tensor
@@ -41,8 +42,6 @@ def _as_convolution(name: str, tensor: Tensor) -> Tensor:
 
 def _settings(weights: dict[str, Tensor], path: Path | str) -> OccupancySettings:
     """What the released network was built with, from the names and sizes of its weights."""
-    from dataclasses import replace
-
     if any(name.startswith(("encoder_latent.", "decoder.fc_z.")) for name in weights):
         raise ResectError(path, "a network without a latent z", "one with it", "Unconditional models are not read.")
     if not {"decoder.fc_p.weight", "decoder.bn.conv_gamma.weight"} <= weights.keys():
