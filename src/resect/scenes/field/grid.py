@@ -16,7 +16,6 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import distance_transform_cdt, maximum_filter
 
 BLOCK = 64
 """Voxels in a block."""
@@ -101,6 +100,8 @@ def make_table(occupied: Bools) -> tuple[Ints, int]:
 
     A block is given to every occupied cell and to the seven neighbours on its positive side.
     """
+    from scipy.ndimage import maximum_filter
+
     has_block = maximum_filter(occupied, size=2, mode="constant", cval=False)
     table = -_cells_to_nearest(occupied)
     count = int(has_block.sum())
@@ -112,6 +113,8 @@ def _cells_to_nearest(occupied: Bools) -> Ints:
     """Chebyshev distance in cells to the nearest occupied cell, capped."""
     if not occupied.any():
         return np.full(occupied.shape, FARTHEST, np.int32)
+    from scipy.ndimage import distance_transform_cdt
+
     distance = distance_transform_cdt(~occupied, metric="chessboard")
     return np.minimum(distance, FARTHEST).astype(np.int32)
 
