@@ -24,7 +24,7 @@ from resect.artifact import write_atomic
 from resect.errors import ResectError, unknown_name
 from resect.geometry import so3
 from resect.geometry.se3 import SE3
-from resect.types import Estimate, Hypotheses, Status
+from resect.types import Estimate, Hypotheses, Status, Target
 
 Unit = Literal["m", "scene"]
 _MAGIC = "# resect-poses"
@@ -137,6 +137,13 @@ def status_facts(name: str, where: object = "status") -> tuple[bool, str, str]:
     return status.ok, status.sentence, status.advice
 
 
+def target_name(target: Target | None) -> str:
+    """What stands in the column `target`: the object, and #1, #2, … for further instances of it in the same photo."""
+    if target is None:
+        return ""
+    return f"{target.object_id}#{target.instance}" if target.instance else target.object_id
+
+
 def rows_of(photo: str, estimate: Estimate, *, seconds: float | None = None, target: str = "") -> tuple[PoseRow, ...]:
     """The rows of one answer: its modes, or one row for a failure."""
     modes, source, oracle = estimate.modes, estimate.camera_source, False
@@ -196,8 +203,9 @@ def _cells(row: PoseRow) -> list[str]:
         numbers = [repr(x) for x in [*q.tolist(), *row.cam_from_world.t.double().tolist()]]
     upper = [""] * len(_UPPER)
     if row.covariance is not None:
-        c = row.covariance.double().tolist()
-        upper = [repr(c[i][j]) for i, j in _UPPER]
+        c = row.covariance.double()
+        c = 0.5 * (c + c.mT)  # a product of matrices is symmetric but for the last bits, and only one half is written
+        upper = [repr(c[i, j].item()) for i, j in _UPPER]
     weight = "" if row.log_weight is None else repr(row.log_weight)
     seconds = "" if row.seconds is None else repr(row.seconds)
     tail = [weight, row.camera_source, str(int(row.oracle)), seconds]
