@@ -29,8 +29,12 @@ class ConditionalBatchNorm(nn.Module):
 
     def forward(self, x: Float[Tensor, "b n w"], code: Float[Tensor, "b c"]) -> Float[Tensor, "b n w"]:
         """Features of points, normalised."""
-        normal = self.bn(x.flatten(0, 1)).view(x.shape)
-        return torch.addcmul(_rows(self.conv_beta, code)[:, None], normal, _rows(self.conv_gamma, code)[:, None])
+        gamma, beta = _rows(self.conv_gamma, code)[:, None], _rows(self.conv_beta, code)[:, None]
+        mean, variance = self.bn.running_mean, self.bn.running_var
+        if self.training or mean is None or variance is None:
+            return torch.addcmul(beta, self.bn(x.flatten(0, 1)).view(x.shape), gamma)
+        scale = gamma * torch.rsqrt(variance + self.bn.eps)  # one pass over the features in place of two
+        return torch.addcmul(beta - mean * scale, x, scale)
 
 
 class ConditionalBlock(nn.Module):

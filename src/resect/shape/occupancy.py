@@ -25,7 +25,8 @@ from resect.shape.settings import OccupancySettings
 from resect.types import Photo
 
 KIND = "occupancy"
-_MOST_POINTS = 100_000  # in one pass, as published
+_MOST_POINTS = 1 << 14  # in one pass: what stays in the cache of a CPU
+_MOST_POINTS_GPU = 100_000  # published
 
 
 class Occupancy:
@@ -72,7 +73,8 @@ class Occupancy:
         if len(points) == 0:
             return points.sum(-1)
         code = code[None].to(self.settings.device, torch.float32)
-        parts = points.to(self.settings.device, torch.float32).split(_MOST_POINTS)
+        most = _MOST_POINTS if code.device.type == "cpu" else _MOST_POINTS_GPU
+        parts = points.to(code).split(most)
         return torch.cat([self.network.decoder(part[None], code)[0] for part in parts])
 
     def mesh(
