@@ -32,9 +32,11 @@ import tyro
 from record import CACHE, RESULTS, save, table, use_threads
 
 from resect.cli.data_shapes import picture as render_mesh
-from resect.data.prepare_shapes import PrepareSettings, prepare_shapes
+from resect.data.prepare_settings import PrepareSettings
+from resect.data.prepare_shapes import prepare_shapes
 from resect.data.procedural_shapes.families import draw
-from resect.data.procedural_shapes.make import ProceduralSettings, make_shapes
+from resect.data.procedural_shapes.make import make_shapes
+from resect.data.procedural_shapes.settings import ProceduralSettings
 from resect.data.shapes import ShapeSet, read_shapes
 from resect.geometry.mesh import sample_surface
 from resect.metrics.shape import occupancy_iou, surface_distance

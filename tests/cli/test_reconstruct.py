@@ -8,7 +8,8 @@ import torch
 from resect.cli.main import main
 from resect.data.mesh import read_mesh
 from resect.data.procedural_shapes.families import draw
-from resect.data.procedural_shapes.make import ProceduralSettings, make_shapes
+from resect.data.procedural_shapes.make import make_shapes
+from resect.data.procedural_shapes.settings import ProceduralSettings
 from resect.data.shapes import read_shapes
 from resect.errors import ResectError
 from resect.evaluation.pose_file import read_poses

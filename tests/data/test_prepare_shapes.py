@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from resect.data.mesh import write_mesh
-from resect.data.prepare_shapes import PrepareSettings, canonical, find_meshes, prepare_shapes
+from resect.data.prepare_settings import PrepareSettings
+from resect.data.prepare_shapes import canonical, find_meshes, prepare_shapes
 from resect.data.procedural_shapes.views import View
 from resect.data.shapes import read_shapes
 from resect.errors import ResectError

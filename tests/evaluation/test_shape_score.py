@@ -6,7 +6,8 @@ import torch
 from resect.cli.main import main
 from resect.data.mesh import write_mesh
 from resect.data.procedural_shapes.families import draw
-from resect.data.procedural_shapes.make import ProceduralSettings, make_shapes
+from resect.data.procedural_shapes.make import make_shapes
+from resect.data.procedural_shapes.settings import ProceduralSettings
 from resect.data.shapes import read_shapes
 from resect.evaluation.shape_score import score_folder, score_network, score_shapes
 from resect.shape.network import make_network

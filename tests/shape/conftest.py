@@ -2,7 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from resect.data.procedural_shapes.make import ProceduralSettings, make_shapes
+from resect.data.procedural_shapes.make import make_shapes
+from resect.data.procedural_shapes.settings import ProceduralSettings
 from resect.shape.settings import OccupancySettings
 
 TINY = OccupancySettings(

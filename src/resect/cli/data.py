@@ -321,13 +321,13 @@ _VERBS: dict[str, SubVerb] = {
         ShapesArguments,
         shapes,
         "resect data shapes chair --out chairs --shapes.train 3000",
-        ("shapes", "resect.data.procedural_shapes.make:ProceduralSettings"),
+        ("shapes", "resect.data.procedural_shapes.settings:ProceduralSettings"),
     ),
     "prepare": SubVerb(
         PrepareArguments,
         prepare,
         "resect data prepare MESHES --category chair --out chairs",
-        ("prepare", "resect.data.prepare_shapes:PrepareSettings"),
+        ("prepare", "resect.data.prepare_settings:PrepareSettings"),
     ),
     "pose": SubVerb(
         PoseArguments,

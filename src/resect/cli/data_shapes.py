@@ -12,8 +12,8 @@ from resect.cli.options import COMMON, CommonFlags
 from resect.cli.output import result, say
 
 if TYPE_CHECKING:
-    from resect.data.prepare_shapes import PrepareSettings
-    from resect.data.procedural_shapes.make import ProceduralSettings
+    from resect.data.prepare_settings import PrepareSettings
+    from resect.data.procedural_shapes.settings import ProceduralSettings
     from resect.data.procedural_shapes.views import View
     from resect.geometry.mesh import Mesh
 

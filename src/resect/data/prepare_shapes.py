@@ -1,9 +1,7 @@
 """Points, surfaces and views of a folder of meshes, watertight or not; no external programs."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import torch
@@ -13,7 +11,8 @@ from torch import Tensor
 from resect.artifact import as_json, read_json, write_json
 from resect.data.mesh import read_mesh
 from resect.data.mesh.read import SUFFIXES
-from resect.data.mesh_occupancy import LINES, inside_mesh
+from resect.data.mesh_occupancy import inside_mesh
+from resect.data.prepare_settings import Axis, PrepareSettings
 from resect.data.procedural_shapes.views import View, draw_view
 from resect.data.shapes import CUBE_SIDE, VIEWS_FOLDER, stored, write_points, write_surface, write_views
 from resect.errors import ResectError
@@ -21,52 +20,10 @@ from resect.geometry.mesh import Mesh, sample_surface
 from resect.geometry.mesh_edit import normalized, transformed
 from resect.geometry.se3 import SE3
 
-Axis = Literal["+x", "-x", "+y", "-y", "+z", "-z"]
 Picture = Callable[[Mesh, Sequence[View]], Sequence[Float[Tensor, "h w 4"]]]
 """Renders views of a mesh: RGB laid on white, and opacity. Handed in, because data do not know scenes."""
 
 _NEAR = 0.03  # standard deviation of the points near the surface
-
-
-@dataclass(frozen=True)
-class PrepareSettings:
-    """What is kept of each mesh."""
-
-    up: Axis = "+y"
-    """Axis of the files that points upwards."""
-    front: Axis = "+x"
-    """Axis of the files that the objects face."""
-    views: int = 24
-    """Pictures of each shape."""
-    side: int = 137
-    """Pixels of a picture's side."""
-    points: int = 100_000
-    """Points uniform in the cube."""
-    near: int = 100_000
-    """Points near the surface; 0 writes none, as in the released data."""
-    surface: int = 100_000
-    """Points on the surface."""
-    lines: int = LINES
-    """Lines of sight through each point, for meshes that are not closed."""
-    thickness: float = 0.01
-    """Of sheets in meshes that are not closed, in longest sides of the object."""
-    val: float = 0.1
-    """Share of the meshes to validate on."""
-    test: float = 0.2
-    """Share of the meshes to report on."""
-    seed: int = 0
-    """Seed of everything random."""
-
-    def __post_init__(self) -> None:
-        if self.up[1] == self.front[1]:
-            raise ResectError("prepare settings", "up and front along different axes", f"{self.up}, {self.front}")
-        limits = {"views": 1, "side": 16, "points": 64, "near": 0, "surface": 64, "lines": 1}
-        for name, least in limits.items():
-            if not least <= getattr(self, name) <= 10_000_000:
-                raise ResectError(f"prepare settings: {name}", f"{least} to 10000000", str(getattr(self, name)))
-        if min(self.val, self.test) < 0 or self.val + self.test > 1 or not 0 <= self.thickness < 1:
-            got = f"{self.val}, {self.test}, {self.thickness}"
-            raise ResectError("prepare settings", "val + test in [0, 1], thickness in [0, 1)", got)
 
 
 def find_meshes(folder: Path | str) -> list[Path]:

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 from resect.errors import ResectError
-from resect.nn.backbone.resnet import ResNetName
 
 
 @dataclass(frozen=True)
@@ -13,7 +12,7 @@ class OccupancySettings:
 
     input: Literal["image", "points"] = "image"
     """What a shape is inferred from: one picture, or points on its surface."""
-    encoder: ResNetName = "resnet18"
+    encoder: Literal["resnet18", "resnet34", "resnet50"] = "resnet18"
     """Network that looks at the picture."""
     encoder_width: int = 24
     """Channels after its first convolution; published 64."""

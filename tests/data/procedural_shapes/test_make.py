@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from resect.data.procedural_shapes.families import draw
-from resect.data.procedural_shapes.make import ProceduralSettings, make_shapes
+from resect.data.procedural_shapes.make import make_shapes
+from resect.data.procedural_shapes.settings import ProceduralSettings
 from resect.data.shapes import read_shapes
 from resect.errors import ResectError
 

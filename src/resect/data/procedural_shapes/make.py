@@ -1,7 +1,6 @@
 """Writes a folder of procedural shapes; the same command goes on where it stopped."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -9,52 +8,13 @@ import torch
 
 from resect.artifact import as_json, read_json, write_json
 from resect.data.procedural_shapes.families import FAMILIES, SPLITS, VERSION, draw
+from resect.data.procedural_shapes.settings import ProceduralSettings
 from resect.data.procedural_shapes.views import draw_view, render
 from resect.data.shapes import CUBE_SIDE, VIEWS_FOLDER, stored, write_points, write_surface, write_views
 from resect.errors import ResectError, unknown_name
 from resect.geometry.se3 import SE3
 
 _NEAR = 0.03  # standard deviation of the points near the surface
-_MOST = 1_000_000
-
-
-@dataclass(frozen=True)
-class ProceduralSettings:
-    """How many shapes, and what is kept of each."""
-
-    train: int = 4000
-    """Shapes to learn from."""
-    val: int = 100
-    """Shapes to choose a checkpoint by."""
-    test: int = 100
-    """Shapes to report."""
-    views: int = 8
-    """Pictures of each training and validation shape; test shapes have them too."""
-    side: int = 96
-    """Pixels of a picture's side."""
-    points: int = 100_000
-    """Points uniform in the cube, of validation and test shapes."""
-    train_points: int = 8192
-    """Points uniform in the cube, of training shapes, and as many near the surface."""
-    surface: int = 4096
-    """Points on the surface."""
-    seed: int = 0
-    """Seed of everything random."""
-
-    def __post_init__(self) -> None:
-        limits = {
-            "train": 0,
-            "val": 0,
-            "test": 0,
-            "views": 1,
-            "side": 16,
-            "points": 64,
-            "train_points": 64,
-            "surface": 64,
-        }
-        for name, least in limits.items():
-            if not least <= getattr(self, name) <= _MOST:
-                raise ResectError(f"procedural settings: {name}", f"{least} to {_MOST}", str(getattr(self, name)))
 
 
 def make_shapes(
