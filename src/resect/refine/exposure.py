@@ -25,7 +25,7 @@ class Exposure:
 
 
 def fit(
-    values: Float[Tensor, "h n c"], observed: Float[Tensor, "1 n c"], weight: Float[Tensor, "h n c"], prior: Exposure
+    values: Float[Tensor, "h n c"], observed: Float[Tensor, "#h n c"], weight: Float[Tensor, "h n c"], prior: Exposure
 ) -> Float[Tensor, "h c 2"]:
     """Gain and bias of each channel: weighted least squares with the prior."""
     blocks = gram(values, weight, prior)

@@ -1,0 +1,1 @@
+"""Objects in clutter: cut, search by templates, settle outline and surface, judge."""

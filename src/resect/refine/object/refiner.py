@@ -1,0 +1,126 @@
+"""The refiner for objects: hypotheses in, modes with mass, covariance and status out.
+
+For scenes with a silhouette that fill a part of the photo, in clutter, partly hidden, under unknown light. Neither mask
+nor box is needed where there is a start.
+"""
+
+from dataclasses import dataclass, field, replace
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from resect.errors import ResectError
+from resect.geometry.se3 import SE3
+from resect.protocols import Scene
+from resect.refine.halving import Candidates, suppress
+from resect.refine.levenberg_marquardt import LMSettings, State, levenberg_marquardt
+from resect.refine.object.search import search
+from resect.refine.object.settings import ObjectSettings
+from resect.refine.object.sight import Sight, Work
+from resect.refine.recipe import where
+from resect.types import Estimate, Hypotheses, Photo, Status
+
+_NEEDED = ("rgb", "alpha", "depth")
+
+
+@dataclass(frozen=True, eq=False)
+class ObjectInversion:
+    """Guess → pose of an object.
+
+    Attributes:
+        settings: sizes, stages and weights.
+    """
+
+    settings: ObjectSettings = field(default_factory=ObjectSettings)
+
+    def refine(self, scene: Scene, photo: Photo, hypotheses: Hypotheses) -> Estimate:
+        """The pose of the object in a photo; a photo without it gets a status, never an exception."""
+        missing = [name for name in _NEEDED if name not in scene.channels]
+        if missing:
+            raise ResectError("object refiner", f"a scene with {', '.join(_NEEDED)}", f"one without {missing}")
+        camera = photo.known_camera()
+        finite = hypotheses.cam_from_world.t.isfinite().all(-1) & hypotheses.cam_from_world.R.isfinite().all((-2, -1))
+        if not len(hypotheses):
+            answer = Estimate(Status.NO_HYPOTHESIS)
+        elif not bool(finite.any()) or not bool(photo.image.isfinite().all()):
+            answer = Estimate(Status.NON_FINITE)
+        else:
+            with torch.no_grad():
+                starts = hypotheses.take(finite.nonzero()[:, 0])
+                starts = replace(starts, cam_from_world=starts.cam_from_world.float())
+                answer = self._invert(Work(scene, photo, self.settings), starts)
+        return replace(answer, camera=camera, camera_source=photo.camera_source)
+
+    def _invert(self, work: Work, starts: Hypotheses) -> Estimate:
+        s = self.settings
+        candidates = search(work, starts)
+        if not len(candidates.score):
+            return Estimate(Status.OUT_OF_VIEW, cost=work.meter.cost)
+        for size, keep in zip(s.settle_px, s.keep, strict=True):
+            candidates = suppress(candidates, keep, s.apart_deg / 2, s.apart_shift / 2 * work.radius)
+            candidates = _settle(work, candidates, size)
+        with work.meter.stage("judge"):
+            return self._judge(work, starts, candidates)
+
+    def _judge(self, work: Work, starts: Hypotheses, candidates: Candidates) -> Estimate:
+        """Modes from likeness; a start that looks more like the photo than what was made of it is the answer."""
+        s = self.settings
+        parents = candidates.parent.unique()
+        sight = work.sight(SE3.cat([candidates.cam_from_world, starts.cam_from_world[parents]]), s.settle_px[-1])
+        assert sight is not None
+        score, before = sight.likeness(candidates.cam_from_world), sight.likeness(starts.cam_from_world[parents])
+        best_start = int(before.argmax())
+        improved = bool(score.max() >= before[best_start])
+        if not improved:
+            index = parents[best_start : best_start + 1]
+            candidates = Candidates(starts.cam_from_world[index], before[best_start][None], index)
+        else:
+            candidates = suppress(candidates.scored(score), s.keep[-1], s.apart_deg, s.apart_shift * work.radius)
+        modes = self._modes(sight, starts, candidates)
+        loss = -float(candidates.score[0]), -float(before[candidates.parent[0] == parents][0])
+        return Estimate(self._status(modes, candidates, improved), modes, tuple(work.trace), work.meter.cost, loss=loss)
+
+    def _modes(self, sight: Sight, starts: Hypotheses, candidates: Candidates) -> Hypotheses:
+        prior = starts.log_weight.double().log_softmax(0)[candidates.parent]
+        s = self.settings
+        mass = (prior - prior.max()).clamp_min(-3.0) + candidates.score.double() / s.mass
+        order = mass.argsort(descending=True)
+        chosen = candidates.take(order)
+        poses = chosen.cam_from_world
+        nothing = torch.zeros(len(poses), 0, dtype=torch.float64)
+        rows = sight.system(poses, s.slopes_px[-1])(State(poses, nothing, torch.arange(len(poses)), 0)).matrix
+        names = tuple(starts.source[int(k)] for k in chosen.parent) if starts.source else ()
+        weight = mass[order].log_softmax(0).to(starts.log_weight)
+        return Hypotheses(poses, weight, rows / s.spread, source=names, target=starts.target)
+
+    def _status(self, modes: Hypotheses, candidates: Candidates, improved: bool) -> Status:
+        if not float(candidates.score.max()) >= self.settings.least:
+            return Status.NO_AGREEMENT
+        if len(modes) > 1 and float(modes.log_weight[1].exp()) >= self.settings.ambiguous:
+            return Status.AMBIGUOUS
+        return Status.OK if improved else Status.NOT_IMPROVED
+
+
+def _settle(work: Work, candidates: Candidates, size_px: int) -> Candidates:
+    """Levenberg–Marquardt on outline and surface; a candidate that would look less like the photo stays."""
+    s, poses = work.settings, candidates.cam_from_world
+    with work.meter.stage(f"settle {size_px}"):
+        sight = work.sight(poses, size_px)
+        if sight is None:
+            return candidates
+        moved = poses
+        steps = LMSettings(s.steps, policy="decrease", trust=0.3, stop=s.stop)
+        for slope in s.slopes_px:
+            system = sight.system(moved, slope)
+            moved = levenberg_marquardt(system, moved, steps, length=work.radius, pivot=work.middle).cam_from_world
+        score, before = sight.likeness(moved), sight.likeness(poses)
+    settled = Candidates(where(score >= before, moved, poses), torch.maximum(score, before), candidates.parent)
+    work.trace.append(settled.step(f"settle {size_px}"))
+    return settled
+
+
+def likeness_of(work: Work, poses: SE3) -> Float[Tensor, "h"]:
+    """Score of poses at the finest size, as the status is decided by."""
+    sight = work.sight(poses, work.settings.settle_px[-1])
+    return torch.full((len(poses),), -torch.inf) if sight is None else sight.likeness(poses)

@@ -1,0 +1,68 @@
+"""The constants of the refiner for objects."""
+
+from dataclasses import dataclass, field
+
+from resect.refine.object.likeness import LikenessSettings
+from resect.refine.object.region import RegionSettings
+from resect.refine.object.surface import SurfaceSettings
+from resect.refine.object.templates import TemplateSettings
+
+
+@dataclass(frozen=True)
+class ObjectSettings:
+    """The refiner for objects. Sizes are pixels that the object's sphere spans.
+
+    Attributes:
+        search_px: size of the templates.
+        settle_px: sizes at which candidates are settled, coarse to fine.
+        keep: candidates that each of these sizes settles.
+        pitch_deg: distance of neighbouring rotations in the search.
+        depth_pitch: distance of neighbouring distances, as a part of them.
+        reach_sigma: how many standard deviations of a start are searched.
+        most_around: more hypotheses than this are not searched around but taken as they are, at several distances.
+        among_depths: these, as parts of their own.
+        among_reach: and slid so far, part of the object's radius.
+        unknown_turn_deg: standard deviation of a start's rotation where nothing is known.
+        unknown_shift: the same of its translation, part of the object's radius.
+        slopes_px: softness of the outline in each round at a size; colours of object and background are learned anew
+            in each.
+        steps: of Levenberg–Marquardt in each round.
+        stop: a shorter step, |(v / radius, ω)|, is the last.
+        margin: around the object, part of its radius.
+        apart_deg: closer poses (and closer than `apart_shift`) count as one.
+        apart_shift: see `apart_deg`, part of the object's radius.
+        mass: likeness by which a mode must be better to weigh e times as much.
+        ambiguous: mass of the second mode from which the answer is ambiguous.
+        least: likeness below which the photo is said not to show the object.
+        spread: by how much squared errors exceed what the rows explain; information is divided by it.
+        template: what templates compare.
+        region: how the sides of the outline are told apart.
+        surface: how colours on the surface are compared.
+        likeness: what the ranking compares.
+    """
+
+    search_px: int = 28
+    settle_px: tuple[int, ...] = (48, 96)
+    keep: tuple[int, ...] = (24, 6)
+    pitch_deg: float = 10.0
+    depth_pitch: float = 0.06
+    reach_sigma: float = 2.0
+    most_around: int = 16
+    among_depths: tuple[float, ...] = (1.0, 0.9, 0.8)
+    among_reach: float = 0.3
+    unknown_turn_deg: float = 15.0
+    unknown_shift: float = 0.3
+    slopes_px: tuple[float, ...] = (2.4, 1.2)
+    steps: int = 5
+    stop: float = 1e-3
+    margin: float = 1.5
+    apart_deg: float = 6.0
+    apart_shift: float = 0.1
+    mass: float = 0.03
+    ambiguous: float = 0.25
+    least: float = 0.45
+    spread: float = 10.0
+    template: TemplateSettings = field(default_factory=TemplateSettings)
+    region: RegionSettings = field(default_factory=RegionSettings)
+    surface: SurfaceSettings = field(default_factory=SurfaceSettings)
+    likeness: LikenessSettings = field(default_factory=LikenessSettings)

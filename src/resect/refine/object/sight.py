@@ -1,0 +1,83 @@
+"""One object and one photo side by side at one size, and how they are compared there."""
+
+from dataclasses import dataclass, replace
+
+from jaxtyping import Float
+from torch import Tensor
+
+from resect.data.image import resize_area
+from resect.geometry.se3 import SE3
+from resect.protocols import Scene
+from resect.refine.levenberg_marquardt import Normal, State, System
+from resect.refine.object.crop import crop_around, projected_circles, sphere_around
+from resect.refine.object.likeness import likeness
+from resect.refine.object.region import Region
+from resect.refine.object.settings import ObjectSettings
+from resect.refine.object.shown import Lens
+from resect.refine.object.surface import surface
+from resect.refine.view import Meter, View, view
+from resect.types import Photo, Step
+
+
+@dataclass(frozen=True, eq=False)
+class Sight:
+    """The part of a photo around some poses, at one size."""
+
+    view: View
+    region: Region
+    lens: Lens
+    settings: ObjectSettings
+
+    def system(self, poses: SE3, slope_px: float) -> System:
+        """Normal equations of outline and surface, the colours of object and background held as H poses show them."""
+        foreground = self.region.posterior(self.lens.shown(poses))
+
+        def normal(state: State) -> Normal:
+            shown, s = self.lens.shown(state.cam_from_world), self.settings.surface
+            outline = self.region.normal(shown, foreground[state.index], slope_px)
+            return outline + surface(self.view, shown, s) if s.strength > 0 else outline
+
+        return normal
+
+    def likeness(self, poses: SE3) -> Float[Tensor, "h"]:
+        """Score of H poses, higher is better; −∞ out of view."""
+        return likeness(self.view, self.region, self.lens.shown(poses), self.settings.likeness)
+
+
+class Work:
+    """One photo and one object in hand, and the counter of the cost.
+
+    Args:
+        scene: with the channels "rgb", "alpha" and "depth".
+        photo: with a known camera.
+        settings: sizes.
+    """
+
+    def __init__(self, scene: Scene, photo: Photo, settings: ObjectSettings) -> None:
+        self.scene, self.photo, self.settings, self.meter = scene, photo, settings, Meter()
+        self.middle, self.radius = sphere_around(scene.bounds)
+        self.trace: list[Step] = []
+
+    def centers(self, poses: SE3) -> Float[Tensor, "h 3"]:
+        """The object's middle in the camera's frame."""
+        return poses.apply(self.middle.to(poses.t).expand(len(poses), 1, 3))[:, 0]
+
+    def sight(self, poses: SE3, size_px: int, reach: float = 0.0) -> Sight | None:
+        """The photo around H poses, the object `size_px` large, `reach` (units) more on each side.
+
+        `None` where no pose lies within the photo.
+        """
+        sphere = (self.middle, self.radius)
+        part = crop_around(self.photo, sphere, poses, self.settings.margin + reach / self.radius)
+        if part is None:
+            return None
+        _, spans, distance = projected_circles(part, sphere, poses)
+        scale = min(1.0, size_px / (2 * float(spans[distance > 0].median())))
+        side = max(8, round(scale * max(part.image.shape[:2])))
+        target = None if part.target is None else part.target.mask
+        camera = self.photo.known_camera()
+        # The target's mask says where the object is, not which pixels may be looked at.
+        at = view(self.scene, replace(part, target=None), side, self.meter, camera.width * camera.height)
+        mask = None if target is None else resize_area(target.to(part.image), at.camera.width, at.camera.height)
+        region = Region.of(at, self.settings.region, None if mask is None else mask.flatten())
+        return Sight(at, region, Lens(at), self.settings)

@@ -1,0 +1,76 @@
+import pytest
+import torch
+from solids_in_view import CAMERA, apart, disturbed, painted, photograph, pose, wall
+
+from resect.errors import ResectError
+from resect.geometry import so3
+from resect.geometry.se3 import SE3
+from resect.priors.views import Views
+from resect.refine.object.refiner import ObjectInversion
+from resect.types import Hypotheses, Photo, Status, Target
+
+
+def known_to(start: SE3, degrees: float, shift: float, center: torch.Tensor) -> Hypotheses:
+    """A start with the information its disturbance amounts to, about the object's middle."""
+    sigma = torch.tensor([shift / 3**0.5] * 3 + [degrees * torch.pi / 180 / 3**0.5] * 3, dtype=torch.float64)
+    back = torch.eye(6, dtype=torch.float64)
+    back[:3, 3:] = -so3.hat(start.double().apply(center.double()[None, None])[0, 0])
+    information = back.mT @ torch.diag(sigma**-2) @ back
+    return Hypotheses(start, torch.zeros(1), information[None], source=("given",))
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_a_disturbed_start_comes_back(seed: int) -> None:
+    scene, truth = painted(), pose(seed)
+    center = scene.bounds.mean(0)
+    start = disturbed(truth, 20.0, 10.0, seed, center)
+    answer = ObjectInversion().refine(scene, photograph(scene, truth, gain=0.8), known_to(start, 20.0, 10.0, center))
+    assert answer.ok
+    assert answer.cam_from_world is not None
+    found = SE3(answer.cam_from_world.R[None], answer.cam_from_world.t[None])
+    degrees, shift = apart(found, truth)
+    assert degrees < 3.0
+    assert shift < 6.0
+    assert answer.covariance is not None
+    assert answer.loss is not None
+    assert answer.loss[0] <= answer.loss[1]
+    assert answer.cost.rays > 0
+
+
+def test_a_box_is_enough() -> None:
+    scene, truth = painted(), pose(7)
+    pixels, _ = CAMERA.project(truth.apply(scene.mesh.vertices[None])[0])
+    box = (*pixels.amin(0).tolist(), *pixels.amax(0).tolist())
+    photo = photograph(scene, truth)
+    photo = Photo(photo.name, photo.image, photo.camera, target=Target("1", box=box))
+    starts = Views.of(scene.mesh).propose(photo, 2000, torch.Generator().manual_seed(0))
+    answer = ObjectInversion().refine(scene, photo, starts)
+    assert answer.cam_from_world is not None
+    degrees, _ = apart(SE3(answer.cam_from_world.R[None], answer.cam_from_world.t[None]), truth)
+    assert degrees < 4.0
+
+
+def test_a_photo_without_the_object_gets_a_status_and_no_pose() -> None:
+    scene = painted()
+    start = Hypotheses(pose(0), torch.zeros(1))
+    answer = ObjectInversion().refine(scene, Photo("wall", wall(3), CAMERA), start)
+    assert answer.status is Status.NO_AGREEMENT
+    assert answer.cam_from_world is None
+
+
+def test_out_of_view_nothing_and_not_finite_are_told_apart() -> None:
+    scene, photo = painted(), photograph(painted(), pose(0))
+    behind = SE3(torch.eye(3)[None], torch.tensor([[0.0, 0.0, -300.0]]))
+    refiner = ObjectInversion()
+    assert refiner.refine(scene, photo, Hypotheses(behind, torch.zeros(1))).status is Status.OUT_OF_VIEW
+    assert refiner.refine(scene, photo, Hypotheses(pose(0)[:0], torch.zeros(0))).status is Status.NO_HYPOTHESIS
+    broken = SE3(pose(0).R * float("nan"), pose(0).t)
+    assert refiner.refine(scene, photo, Hypotheses(broken, torch.zeros(1))).status is Status.NON_FINITE
+
+
+def test_a_scene_without_a_silhouette_is_refused() -> None:
+    class Flat:
+        channels = ("rgb",)
+
+    with pytest.raises(ResectError, match="alpha"):
+        ObjectInversion().refine(Flat(), photograph(painted(), pose(0)), Hypotheses(pose(0), torch.zeros(1)))
