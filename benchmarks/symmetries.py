@@ -14,6 +14,7 @@ Specification, fixed before the first number was taken with it:
   which each found or rejected motion would pass ("residual", in diameters).
 - Default tolerances are chosen on made, nearly and painted solids alone: halfway, on a logarithmic scale, between the
   largest residual of a true symmetry with noise and the smallest of a broken one, rounded.
+- "looser": the groups, with colour and of the shape, at 5 % and 10 % where they are others, with the shape's residual.
 - Right means the group's name, and its motions within 1° and 1 % of the diameter of the true ones.
 - Seconds: one thread, wall clock, one run a mesh, the median and greatest over a kind.
 
@@ -51,6 +52,7 @@ COLUMNS = {
     "residual": "residual",
     "color_residual": "colour",
     "nearest_rejected": "rejected",
+    "looser": "looser",
     "listed": "listed",
     "seconds": "s",
     "cpu_seconds": "CPU s",
@@ -153,7 +155,7 @@ def painted() -> list[Case]:
         Case(
             "painted",
             "cylinder, 4 stripes",
-            paint(cylinder, lambda p: (torch.atan2(p[:, 1], p[:, 0]).abs() % (2 * eighth)) < eighth),
+            paint(cylinder, lambda p: ((torch.atan2(p[:, 1], p[:, 0]) + eighth / 2) % (2 * eighth)) < eighth),
             "D4",
             (four, flip),
             "D∞",
@@ -301,6 +303,8 @@ def row_of(report: SymmetryReport, faces: int, watch: Stopwatch, **facts: Any) -
         "shape_group": report.shape_group,
         "residual": report.residual,
         "color_residual": report.color_residual,
+        "looser": "; ".join(f"{x.tolerance:g}: {x.group}/{x.shape_group} {x.residual:.3f}" for x in report.levels)
+        or None,
         "nearest_rejected": f"{rejected[0].name} {rejected[0].residual:.3f}" if rejected else None,
         "seconds": watch.wall,
         "cpu_seconds": watch.cpu,

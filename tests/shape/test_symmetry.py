@@ -49,33 +49,23 @@ def unit(*xyz: float) -> torch.Tensor:
     [
         (solids.cube(40.0), "O", (turn(Z, 4), turn(X, 4))),
         (solids.box((1, 0.7, 0.4)), "D2", (turn(Z, 2), turn(X, 2))),
-        (solids.tetrahedron(), "T", (turn(unit(1, 1, 1), 3), turn(unit(1, -1, -1), 3))),
-        (
-            solids.icosphere(level=0),
-            "I",
-            (turn(unit(-1, (1 + 5**0.5) / 2, 0), 5), turn(unit(1, (1 + 5**0.5) / 2, 0), 5)),
-        ),
-        (solids.cylinder(segments=6), "D6", (turn(Z, 6), turn(X, 2))),
         (solids.cone(segments=7), "C7", (turn(Z, 7),)),
     ],
-    ids=["cube", "box", "tetrahedron", "icosahedron", "prism", "pyramid"],
+    ids=["cube", "box", "pyramid"],
 )
 def test_finite_groups(mesh: Mesh, group: str, generators: tuple[torch.Tensor, ...]) -> None:
     moved, shift = placed(mesh)
-    assert_is(find_symmetries(moved), group, shift, *generators)
+    report = find_symmetries(moved)
+    assert_is(report, group, shift, *generators)
+    assert report.residual < 2e-4  # exact solids: float32 coordinates
 
 
 @pytest.mark.parametrize(
-    ("mesh", "group", "generators"),
-    [
-        (solids.cylinder(), "D∞", (turn(X, 2),)),
-        (solids.cone(), "C∞", ()),
-        (solids.torus(), "D∞", (turn(X, 2),)),
-        (solids.revolve([(0.1, 0), (0.4, 0.1), (0.5, 0.4)]), "C∞", ()),
-    ],
-    ids=["cylinder", "cone", "torus", "open bowl without thickness"],
+    ("mesh", "group", "flips"),
+    [(solids.cylinder(), "D∞", 1), (solids.revolve([(0.1, 0), (0.4, 0.1), (0.5, 0.4)]), "C∞", 0)],
+    ids=["cylinder", "open bowl without thickness"],
 )
-def test_solids_of_revolution(mesh: Mesh, group: str, generators: tuple[torch.Tensor, ...]) -> None:
+def test_solids_of_revolution(mesh: Mesh, group: str, flips: int) -> None:
     moved, shift = placed(mesh)
     report = find_symmetries(moved)
     assert report.group == group
@@ -84,28 +74,29 @@ def test_solids_of_revolution(mesh: Mesh, group: str, generators: tuple[torch.Te
     assert abs(float(axis.direction @ true)) > math.cos(math.radians(1))
     across = axis.offset - shift - ((axis.offset - shift) @ true) * true
     assert float(across.norm()) < 0.01 * report.diameter
-    assert len(report.symmetries.discrete) == 1 + len(generators)
+    assert len(report.symmetries.discrete) == 1 + flips
+    assert report.levels == ()
 
 
-def test_a_sphere_has_two_axes() -> None:
-    moved, shift = placed(solids.icosphere(level=4))
+def test_a_sphere_has_two_axes_and_deviates_by_the_sagitta_of_its_facets() -> None:
+    ball = solids.icosphere(level=3)
+    moved, shift = placed(ball)
     report = find_symmetries(moved)
     assert report.group == "K"
     assert len(report.symmetries.axes) == 2
     torch.testing.assert_close(report.symmetries.axes[0].offset, shift, atol=5e-3, rtol=0)
+    depth = float(1 - ball.triangles.mean(1).norm(dim=-1).min() / ball.vertices.norm(dim=-1).max()) / 2  # diameters
+    assert 0.5 * depth < report.residual < 1.2 * depth
 
 
-def test_a_small_thing_breaks_a_symmetry_and_the_rest_stays() -> None:
-    knob = solids.box((0.12, 0.09, 0.09))
-    can = solids.cylinder()
-    both = Mesh(
-        torch.cat([can.vertices, knob.vertices + torch.tensor([0.5, 0.0, 0.0])]),
-        torch.cat([can.faces, knob.faces + len(can.vertices)]),
-    )
-    moved, shift = placed(both)
+def test_a_side_a_little_longer_is_a_cube_only_at_a_looser_level() -> None:
+    """A quarter turn takes faces 0.525 away to where they were 0.5 away: 0.025 of the diameter 1.758 is 1.42 %."""
+    moved, shift = placed(solids.box((1, 1, 1.05)))
     report = find_symmetries(moved)
-    assert_is(report, "C2", shift + ROTATION @ (report.symmetries.discrete.t[1] * 0), turn(X, 2))
-    assert find_symmetries(moved, tolerance=0.08).group == "D∞"
+    assert_is(report, "D4", shift, turn(Z, 4), turn(X, 2))
+    (level,) = report.levels
+    assert (level.tolerance, level.group, level.shape_group, len(level.symmetries.discrete)) == (0.05, "O", "O", 24)
+    assert level.residual == pytest.approx(0.0142, abs=0.002)
 
 
 def test_nothing_is_found_in_a_shape_without_symmetry_but_said_what_came_nearest() -> None:
@@ -132,7 +123,7 @@ def test_colour_breaks_a_symmetry_unless_it_does_not_count() -> None:
     assert_is(report, "C4", shift, turn(Z, 4))
     assert report.shape_group == "O"
     assert "colour leaves C4" in report.notes[0]
-    assert find_symmetries(moved, use_color=False).group == "O"
+    assert report.levels == ()  # what colour tells apart, no tolerance of the shape makes alike
 
 
 def test_texture_counts_as_colour() -> None:
@@ -152,13 +143,13 @@ def test_texture_counts_as_colour() -> None:
     assert (report.group, report.shape_group) == ("D2", "D∞")
 
 
-def test_result_is_the_same_again_and_says_how_far_it_is_off() -> None:
-    moved, _ = placed(solids.box((1, 1, 0.4)))
+def test_result_is_the_same_again_and_in_any_unit() -> None:
+    moved, _ = placed(solids.cone(segments=4))
     one, two = find_symmetries(moved), find_symmetries(moved)
     torch.testing.assert_close(one.symmetries.discrete.matrix(), two.symmetries.discrete.matrix(), rtol=0, atol=0)
-    stretched = find_symmetries(replace(moved, vertices=moved.vertices * 100))
-    assert stretched.group == one.group == "D4"
-    assert stretched.diameter == pytest.approx(100 * one.diameter, rel=1e-5)
+    stretched = find_symmetries(replace(moved, vertices=moved.vertices * 1000))
+    assert stretched.group == one.group == "C4"
+    assert stretched.diameter == pytest.approx(1000 * one.diameter, rel=1e-5)
 
 
 @pytest.mark.parametrize(

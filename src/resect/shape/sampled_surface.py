@@ -20,9 +20,10 @@ if TYPE_CHECKING:
 
 _DENSE = 50_000
 _SPARSE = 8192
-_NEAR = 4  # triangles that are tried for the nearest point
+_NEAR = 32  # triangles that are tried for the nearest point: near an edge the right face may not be among few
 _NEAR_COLORS = 8
-_CLOSE = 0.03  # diameters; farther off, an error of a tenth of a sample's spacing does not matter
+_EXACT = 1e-4  # diameters; what is nearer lies on the surface
+_FAR = 0.1
 _PLAIN = 0.02  # colours that vary less than this are one
 
 
@@ -93,33 +94,61 @@ class SampledSurface:
         )
 
     @property
+    def gap(self) -> float:
+        """No point of the surface is farther from a sample, but for one in a hundred thousand (Poisson: π 2² > 12)."""
+        return 2 * self.spacing
+
+    @property
     def reach(self) -> float:
         """Distance of the farthest sample from the centre."""
         return float(self.points.norm(dim=-1).max())
 
-    def distance(self, points: Float[Tensor, "n 3"], at_most: float = torch.inf) -> Float[Tensor, "n"]:
-        """Distance to the surface; what is farther than `at_most` may be infinite, which is faster.
+    def distance(self, points: Float[Tensor, "n 3"]) -> Float[Tensor, "n"]:
+        """Distance to the surface: exact on the triangles of the 32 nearest samples.
 
-        Exact on the triangles of the nearest samples. Triangles smaller than the distance between samples (0.6 % of
-        the diameter) count as planes out to the next sample.
+        Triangles smaller than the distance between samples (0.6 % of the diameter) count as planes out to the next
+        sample.
         """
-        found = self._to_triangles(points, _NEAR, at_most)
-        doubtful = ((found > 1e-3) & (found < _CLOSE)).nonzero()[
-            :, 0
-        ]  # near an edge the right face may not be among few
-        found[doubtful] = self._to_triangles(points[doubtful], 8 * _NEAR, at_most)
-        return found
+        return self._to_triangles(points, _NEAR)
 
-    def _to_triangles(self, points: Float[Tensor, "n 3"], count: int, at_most: float) -> Float[Tensor, "n"]:
-        _, index = self.tree.query(points.numpy(), k=count, distance_upper_bound=at_most + 0.02)
-        near = torch.from_numpy(index)
-        there = near < len(self.points)
-        triangles = self.corners[self.face[near.clamp_max(len(self.points) - 1)]]
+    def distance_quantile(self, points: Float[Tensor, "n 3"], share: float, limit: float | None = None) -> float:
+        """The distance that this share of the points stay within.
+
+        Args:
+            points: a surface that was moved.
+            share: above 0, at most 1.
+            limit: where it only matters whether the quantile is below or above this, any number on the right side is
+                an answer, and comes sooner.
+
+        Only the farthest points decide: all are measured to one triangle, which is never too little, and to many
+        those that are not below the quantile. Beyond a tenth of the diameter the nearest sample is near enough.
+        """
+        k = max(1, math.ceil(share * len(points)))
+        away, nearest = self.tree.query(points.numpy())
+        to_sample = float(torch.from_numpy(away).kthvalue(k).values)
+        if to_sample > (_FAR if limit is None else limit) + self.gap or (limit is not None and to_sample <= limit):
+            return to_sample
+        found = self._to_triangles(points, 1, torch.from_numpy(nearest)[:, None])
+        certain = torch.zeros(len(points), dtype=torch.bool)
+        while True:
+            quantile = float(found.kthvalue(k).values)
+            doubtful = (~certain & (found >= quantile)).nonzero()[:, 0]
+            if len(doubtful) == 0 or quantile <= (_EXACT if limit is None else limit):
+                return quantile
+            some = (~certain * found).topk(min(len(points), 2 * len(points) - 2 * k + _NEAR)).indices
+            found[some] = torch.minimum(found[some], self._to_triangles(points[some], _NEAR))
+            certain[some] = True
+
+    def _to_triangles(
+        self, points: Float[Tensor, "n 3"], count: int, near: Int[Tensor, "n k"] | None = None
+    ) -> Float[Tensor, "n"]:
+        if near is None:
+            near = torch.from_numpy(self.tree.query(points.numpy(), k=count)[1])
+        triangles = self.corners[self.face[near]]
         exact = _distance_to_triangles(points[:, None].expand(-1, count, -1), triangles)
-        exact = torch.minimum(exact, self._gap(points, near.clamp_max(len(self.points) - 1), triangles))
-        return torch.where(there, exact, torch.inf).amin(-1)
+        return torch.minimum(exact, self._beside(points, near, triangles)).amin(-1)
 
-    def _gap(
+    def _beside(
         self, points: Float[Tensor, "n 3"], near: Int[Tensor, "n k"], triangles: Float[Tensor, "n k 3 3"]
     ) -> Float[Tensor, "n k"]:
         """Height over the plane of a triangle so small that its neighbours may hold no sample; otherwise infinite."""

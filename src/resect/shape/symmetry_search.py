@@ -132,7 +132,7 @@ def search(surface: SampledSurface, grid: DistanceGrid, tolerance: float, max_or
     near = (directions.float() @ directions.float().mT).abs().topk(9, dim=1).indices
     for order in (p for p in _SMALL if p <= max_order):
         for with_color in (False, True) if color else (False,):
-            parts.append(_minima(_scored(grid, directions, order, probes, with_color), near))
+            parts.append(_minima(_scored(grid, directions, order, probes[: _TRIED // 2], with_color), near))
     found = _joined(parts)
     found = _kept(grid, found, probes, _HOPELESS)
     found = refine(surface, found, probes[:_FEW], steps=4)

@@ -17,7 +17,7 @@ QUANTILE = 0.999
 """Share of the surface that must lie within the tolerance."""
 COLOR_QUANTILE = 0.95
 """Share of the surface whose colour must agree."""
-_QUERIES = 120_000  # of all motions of a group together
+_QUERIES = 40_000  # of all motions of a group together
 _QUICK = 512
 _SLACK = 1.5  # of the tolerance, before the common fit
 _GOLDEN = math.pi * (3 - math.sqrt(5))  # no two multiples of it are near each other, and none is a fraction of a turn
@@ -40,11 +40,17 @@ class Judge:
     tolerance: float
     color_tolerance: float | None
 
+    @property
+    def rough_limit(self) -> float:
+        """Of a score on the grid; one cell is its error."""
+        return self.tolerance + 2 * self.grid.half / len(self.grid.distance)
+
     def residuals(
-        self, motion: Float[Tensor, "k 3 3"], center: Float[Tensor, "3"], count: int
+        self, motion: Float[Tensor, "k 3 3"], center: Float[Tensor, "3"], count: int, limit: float | None = None
     ) -> tuple[Float[Tensor, "k"], Float[Tensor, "k"]]:
         """Quantiles of distance and of colour difference over `count` moved probes; colour is NaN if it does not count.
 
+        With a limit, distances are only on the right side of it.
         One way only: the inverse of a motion measures the other way, and a group holds both.
         """
         probes = self.surface.probes[:count]
@@ -52,7 +58,7 @@ class Judge:
         shape, color = [], []
         for r in motion:
             moved = (points - center) @ r.mT + center
-            shape.append(_quantile(self.surface.distance(moved), QUANTILE))
+            shape.append(self.surface.distance_quantile(moved, QUANTILE, limit))
             wanted = self.color_tolerance is not None and self.surface.colors is not None
             if wanted and shape[-1] <= _SLACK * self.tolerance:
                 difference = self.surface.color_difference(moved, self.surface.colors[probes])  # type: ignore[index]
@@ -70,16 +76,17 @@ class Judge:
 
     def all_pass(self, motion: Float[Tensor, "k 3 3"], center: Float[Tensor, "3"], slack: float = _SLACK) -> bool:
         """Whether all do, at a few probes; stops at the first that does not."""
-        return all(bool(self.passed(*self.residuals(r[None], center, _QUICK), slack)) for r in motion)
+        limit = slack * self.tolerance
+        return all(bool(self.passed(*self.residuals(r[None], center, _QUICK, limit), slack)) for r in motion)
 
 
 @dataclass(frozen=True, eq=False)
 class Line:
-    """An axis with the greatest order that it has; `None` is every turn."""
+    """An axis with the greatest order that it has."""
 
     direction: Float[Tensor, "3"]
     center: Float[Tensor, "3"]
-    order: int | None
+    order: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,53 +117,62 @@ class Found:
 
 def decide(judge: Judge, axes: Axes, max_order: int, generator: torch.Generator) -> Found:
     """The largest group whose every motion passes, of those that the axes suggest."""
-    lines = _lines(judge, axes, max_order, endless=2)
-    endless = [line for line in lines if line.order is None]
-    found = _sphere(judge, endless, generator)
-    if found is None:
-        lines = lines if len(endless) < 2 else _lines(judge, axes, max_order)
-        found = _revolution(judge, endless, lines)
+    axes = axes.take((axes.order != MIRROR).nonzero()[:, 0])
+    endless = _endless(judge, axes)
+    found = _sphere(judge, endless, generator) or _revolution(judge, endless)
     if found is not None:
         return found
     best = _nothing()
-    for group, center in _suggestions(lines, max_order):
+    for group, center in _suggestions(_lines(judge, axes, max_order), max_order):
         if len(group) > len(best.discrete):
             fitted = _fitted(judge, group, center)
             best = fitted if len(fitted.discrete) > len(best.discrete) else best
     return best
 
 
-def _lines(judge: Judge, axes: Axes, max_order: int, endless: int = 1000) -> list[Line]:
-    """Axes that pass on their own, each direction once, with their orders; enough once so many are continuous."""
-    found: list[Line] = []
-    for i in (axes.order != MIRROR).nonzero()[:, 0].tolist():
-        direction, center = axes.direction[i], axes.center[i]
-        if any(abs(float(line.direction @ direction)) > math.cos(math.radians(2)) for line in found):
-            continue
-        powers = torch.arange(int(axes.order[i]) // 2, 0, -1)  # the greatest turn first: a small one passes anywhere
-        if judge.all_pass(so3.exp(direction * (powers * (2 * math.pi / axes.order[i]))[:, None]), center):
-            order = _order(judge, direction, center, int(axes.order[i]), max_order)
-            found.append(Line(direction, center, order))
-            if sum(line.order is None for line in found) >= endless:
+def _endless(judge: Judge, axes: Axes) -> Axes:
+    """At most two that any turn about may pass, most likely first."""
+    turns = torch.stack([_turns(direction, _MANY) for direction in axes.direction])
+    center = axes.center.repeat_interleave(_MANY, 0)
+    score = judge.grid.score(turns.flatten(0, 1), center, judge.surface.probes[: _QUICK // 2]).view(-1, _MANY).amax(1)
+    found: list[int] = []
+    for i in score.argsort()[: int((score < judge.rough_limit).sum())].tolist():
+        if _is_new(axes.direction[i], axes.direction[found]) and judge.all_pass(turns[i], axes.center[i]):
+            found.append(i)
+            if len(found) == 2:
                 break
+    return axes.take(torch.tensor(found, dtype=torch.long))
+
+
+def _is_new(direction: Float[Tensor, "3"], others: Float[Tensor, "k 3"]) -> bool:
+    return not bool(((others @ direction).abs() > math.cos(math.radians(2))).any())
+
+
+def _lines(judge: Judge, axes: Axes, max_order: int) -> list[Line]:
+    """Axes that pass on their own, each direction once, with their orders."""
+    found: list[Line] = []
+    for direction, center, number in zip(axes.direction, axes.center, axes.order.tolist(), strict=True):
+        if found and not _is_new(direction, torch.stack([line.direction for line in found])):
+            continue
+        powers = torch.arange(number // 2, 0, -1)  # the greatest turn first: a small one passes anywhere
+        if judge.all_pass(so3.exp(direction * (powers * (2 * math.pi / number))[:, None]), center):
+            found.append(Line(direction, center, _order(judge, direction, center, number, max_order)))
     return found
 
 
-def _order(judge: Judge, axis: Float[Tensor, "3"], center: Float[Tensor, "3"], known: int, most: int) -> int | None:
-    """The greatest n for which every multiple of a full turn / n passes; `None` if any angle does."""
-    if judge.all_pass(_turns(axis, _MANY), center, 1.0):
-        return None
-    fractions = sorted({k / n for n in range(2, most + 1) for k in range(1, n // 2 + 1)})
-    angle = 2 * math.pi * torch.tensor(fractions, dtype=torch.float64)
-    turned = so3.exp(axis * angle[:, None])
-    rough = judge.grid.score(turned, center.expand(len(angle), 3), judge.surface.probes[:_QUICK])
-    score = dict(zip(fractions, rough.tolist(), strict=True))
-    limit = judge.tolerance + 2 * judge.grid.half / len(judge.grid.distance)  # one cell is the grid's error
-    for n in range(most - most % known, known, -known):
-        parts = sorted((k / n for k in range(1, n // 2 + 1)), key=lambda f: -score[f])
-        if score[parts[0]] < limit:
-            motion = so3.exp(axis * (2 * math.pi * torch.tensor(parts, dtype=torch.float64))[:, None])
-            if judge.all_pass(motion, center, 1.0):  # with slack, a neighbour of the true order may pass first
+def _order(judge: Judge, axis: Float[Tensor, "3"], center: Float[Tensor, "3"], known: int, most: int) -> int:
+    """The greatest n for which every multiple of a full turn / n passes."""
+    orders = range(most - most % known, known, -known)
+    if len(orders) == 0:
+        return known
+    hardest = [max(k for k in range(1, n // 2 + 1) if math.gcd(k, n) == 1) / n for n in orders]
+    turned = so3.exp(axis * (2 * math.pi * torch.tensor(hardest, dtype=torch.float64))[:, None])
+    score = judge.grid.score(turned, center.expand(len(orders), 3), judge.surface.probes[: _QUICK // 2])
+    for n, rough in zip(orders, score.tolist(), strict=True):
+        if rough < judge.rough_limit:
+            powers = torch.arange(n // 2, 0, -1, dtype=torch.float64)
+            # with slack, a neighbour of the true order may pass first
+            if judge.all_pass(so3.exp(axis * (powers * (2 * math.pi / n))[:, None]), center, 1.0):
                 return n
     return known
 
@@ -165,17 +181,16 @@ def _suggestions(lines: list[Line], max_order: int) -> Iterator[tuple[Float[Tens
     """Exact groups near what was found, larger kinds first: I, O, T, then Dn and Cn by order."""
     limit = 2 * max_order + 60
     for _, order, angle in POLYHEDRA:
-        fitting = [line for line in lines if line.order is not None and line.order % order == 0]
+        fitting = [line for line in lines if line.order % order == 0]
         pair = _pair(fitting, fitting, angle)
         if pair is not None:
             yield from _closed([turn(pair[0], order), turn(pair[1], order)], fitting[0].center, limit)
-    for line in sorted(lines, key=lambda x: -(x.order or max_order)):
-        order = line.order or max_order
-        across = [x for x in lines if x is not line and (x.order or 2) % 2 == 0]
+    for line in sorted(lines, key=lambda x: -x.order):
+        across = [x for x in lines if x is not line and x.order % 2 == 0]
         pair = _pair([line], across, math.pi / 2)
         if pair is not None:
-            yield from _closed([turn(pair[0], order), turn(pair[1], 2)], line.center, limit)
-        yield from _closed([turn(line.direction, order)], line.center, limit)
+            yield from _closed([turn(pair[0], line.order), turn(pair[1], 2)], line.center, limit)
+        yield from _closed([turn(line.direction, line.order)], line.center, limit)
 
 
 def _closed(
@@ -204,7 +219,7 @@ def _fitted(judge: Judge, group: Float[Tensor, "n 3 3"], center: Float[Tensor, "
     if n == 1:
         return _nothing()
     group, center = _together(judge.surface, group[1:], center)
-    shape, color = judge.residuals(group, center, max(1024, min(4096, _QUERIES // n)))
+    shape, color = judge.residuals(group, center, max(1024, min(2048, _QUERIES // n)))
     group = torch.cat([torch.eye(3, dtype=torch.float64)[None], group])
     passed = torch.cat([torch.tensor([True]), judge.passed(shape, color)])
     if bool(passed.all()):
@@ -216,42 +231,54 @@ def _together(
     surface: SampledSurface, motion: Float[Tensor, "n 3 3"], center: Float[Tensor, "3"]
 ) -> tuple[Float[Tensor, "n 3 3"], Float[Tensor, "3"]]:
     some = motion[torch.linspace(0, len(motion) - 1, min(len(motion), _MANY)).long()]
-    conjugator, moved = refine_motions(surface, some[None], center[None], surface.probes[:_QUICK], steps=4)
+    conjugator, moved = refine_motions(surface, some[None], center[None], surface.probes[: _QUICK // 2], steps=4)
     return conjugator[0] @ motion @ conjugator[0].mT, moved[0]
 
 
-def _sphere(judge: Judge, endless: list[Line], generator: torch.Generator) -> Found | None:
+def _sphere(judge: Judge, endless: Axes, generator: torch.Generator) -> Found | None:
     if len(endless) < 2:
         return None
     some = so3.random(_MANY, generator=generator, dtype=torch.float64)
-    some, center = _together(judge.surface, some, endless[0].center)
-    shape, color = judge.residuals(some, center, 2048)
+    some, center = _together(judge.surface, some, endless.center[0])
+    shape, color = judge.residuals(some, center, 1024)
     if not bool(judge.passed(shape, color).all()):
         return None
-    z_and_x = torch.eye(3, dtype=torch.float64)[[2, 0]]
-    return Found(torch.eye(3, dtype=torch.float64)[None], z_and_x, center, shape, color)
+    eye = torch.eye(3, dtype=torch.float64)
+    return Found(eye[None], eye[[2, 0]], center, shape, color)
 
 
-def _revolution(judge: Judge, endless: list[Line], lines: list[Line]) -> Found | None:
-    """A solid of revolution, with a flip where one passes; about the first axis that holds."""
-    for line in endless:
-        turns, center = _together(judge.surface, _turns(line.direction, _MANY), line.center)
-        axis = torch.nn.functional.normalize(so3.log(turns[0]), dim=0)
-        axis = torch.where(axis @ line.direction < 0, -axis, axis)
-        shape, color = judge.residuals(turns, center, 4096)
-        if not bool(judge.passed(shape, color).all()):
-            continue
-        one, discrete = torch.eye(3, dtype=torch.float64)[None], torch.eye(3, dtype=torch.float64)[None]
-        pair = _pair([Line(axis, center, None)], [x for x in lines if x is not line], math.pi / 2)
-        if pair is not None:
-            flips = turns[:8] @ turn(pair[1], 2)
-            flips = torch.cat([turn(pair[1], 2)[None], flips])
-            flip_shape, flip_color = judge.residuals(flips, center, 4096)
-            if bool(judge.passed(flip_shape, flip_color).all()):
-                discrete = torch.cat([one, flips[:1]])
-                shape, color = torch.cat([shape, flip_shape]), torch.cat([color, flip_color])
-        return Found(discrete, axis[None], center, shape, color)
+def _revolution(judge: Judge, endless: Axes) -> Found | None:
+    """A solid of revolution, with flips where they pass; about the first axis that holds."""
+    for axis, center in zip(endless.direction, endless.center, strict=True):
+        found = _turned(judge, axis, center, with_flips=True) or _turned(judge, axis, center, with_flips=False)
+        if found is not None:
+            return found
     return None
+
+
+def _turned(judge: Judge, axis: Float[Tensor, "3"], center: Float[Tensor, "3"], with_flips: bool) -> Found | None:
+    motion = _turns(axis, _MANY)
+    if with_flips:
+        flips = motion @ turn(_across(axis), 2)
+        if not judge.all_pass(flips[:1], center):
+            return None
+        motion = torch.cat([motion, flips])
+    motion, center = _together(judge.surface, motion, center)
+    if not judge.all_pass(motion, center):
+        return None
+    shape, color = judge.residuals(motion, center, 1024)
+    if not bool(judge.passed(shape, color).all()):
+        return None
+    fitted = torch.nn.functional.normalize(so3.log(motion[0]), dim=0)
+    fitted = torch.where(fitted @ axis < 0, -fitted, fitted)
+    discrete = torch.cat([torch.eye(3, dtype=torch.float64)[None], motion[_MANY : _MANY + 1]])
+    return Found(discrete, fitted[None], center, shape, color)
+
+
+def _across(axis: Float[Tensor, "3"]) -> Float[Tensor, "3"]:
+    """A unit vector at right angles; all are alike for a solid of revolution."""
+    other = torch.eye(3, dtype=axis.dtype)[axis.abs().argmin()]
+    return torch.nn.functional.normalize(torch.linalg.cross(axis, other), dim=0)
 
 
 def _nothing() -> Found:
