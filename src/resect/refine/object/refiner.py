@@ -4,6 +4,7 @@ For scenes with a silhouette that fill a part of the photo, in clutter, partly h
 nor box is needed where there is a start.
 """
 
+import math
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -11,9 +12,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from resect.errors import ResectError
+from resect.geometry import so3
 from resect.geometry.se3 import SE3
 from resect.protocols import Scene
-from resect.refine.halving import Candidates, suppress
+from resect.refine.halving import Candidates, join, suppress
 from resect.refine.levenberg_marquardt import LMSettings, State, levenberg_marquardt
 from resect.refine.object.search import search
 from resect.refine.object.settings import ObjectSettings
@@ -30,9 +32,11 @@ class ObjectInversion:
 
     Attributes:
         settings: sizes, stages and weights.
+        seed: of what is drawn around the last candidates.
     """
 
     settings: ObjectSettings = field(default_factory=ObjectSettings)
+    seed: int = 0
 
     def refine(self, scene: Scene, photo: Photo, hypotheses: Hypotheses) -> Estimate:
         """The pose of the object in a photo; a photo without it gets a status, never an exception."""
@@ -60,6 +64,10 @@ class ObjectInversion:
         for size, keep in zip(s.settle_px, s.keep, strict=True):
             candidates = suppress(candidates, keep, s.apart_deg / 2, s.apart_shift / 2 * work.radius)
             candidates = _settle(work, candidates, size)
+        generator = torch.Generator().manual_seed(self.seed)
+        for turn_deg in s.scatter_deg:
+            best = suppress(candidates, s.scatter_around, s.apart_deg / 2, s.apart_shift / 2 * work.radius)
+            candidates = join([candidates, _settle(work, _scattered(work, best, turn_deg, generator), s.settle_px[-1])])
         with work.meter.stage("judge"):
             return self._judge(work, starts, candidates)
 
@@ -118,6 +126,29 @@ def _settle(work: Work, candidates: Candidates, size_px: int) -> Candidates:
     settled = Candidates(where(score >= before, moved, poses), torch.maximum(score, before), candidates.parent)
     work.trace.append(settled.step(f"settle {size_px}"))
     return settled
+
+
+def _scattered(work: Work, around: Candidates, turn_deg: float, generator: torch.Generator) -> Candidates:
+    """The best of poses drawn about each candidate: out of the small dips that steps end in."""
+    s, count = work.settings, work.settings.scatter
+    parent = around.parent.repeat_interleave(count)
+    draw = torch.randn(len(parent), 6, generator=generator)
+    turn = math.radians(turn_deg)
+    scale = torch.tensor([0.5, 0.5, s.scatter_along, 1.0, 1.0, 1.0]) * turn
+    step = draw * scale * torch.tensor([work.radius] * 3 + [1.0] * 3)
+    poses = SE3(
+        around.cam_from_world.R.repeat_interleave(count, 0), around.cam_from_world.t.repeat_interleave(count, 0)
+    )
+    carry = torch.eye(6).repeat(len(poses), 1, 1)
+    carry[:, :3, 3:] = so3.hat(work.centers(poses))
+    moved = poses.retract((carry @ step[..., None])[..., 0])
+    sight = work.sight(around.cam_from_world, s.scatter_px)
+    if sight is None:
+        return around
+    with work.meter.stage("scatter"):
+        drawn = Candidates(moved, sight.likeness(moved), parent)
+        best = drawn.score.topk(min(s.scatter_keep, len(parent))).indices
+    return drawn.take(best)
 
 
 def likeness_of(work: Work, poses: SE3) -> Float[Tensor, "h"]:

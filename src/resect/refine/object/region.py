@@ -17,7 +17,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from resect.refine.levenberg_marquardt import Normal
-from resect.refine.object.shown import Shown, grown, some_of
+from resect.refine.object.shown import Shown, grown, slopes, some_of
 from resect.refine.view import View
 
 _LEAST = 1e-3  # probability that no colour falls below: one pixel cannot veto
@@ -161,5 +161,5 @@ def _core(inside: Bool[Tensor, "h y x"]) -> Bool[Tensor, "h y x"]:
 
 def _outward(distance: Float[Tensor, "h y x"], index: Int[Tensor, "h k"]) -> Float[Tensor, "h k 2"]:
     """Unit direction in which the distance grows, at some pixels."""
-    gy, gx = torch.gradient(distance, dim=(1, 2))
-    return torch.nn.functional.normalize(torch.stack([g.flatten(1).gather(1, index) for g in (gx, gy)], -1), dim=-1)
+    found = torch.stack([g.flatten(1).gather(1, index) for g in slopes(distance)], -1)
+    return found / found.square().sum(-1, keepdim=True).sqrt().clamp_min(1e-9)

@@ -31,6 +31,12 @@ class ObjectSettings:
         margin: around the object, part of its radius.
         apart_deg: closer poses (and closer than `apart_shift`) count as one.
         apart_shift: see `apart_deg`, part of the object's radius.
+        scatter_deg: spread of poses drawn about the last candidates, in each round.
+        scatter: poses drawn about each of them.
+        scatter_around: candidates that are drawn about.
+        scatter_keep: of all drawn, those that are settled.
+        scatter_px: size at which they are compared.
+        scatter_along: their spread along the optical axis, over that of a point of the object by a turn.
         mass: likeness by which a mode must be better to weigh e times as much.
         ambiguous: mass of the second mode from which the answer is ambiguous.
         least: likeness below which the photo is said not to show the object.
@@ -58,6 +64,12 @@ class ObjectSettings:
     margin: float = 1.5
     apart_deg: float = 6.0
     apart_shift: float = 0.1
+    scatter_deg: tuple[float, ...] = (6.0, 3.0)
+    scatter: int = 48
+    scatter_around: int = 3
+    scatter_keep: int = 6
+    scatter_px: int = 64
+    scatter_along: float = 2.0
     mass: float = 0.03
     ambiguous: float = 0.25
     least: float = 0.45

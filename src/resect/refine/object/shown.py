@@ -75,6 +75,14 @@ class Lens:
         return Shown(found.rgb.reshape(*grid, 3), found.alpha.reshape(grid) > 0.5, found.depth.reshape(grid), self)
 
 
+def slopes(image: Float[Tensor, "*b y x"]) -> tuple[Float[Tensor, "*b y x"], Float[Tensor, "*b y x"]]:
+    """Central differences along x and y; 0 on the border."""
+    across, down = torch.zeros_like(image), torch.zeros_like(image)
+    torch.sub(image[..., 2:], image[..., :-2], out=across[..., 1:-1])
+    torch.sub(image[..., 2:, :], image[..., :-2, :], out=down[..., 1:-1, :])
+    return across.mul_(0.5), down.mul_(0.5)
+
+
 def grown(mask: Bool[Tensor, "h y x"], pixels: int) -> Bool[Tensor, "h y x"]:
     """The mask and all pixels within a square of `pixels` around it; negative: without those near its border."""
     if pixels == 0:

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from resect.refine import exposure
 from resect.refine.levenberg_marquardt import Normal
-from resect.refine.object.shown import Shown, grown, some_of
+from resect.refine.object.shown import Shown, grown, slopes, some_of
 from resect.refine.robust import Robust
 from resect.refine.view import View
 
@@ -42,8 +42,8 @@ def surface(view: View, shown: Shown, s: SurfaceSettings) -> Normal:
     """
     inner = grown(shown.inside, -max(1, s.border_px)) & (view.weight > 0.5).reshape(1, *view.shape)
     index, stands_for = some_of(inner, s.most)
-    gy, gx = torch.gradient(shown.rgb, dim=(1, 2))
-    values, slope_x, slope_y = (_taken(x, index) for x in (shown.rgb, gx, gy))
+    planes = shown.rgb.movedim(-1, 1).contiguous()
+    values, slope_x, slope_y = (_taken(x, index) for x in (planes, *slopes(planes)))
     jacobian = -torch.stack([slope_x, slope_y], -1) @ shown.motion(index)
     observed = view.observed[index]
     base = stands_for[..., None].expand_as(values)
@@ -64,5 +64,5 @@ def surface(view: View, shown: Shown, s: SurfaceSettings) -> Normal:
     return Normal(matrix.double() * share[:, None, None], gradient.double() * share[:, None], loss.double() * share)
 
 
-def _taken(image: Float[Tensor, "h y x 3"], index: Int[Tensor, "h k"]) -> Float[Tensor, "h k 3"]:
-    return image.flatten(1, 2).gather(1, index[..., None].expand(-1, -1, 3))
+def _taken(image: Float[Tensor, "h 3 y x"], index: Int[Tensor, "h k"]) -> Float[Tensor, "h k 3"]:
+    return image.flatten(2).gather(2, index[:, None].expand(-1, 3, -1)).mT

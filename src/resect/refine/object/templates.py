@@ -17,6 +17,7 @@ from torch import Tensor
 
 from resect.geometry.se3 import SE3
 from resect.refine.linearize import channel_of
+from resect.refine.object.shown import slopes
 from resect.refine.objectives import blur
 from resect.refine.view import View
 
@@ -138,7 +139,7 @@ def _padded(view: View, left: int, top: int, side: int) -> Float[Tensor, "3 y x"
 
 def _edges(image: Float[Tensor, "*b 3 y x"], s: TemplateSettings) -> Float[Tensor, "*b 2 y x"]:
     """Doubled direction of the strongest channel's gradient, times how sure it is, in [0, 1]."""
-    gy, gx = torch.gradient(image, dim=(-2, -1))
+    gx, gy = slopes(image)
     power = gx.square() + gy.square()
     strongest = power.argmax(-3, keepdim=True)
     gx, gy, power = (x.gather(-3, strongest).squeeze(-3) for x in (gx, gy, power))
@@ -153,11 +154,11 @@ def _edge_score(rgb: Tensor, mask: Tensor, photo: Float[Tensor, "2 y x"], s: Tem
     inner = _edges(_filled(rgb, mask), s)
     core = 1 - torch.nn.functional.max_pool2d(1 - mask[:, None], 3, 1, 1)
     soft = torch.nn.functional.avg_pool2d(mask[:, None], 3, 1, 1)
-    gy, gx = torch.gradient(soft[:, 0], dim=(1, 2))
+    gx, gy = slopes(soft[:, 0])
     power = (gx.square() + gy.square()).clamp_min(1e-12)
     outline = torch.stack([gx * gx - gy * gy, 2 * gx * gy], 1) / power.sqrt()[:, None]
     template = inner * core + 2 * s.outline * outline
-    strength = template.norm(dim=1).sum((1, 2)).clamp_min(1e-6)
+    strength = template.square().sum(1).sqrt().sum((1, 2)).clamp_min(1e-6)
     return torch.nn.functional.conv2d(photo[None], template)[0] / strength[:, None, None]
 
 
