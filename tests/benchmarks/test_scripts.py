@@ -187,3 +187,13 @@ def test_occupancy(tmp_path: Path) -> None:
     assert [row["what"] for row in rows] == ["network", "mean shape", "nearest silhouette"]
     assert all(0 <= row["iou"] <= 1 for row in rows)
     assert record["steps"] == 6
+
+
+def test_symmetries(tmp_path: Path) -> None:
+    rows, record = ran("symmetries", *QUICK, out=tmp_path / "symmetries.json")
+    assert [(row["mesh"], row["group"], row["right"]) for row in rows] == [
+        ("cube", "O", True),
+        ("cylinder", "D∞", True),
+    ]
+    assert all(0 < row["residual"] < 0.005 for row in rows)
+    assert len(record["rows"]) == 2

@@ -171,17 +171,18 @@ def _levels(
     at: float,
     candidates: Sequence[Candidate],
 ) -> tuple[Level, ...]:
-    """Only where a rejected candidate comes within a tolerance can a group be larger than before."""
+    """Only a candidate that was rejected and comes within a tolerance can make a group larger than before."""
     told: list[Level] = []
     shape, found = known
-    rejected = [c.residual for c in candidates if c.residual > at and c.name != "mirror"]  # the rest differ in colour
+    rejected = [c.residual for c in candidates if c.name != "mirror"]  # below `at` by colour, which no level forgives
     for tolerance in (t for t in LEVELS if t > at):
-        if min(rejected, default=math.inf) > tolerance:
+        if not any(at < residual <= tolerance for residual in rejected):
             continue
         before = (shape.name, found.name)
         shape, found = groups(tolerance)
         if (shape.name, found.name) != before:
             told.append(Level(tolerance, found.name, shape.name, _greatest(shape.shape), _in_mesh(found, surface)))
+            at = tolerance
     return tuple(told)
 
 

@@ -6,6 +6,7 @@ of inertia with all primes, because only about these can an order above 5 occur 
 """
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import torch
@@ -102,11 +103,8 @@ class DistanceGrid:
 
         With `color`, of both shape and colour, in units of their scales.
         """
-        points, found = self.surface.points[probes].float(), []
-        for r, c in zip(motion.float().split(4096), center.float().split(4096), strict=True):
-            moved = torch.einsum("kij,kpj->kpi", r, points - c[:, None]) + c[:, None]
-            cell = ((moved / self.half + 1) * (_GRID / 2)).long().clamp_(0, _GRID - 1)
-            flat = (cell[..., 0] * _GRID + cell[..., 1]) * _GRID + cell[..., 2]
+        found = []
+        for flat in self._cells(motion, center, probes):
             error = self.distance.view(-1)[flat].clamp_max_(_CAP).square_().mean(-1)
             if color and self.surface.colors is not None:
                 colors = self.surface.colors.float()
@@ -114,6 +112,23 @@ class DistanceGrid:
                 error = error / _SHAPE_SCALE**2 + other.square().mean((-1, -2)) / _COLOR_SCALE**2
             found.append(error)
         return torch.cat(found).sqrt().double()
+
+    def farthest(
+        self, motion: Float[Tensor, "k 3 3"], center: Float[Tensor, "k 3"], probes: Int[Tensor, "p"]
+    ) -> Float[Tensor, "k"]:
+        """Distance that 98 % of the moved probes stay within, in diameters; about a cell wrong, either way."""
+        last = math.ceil(0.98 * len(probes))
+        cells = self._cells(motion, center, probes)
+        return torch.cat([self.distance.view(-1)[flat].kthvalue(last).values for flat in cells]).double()
+
+    def _cells(
+        self, motion: Float[Tensor, "k 3 3"], center: Float[Tensor, "k 3"], probes: Int[Tensor, "p"]
+    ) -> Iterator[Int[Tensor, "c p"]]:
+        points = self.surface.points[probes].float()
+        for r, c in zip(motion.float().split(4096), center.float().split(4096), strict=True):
+            moved = torch.einsum("kij,kpj->kpi", r, points - c[:, None]) + c[:, None]
+            cell = ((moved / self.half + 1) * (_GRID / 2)).long().clamp_(0, _GRID - 1)
+            yield (cell[..., 0] * _GRID + cell[..., 1]) * _GRID + cell[..., 2]
 
 
 def motions(direction: Float[Tensor, "k 3"], order: Int[Tensor, "k"]) -> Float[Tensor, "k 3 3"]:

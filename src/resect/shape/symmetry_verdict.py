@@ -40,10 +40,10 @@ class Judge:
     tolerance: float
     color_tolerance: float | None
 
-    @property
-    def rough_limit(self) -> float:
-        """Of a score on the grid; one cell is its error."""
-        return self.tolerance + 2 * self.grid.half / len(self.grid.distance)
+    def roughly(self, motion: Float[Tensor, "k 3 3"], center: Float[Tensor, "k 3"]) -> Float[Tensor, "k"]:
+        """About how far each motion is off; above 1 is hopeless: the grid errs by its cells."""
+        off = self.grid.farthest(motion, center, self.surface.probes[: _QUICK // 2])
+        return off / (self.tolerance + 4 * self.grid.half / len(self.grid.distance))
 
     def residuals(
         self, motion: Float[Tensor, "k 3 3"], center: Float[Tensor, "3"], count: int, limit: float | None = None
@@ -134,9 +134,9 @@ def _endless(judge: Judge, axes: Axes) -> Axes:
     """At most two that any turn about may pass, most likely first."""
     turns = torch.stack([_turns(direction, _MANY) for direction in axes.direction])
     center = axes.center.repeat_interleave(_MANY, 0)
-    score = judge.grid.score(turns.flatten(0, 1), center, judge.surface.probes[: _QUICK // 2]).view(-1, _MANY).amax(1)
+    score = judge.roughly(turns.flatten(0, 1), center).view(-1, _MANY).amax(1)
     found: list[int] = []
-    for i in score.argsort()[: int((score < judge.rough_limit).sum())].tolist():
+    for i in score.argsort()[: int((score <= 1).sum())].tolist():
         if _is_new(axes.direction[i], axes.direction[found]) and judge.all_pass(turns[i], axes.center[i]):
             found.append(i)
             if len(found) == 2:
@@ -163,17 +163,17 @@ def _lines(judge: Judge, axes: Axes, max_order: int) -> list[Line]:
 def _order(judge: Judge, axis: Float[Tensor, "3"], center: Float[Tensor, "3"], known: int, most: int) -> int:
     """The greatest n for which every multiple of a full turn / n passes."""
     orders = range(most - most % known, known, -known)
-    if len(orders) == 0:
+    fractions = sorted({k / n for n in orders for k in range(1, n // 2 + 1)})
+    if not fractions:
         return known
-    hardest = [max(k for k in range(1, n // 2 + 1) if math.gcd(k, n) == 1) / n for n in orders]
-    turned = so3.exp(axis * (2 * math.pi * torch.tensor(hardest, dtype=torch.float64))[:, None])
-    score = judge.grid.score(turned, center.expand(len(orders), 3), judge.surface.probes[: _QUICK // 2])
-    for n, rough in zip(orders, score.tolist(), strict=True):
-        if rough < judge.rough_limit:
-            powers = torch.arange(n // 2, 0, -1, dtype=torch.float64)
-            # with slack, a neighbour of the true order may pass first
-            if judge.all_pass(so3.exp(axis * (powers * (2 * math.pi / n))[:, None]), center, 1.0):
-                return n
+    turned = so3.exp(axis * (2 * math.pi * torch.tensor(fractions, dtype=torch.float64))[:, None])
+    rough = dict(zip(fractions, judge.roughly(turned, center.expand(len(turned), 3)).tolist(), strict=True))
+    at = {fraction: i for i, fraction in enumerate(fractions)}
+    for n in orders:
+        worst = sorted((k / n for k in range(1, n // 2 + 1)), key=lambda f: -rough[f])
+        # with slack, a neighbour of the true order may pass first
+        if rough[worst[0]] <= 1 and judge.all_pass(turned[[at[f] for f in worst]], center, 1.0):
+            return n
     return known
 
 
@@ -219,11 +219,15 @@ def _fitted(judge: Judge, group: Float[Tensor, "n 3 3"], center: Float[Tensor, "
     if n == 1:
         return _nothing()
     group, center = _together(judge.surface, group[1:], center)
-    shape, color = judge.residuals(group, center, max(1024, min(2048, _QUERIES // n)))
+    count = max(1024, min(2048, _QUERIES // n))
+    passed = judge.passed(*judge.residuals(group, center, count, judge.tolerance))
+    if bool(passed.all()):
+        shape, color = judge.residuals(group, center, count)
+        passed = judge.passed(shape, color)
     group = torch.cat([torch.eye(3, dtype=torch.float64)[None], group])
-    passed = torch.cat([torch.tensor([True]), judge.passed(shape, color)])
     if bool(passed.all()):
         return Found(group, torch.zeros(0, 3, dtype=torch.float64), center, shape, color)
+    passed = torch.cat([torch.tensor([True]), passed])
     return _fitted(judge, group[largest_subgroup(product_table(group), passed)], center)
 
 
