@@ -19,10 +19,17 @@ _POSE_FILES = (".csv", ".txt", ".tum")
 
 @dataclass(frozen=True)
 class Sigma:
-    """How far off a given pose may be: standard deviations of each angle and of each coordinate of the centre."""
+    """How far off a given pose may be: standard deviations of each angle and of each coordinate of the centre.
+
+    Attributes:
+        deg: of each angle.
+        units: of each coordinate, world units.
+        about: the point that is turned about and whose place is meant; `None` is the camera's centre.
+    """
 
     deg: float
     units: float
+    about: tuple[float, float, float] | None = None
 
     def __post_init__(self) -> None:
         for value in (self.deg, self.units):
@@ -39,7 +46,7 @@ def read_starts(path: Path, sigma: Sigma) -> "Callable[[str], Hypotheses]":
     from resect.priors.given import Given
 
     if path.suffix.lower() not in _POSE_FILES:
-        found = Given.from_file(path, sigma_deg=sigma.deg, sigma_units=sigma.units).hypotheses
+        found = Given.from_file(path, sigma_deg=sigma.deg, sigma_units=sigma.units, about=sigma.about).hypotheses
         return lambda name: found
     from resect.evaluation.pose_file import read_poses
 
@@ -147,15 +154,21 @@ def _hypotheses(rows: "list[PoseRow]", sigma: Sigma) -> "Hypotheses":
     import torch
 
     from resect.geometry.se3 import SE3
+    from resect.priors.given import Given
     from resect.types import Hypotheses
 
     known = [row for row in rows if row.cam_from_world is not None]
     if not known:
         return Hypotheses(SE3.identity(0), torch.zeros(0))
     variance = torch.tensor([sigma.units**2] * 3 + [math.radians(sigma.deg) ** 2] * 3, dtype=torch.float64)
-    covariances = [torch.diag(variance) if row.covariance is None else row.covariance for row in known]
     # A covariance that was written with a direction of (nearly) no spread still has an inverse this way.
-    information = torch.stack([torch.linalg.inv(c.double() + 1e-9 * torch.diag(variance)) for c in covariances])
+    least = 1e-9 * torch.diag(variance)
+    poses = [row.cam_from_world for row in known if row.cam_from_world is not None]
+    information = [
+        _information(Given(pose, sigma.deg, sigma.units, about=sigma.about).hypotheses)
+        if row.covariance is None
+        else torch.linalg.inv(row.covariance.double() + least)
+        for row, pose in zip(known, poses, strict=True)
+    ]
     weights = torch.tensor([0.0 if row.log_weight is None else row.log_weight for row in known])
-    poses = SE3.stack([row.cam_from_world for row in known if row.cam_from_world is not None])
-    return Hypotheses(poses, weights, information, source=("given",) * len(known))
+    return Hypotheses(SE3.stack(poses), weights, torch.stack(information), source=("given",) * len(known))

@@ -25,15 +25,19 @@ class Given:
 
     Attributes:
         cam_from_world: one pose (no batch dimension).
-        sigma_deg: standard deviation of each rotation angle about the camera's centre; `None` if unknown.
-        sigma_units: standard deviation of each coordinate of the camera's centre, world units; `None` if unknown.
+        sigma_deg: standard deviation of each rotation angle; `None` if unknown.
+        sigma_units: standard deviation of each coordinate of the point that is turned about, seen from the camera,
+            world units; `None` if unknown.
         source: what the hypotheses say of themselves; starts made from truth begin with "oracle".
+        about: the point in the world that is turned about, e.g. the middle of an object, which stays in view so; `None`
+            is the camera's centre.
     """
 
     cam_from_world: SE3
     sigma_deg: float | None = None
     sigma_units: float | None = None
     source: str = "given"
+    about: tuple[float, float, float] | None = None
 
     def __post_init__(self) -> None:
         if self.cam_from_world.batch_shape != ():
@@ -56,7 +60,8 @@ class Given:
         noise = torch.cat([torch.zeros(1, 6, dtype=torch.float64), draws])
         sigma = torch.tensor([self.sigma_units] * 3 + [math.radians(self.sigma_deg)] * 3, dtype=torch.float64)
         start = self.cam_from_world.double()
-        poses = SE3(start.R.expand(count, 3, 3), start.t.expand(count, 3)).retract(noise * sigma)
+        delta = torch.linalg.solve(self._pivoted(), (noise * sigma).mT).mT
+        poses = SE3(start.R.expand(count, 3, 3), start.t.expand(count, 3)).retract(delta)
         weight = -0.5 * (noise * noise).sum(-1)
         return self._with(poses.to(self.cam_from_world.t.dtype), weight)
 
@@ -64,14 +69,30 @@ class Given:
         deg, units = self.sigma_deg, self.sigma_units
         diagonal = [0.0 if units is None else units**-2] * 3 + [0.0 if deg is None else math.radians(deg) ** -2] * 3
         known = deg is not None or units is not None
-        matrix = torch.diag(torch.tensor(diagonal, dtype=torch.float64))
+        pivoted = self._pivoted()
+        matrix = pivoted.mT @ torch.diag(torch.tensor(diagonal, dtype=torch.float64)) @ pivoted
         # Every draw stands for the same knowledge, so only the start itself, the first, carries it.
         information = torch.zeros(len(log_weight), 6, 6, dtype=torch.float64)
         information[0] = matrix
         return Hypotheses(poses, log_weight, information if known else None, source=(self.source,) * len(log_weight))
 
+    def _pivoted(self) -> Float[Tensor, "6 6"]:
+        """From δ in the camera's frame to (shift of the pivot, turn): the pivot c moves by v + ω × c."""
+        carry = torch.eye(6, dtype=torch.float64)
+        if self.about is not None:
+            pivot = torch.tensor([self.about], dtype=torch.float64)
+            carry[:3, 3:] = -so3.hat(self.cam_from_world.double().apply(pivot)[0])
+        return carry
+
     @classmethod
-    def from_file(cls, path: Path | str, *, sigma_deg: float | None = None, sigma_units: float | None = None) -> Self:
+    def from_file(
+        cls,
+        path: Path | str,
+        *,
+        sigma_deg: float | None = None,
+        sigma_units: float | None = None,
+        about: tuple[float, float, float] | None = None,
+    ) -> Self:
         """A start from a JSON file, `cam_from_world` in OpenCV axes.
 
         The file holds {"wxyz": [w, x, y, z], "t": [x, y, z]} or {"cam_from_world": 4×4 rows}.
@@ -99,7 +120,7 @@ class Given:
         if not torch.allclose(pose.R, so3.nearest_rotation(pose.R), atol=_NOT_A_ROTATION):
             fix = "Rows must be orthonormal with determinant +1; a scale or a mirrored axis is not allowed."
             raise ResectError(f"{path}: cam_from_world", "a rotation matrix", "another matrix", fix)
-        return cls(SE3(so3.nearest_rotation(pose.R), pose.t), sigma_deg, sigma_units)
+        return cls(SE3(so3.nearest_rotation(pose.R), pose.t), sigma_deg, sigma_units, about=about)
 
 
 def _numbers(value: Any, shape: tuple[int, ...], where: str) -> Tensor:
