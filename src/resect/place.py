@@ -219,6 +219,8 @@ def open_place(
     from resect.refine.recipe import RefineSettings
 
     folder = Path(folder)
+    if folder.is_file():
+        raise ResectError(folder, "the folder of a place", "a file", "A mesh is opened by resect.open_object.")
     if zoo.role_of(folder) == "prior":
         if locked:
             raise ResectError("lock", "a scene, whose refiner can hold it", f"{folder}, a prior alone")

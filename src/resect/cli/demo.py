@@ -1,10 +1,12 @@
-"""`resect demo`: the whole way on a synthetic capture. Photograph, fit, predict, score, report."""
+"""`resect demo [NAME]`: the whole way on built-in data. Photograph, fit, predict, score, report."""
 
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
+
+import tyro
 
 from resect.cli.main import DONE, SOME_FAILED
 from resect.cli.options import COMMON, CommonFlags, generator, governed, parse, refuse_overwrite, start
@@ -17,10 +19,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class DemoArguments:
-    """Where to, and how thorough."""
+    """Which, where to, and how thorough."""
 
+    name: tyro.conf.Positional[Literal["relocalize", "object"]] = "relocalize"
+    """relocalize: photos of a room; object: known objects in clutter."""
     out: Path = Path("runs/demo")
-    """Folder to make; the same command again goes on where it stopped."""
+    """Folder to make, by default runs/demo or runs/demo-object; the same command again goes on where it stopped."""
     quick: bool = False
     """Fewer and smaller photos, for a first look."""
     overwrite: bool = False
@@ -29,17 +33,24 @@ class DemoArguments:
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Photographs the built-in room and finds where the held-out photos were taken from."""
+    """Photographs what is built in and finds the poses."""
     description = "The whole way on built-in data: photograph, learn, find the held-out photos, score, report."
-    example = "resect demo --quick"
+    example = "resect demo object --quick"
     flags = parse(DemoArguments, arguments, prog="resect demo", description=description, example=example)
+    if flags.name == "object" and flags.out == DemoArguments.out:
+        flags = replace(flags, out=flags.out.with_name("demo-object"))
     _make_room(flags)
     start(flags.common)
     began = time.perf_counter()
-    score, report = _whole_way(flags)
+    if flags.name == "object":
+        from resect.cli.demo_object import run_object
+
+        facts, text, report = run_object(flags)
+    else:
+        facts, text, report = _whole_way(flags)
     seconds = time.perf_counter() - began
-    facts: dict[str, Any] = {**score.as_json(), "demo_seconds": round(seconds, 1), "report": str(report)}
-    result(flags.common, facts, f"{score.text()}\n\nin {seconds:.0f} s; open {report}")
+    facts |= {"demo_seconds": round(seconds, 1), "report": str(report)}
+    result(flags.common, facts, f"{text}\n\nin {seconds:.0f} s; open {report}")
     return SOME_FAILED if facts["failed"] else DONE
 
 
@@ -47,7 +58,9 @@ def _make_room(flags: DemoArguments) -> None:
     """Refuses what is not an earlier demo of the same flags; notes the flags."""
     from resect.artifact import difference, read_json, write_json
 
-    noted, asked = flags.out / "demo.json", {"quick": flags.quick, "seed": flags.common.seed}
+    noted = flags.out / "demo.json"
+    asked: dict[str, Any] = {"quick": flags.quick, "seed": flags.common.seed}
+    asked |= {} if flags.name == "relocalize" else {"name": flags.name}
     if flags.overwrite:
         _clear(flags.out)
     elif noted.is_file():
@@ -62,7 +75,7 @@ def _make_room(flags: DemoArguments) -> None:
     write_json(noted, asked)
 
 
-def _whole_way(flags: DemoArguments) -> tuple[Any, Path]:
+def _whole_way(flags: DemoArguments) -> tuple[dict[str, Any], str, Path]:
     from resect.cli.progress import bar
     from resect.cli.reporting import report_score
     from resect.data import load_split, make_split
@@ -89,7 +102,8 @@ def _whole_way(flags: DemoArguments) -> tuple[Any, Path]:
             progress=lambda d: advance(d.count, d.total, d.status),
         )
     found = score(poses, photos)
-    return found, report_score(poses, found, photos, place, flags.out / "report")
+    report = report_score(poses, found, photos, place, flags.out / "report")
+    return found.as_json(), found.text(), report
 
 
 def _photos(flags: DemoArguments) -> "PhotoSet":
@@ -108,9 +122,11 @@ def _photos(flags: DemoArguments) -> "PhotoSet":
 
 def _clear(out: Path) -> None:
     """Removes what an earlier demo wrote, and nothing else."""
-    for name in ("capture", "place", "poses.run", "report"):
+    from resect.cli import demo_object
+
+    for name in ("capture", "place", "poses.run", "report", *demo_object.MADE):
         _remove(out / name)
-    for name in ("poses.csv", "demo.json"):
+    for name in ("poses.csv", "demo.json", *demo_object.FILES):
         (out / name).unlink(missing_ok=True)
 
 

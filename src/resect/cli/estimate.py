@@ -1,15 +1,15 @@
-"""`resect estimate PHOTO… --scene DIR`: poses of new photos, on screen, with overlays."""
+"""`resect estimate PHOTO… --scene DIR|MESH`: poses of new photos, on screen, with overlays."""
 
 import math
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import tyro
 
-from resect.cli.knowledge import Sigma, lock_names, narrowed, near_term, read_near, read_starts, sigmas_from, up_term
+from resect.cli.answers import Answer, facts_of, line_of, photo_files
+from resect.cli.knowledge import Sigma, lock_names, narrowed, near_term, read_near, read_starts, up_term
 from resect.cli.main import BAD_INPUT, DONE, SOME_FAILED
 from resect.cli.options import COMMON, CommonFlags, at_least, parse, refuse_overwrite, start
 from resect.cli.output import result, say
@@ -18,9 +18,7 @@ from resect.errors import ResectError
 if TYPE_CHECKING:
     from resect.localizer import Localizer
     from resect.priors.given import Given
-    from resect.types import Estimate, Hypotheses, Photo
-
-_SURPRISING_SIGMAS = 5.0
+    from resect.types import Hypotheses
 
 
 @dataclass(frozen=True)
@@ -29,8 +27,8 @@ class EstimateArguments:
 
     photos: tyro.conf.Positional[tuple[Path, ...]]
     """New photos, or folders of photos."""
-    scene: Path
-    """Folder that 'resect fit' made."""
+    scene: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
+    """Folder that 'resect fit' made; or the mesh of a known object, ID=MESH, or a folder of meshes. Again for more."""
     prior: tuple[str, ...] = ()
     """Guesses in the order to try them: landmarks, retrieval, view-sphere, or a folder of a fitted prior; by default
     those learned with the scene."""
@@ -39,7 +37,8 @@ class EstimateArguments:
     near: Path | None = None
     """A pose that the photos are near, beside what the priors guess: JSON, or a pose file with one photo."""
     sigma: tuple[float, float] = (10.0, 0.1)
-    """Standard deviations of --start and --near: degrees, and a part of the scene's scale."""
+    """Standard deviations of --start and --near: degrees, and a part of the scene's scale; for an object degrees about
+    its middle, and a part of its diameter."""
     lock: tuple[str, ...] = ()
     """What is kept exactly as in --start (or --near): rotation, translation, or any of vx vy vz wx wy wz, shifts along
     and turns about the axes of that camera (x right, y down, z forward)."""
@@ -59,8 +58,18 @@ class EstimateArguments:
     """World units per number stored in --depth; 0.001 is millimetres in a metric world."""
     focal_sigma: float = 0.0
     """Standard deviation of the focal length as a part of it, e.g. 0.05, to refine it too; 0 holds it."""
-    count: int = 64
-    """Hypotheses to start from."""
+    box: str | None = None
+    """Visible box of the object in the one photo: LEFT,TOP,RIGHT,BOTTOM in pixels."""
+    mask: Path | None = None
+    """Mask of the object: an image that is not black there, or a folder with one named like each photo."""
+    contour: Path | None = None
+    """Outline of the object in the one photo: a text file with x y in pixels on each line."""
+    detections: Path | None = None
+    """Boxes or masks of several objects: COCO annotations, BOP or COCO results, or a folder of masks."""
+    units: str | None = None
+    """Length of one unit of the meshes: mm, cm, m, in, or metres per unit. Poses stay in the mesh's own units."""
+    count: int | None = None
+    """Hypotheses to start from; by default 64, and 4000 rotations for an object."""
     out: Path | None = None
     """Folder for overlays and poses.csv."""
     overwrite: bool = False
@@ -68,27 +77,20 @@ class EstimateArguments:
     common: CommonFlags = COMMON
 
 
-@dataclass(frozen=True, eq=False)
-class Answer:
-    """What became of one file.
-
-    Attributes:
-        name: unique among the files.
-        found: the photo and its estimate, or why the file could not be used.
-    """
-
-    name: str
-    found: "tuple[Photo, Estimate] | str"
-
-
 def run(arguments: Sequence[str]) -> int:
     """Estimates each photo; a photo that fails does not stop the others."""
     description = "Poses of new photos. A photo that fails gets a status and an advice, never a pose."
-    example = "resect estimate new.jpg --scene runs/place --out answers"
+    example = "resect estimate new.jpg --scene runs/place --out answers\n"
+    example += "resect estimate desk.jpg --scene mug.ply --units mm --box 410,220,530,340 --fov-deg 60 --out answers"
     flags = parse(EstimateArguments, arguments, prog="resect estimate", description=description, example=example)
     _check(flags)
+    if _of_objects(flags):
+        from resect.cli.estimate_objects import run_objects
+
+        return run_objects(flags)
+    _check_place(flags)
     start(flags.common)
-    files = _files(flags.photos)
+    files = photo_files(flags.photos)
     near = read_near(flags.near, _sigma(flags)) if flags.near else None
     starts = read_starts(flags.start, _sigma(flags)) if flags.start else None
     if flags.depth is not None and not flags.depth.is_dir() and len(files) > 1:
@@ -97,20 +99,39 @@ def run(arguments: Sequence[str]) -> int:
     answers = [_one(where, name, path, flags, starts) for name, path in files.items()]
     if flags.out is not None:
         _report(where, answers, flags)
-    rows = [_facts(answer, near) for answer in answers]
+    rows = [facts_of(answer, near) for answer in answers]
     failed, unusable = sum("camera_center" not in row for row in rows), sum(isinstance(a.found, str) for a in answers)
-    result(flags.common, {"photos": rows, "failed": failed}, "\n".join(_line(row) for row in rows))
+    result(flags.common, {"photos": rows, "failed": failed}, "\n".join(line_of(row) for row in rows))
     return BAD_INPUT if unusable == len(answers) else SOME_FAILED if failed else DONE
 
 
 def _check(flags: EstimateArguments) -> None:
-    """Errors before any work."""
-    at_least("--count", flags.count, 1)
+    """Errors before any work, whatever the scene."""
+    at_least("--count", 1 if flags.count is None else flags.count, 1)
     at_least("--focal-sigma", flags.focal_sigma, 0)
     if flags.fov_deg is not None and not 0 < flags.fov_deg < 180:
         raise ResectError("--fov-deg", "between 0 and 180", str(flags.fov_deg))
     if flags.fov_deg is not None and flags.camera is not None:
         raise ResectError("--fov-deg", "one of --camera and --fov-deg", "both")
+    if not flags.scene:
+        fix = "Give the folder that 'resect fit' made, or the mesh of an object."
+        raise ResectError("--scene", "a scene", "none", fix)
+    if flags.out is not None:
+        refuse_overwrite(flags.out, flags.overwrite)
+
+
+def _of_objects(flags: EstimateArguments) -> bool:
+    """Whether the scene is of meshes; several scenes are."""
+    from resect.data.model_files import is_models
+
+    return len(flags.scene) > 1 or "=" in flags.scene[0] or is_models(Path(flags.scene[0]))
+
+
+def _check_place(flags: EstimateArguments) -> None:
+    """Errors before any work, of what is said of a place."""
+    for flag in ("box", "mask", "contour", "detections", "units"):
+        if getattr(flags, flag) is not None:
+            raise ResectError(f"--{flag}", "the mesh of an object as --scene", f"the place {flags.scene[0]}")
     lock_names(flags.lock, anchored=flags.start is not None or flags.near is not None)
     if flags.depth is not None and not flags.depth.exists():
         raise ResectError("--depth", "a depth image, or a folder of them", f"nothing at {flags.depth}")
@@ -118,36 +139,12 @@ def _check(flags: EstimateArguments) -> None:
         raise ResectError("--depth-unit", "a positive number", str(flags.depth_unit))
     if flags.start is not None and flags.prior:
         raise ResectError("--start", "one of --start and --prior", "both", "--near adds to what the priors guess.")
-    if flags.out is not None:
-        refuse_overwrite(flags.out, flags.overwrite)
-
-
-def _files(paths: Sequence[Path]) -> dict[str, Path]:
-    """Name → file; names are as short as they can be and still differ."""
-    from resect.data.image import SUFFIXES
-
-    files = []
-    for path in paths:
-        if not path.exists():
-            raise ResectError(path, "a photo or a folder of photos", "nothing there")
-        inside = sorted(p for p in path.iterdir() if p.suffix.lower() in SUFFIXES) if path.is_dir() else [path]
-        files += [p for p in inside if p not in files]
-    if not files:
-        raise ResectError(", ".join(map(str, paths)) or "resect estimate", "at least one photo", "none")
-    parts = 1
-    while Counter(_tail(p, parts) for p in files).most_common(1)[0][1] > 1:
-        parts += 1
-    return {_tail(p, parts): p for p in files}
-
-
-def _tail(path: Path, parts: int) -> str:
-    return "/".join(p for p in path.absolute().parts[-parts:] if p not in ("..", "/"))
 
 
 def _sigma(flags: EstimateArguments) -> Sigma:
     from resect.place import read_place
 
-    return Sigma(flags.sigma[0], flags.sigma[1] * read_place(flags.scene).scene_scale)
+    return Sigma(flags.sigma[0], flags.sigma[1] * read_place(Path(flags.scene[0])).scene_scale)
 
 
 def _localizer(flags: EstimateArguments, near: "Given | None") -> "Localizer":
@@ -155,11 +152,11 @@ def _localizer(flags: EstimateArguments, near: "Given | None") -> "Localizer":
 
     known = [near_term(near)] if near is not None else []
     if flags.up is not None:
-        known.append(up_term(flags.up, flags.world_up or _world_up(flags.scene), flags.up_sigma))
+        known.append(up_term(flags.up, flags.world_up or _world_up(Path(flags.scene[0])), flags.up_sigma))
     where = open_place(
-        flags.scene,
+        Path(flags.scene[0]),
         prior=() if flags.start else flags.prior or None,
-        count=flags.count,
+        count=flags.count or 64,
         seed=flags.common.seed,
         known=tuple(known),
         focal_sigma=flags.focal_sigma,
@@ -222,47 +219,9 @@ def _report(where: "Localizer", answers: Sequence[Answer], flags: EstimateArgume
     from resect.cli.reporting import report_answers
     from resect.place import read_place
 
-    metric = (flags.scene / "place.json").is_file() and read_place(flags.scene).meters_per_unit == 1.0
+    scene = Path(flags.scene[0])
+    metric = (scene / "place.json").is_file() and read_place(scene).meters_per_unit == 1.0
     used = [a.found for a in answers if not isinstance(a.found, str)]
     unusable = [a.name for a in answers if isinstance(a.found, str)]
     assert flags.out is not None
     say(f"report: {report_answers(where, used, unusable, metric, flags.out)}")
-
-
-def _facts(answer: Answer, near: "Given | None") -> dict[str, Any]:
-    from resect.geometry.so3 import to_quaternion
-
-    facts: dict[str, Any] = {"photo": answer.name}
-    if isinstance(answer.found, str):
-        return {**facts, "status": "UNREADABLE", "sentence": answer.found, "advice": ""}
-    _, estimate = answer.found
-    facts |= {"status": estimate.status.name, "camera_source": estimate.camera_source}
-    facts["seconds"] = round(estimate.cost.seconds, 3)
-    pose = estimate.cam_from_world
-    if pose is None or estimate.modes is None:
-        return {**facts, "sentence": estimate.status.sentence, "advice": estimate.status.advice}
-    facts["cam_from_world_wxyz"] = to_quaternion(pose.R).tolist()
-    facts["cam_from_world_t"] = pose.t.tolist()
-    facts["camera_center"] = pose.center.tolist()
-    facts["modes"] = len(estimate.modes)
-    if estimate.camera is not None:
-        facts["focal_px"] = estimate.camera.fx
-    covariance = estimate.covariance
-    if covariance is not None:
-        sigma = covariance.diagonal().clamp_min(0).sqrt()
-        facts["sigma_units"] = float(sigma[:3].norm())
-        facts["sigma_deg"] = float(sigma[3:].norm().rad2deg())
-    if near is not None:
-        facts["near_sigmas"] = round(sigmas_from(near, pose), 2)
-    return facts
-
-
-def _line(row: dict[str, Any]) -> str:
-    if "camera_center" not in row:
-        return f"{row['photo']}: {row['status']}. {row['sentence']} {row['advice']}".rstrip()
-    center = " ".join(f"{x:.4f}" for x in row["camera_center"])
-    quaternion = " ".join(f"{x:.5f}" for x in row["cam_from_world_wxyz"])
-    spread = f"  ± {row['sigma_units']:.4f} units, {row['sigma_deg']:.3f}°" if "sigma_deg" in row else ""
-    far = row.get("near_sigmas", 0.0)
-    doubt = f"  but {far:.0f} σ from --near" if far > _SURPRISING_SIGMAS else ""
-    return f"{row['photo']}: {row['status']}  centre {center}  cam_from_world wxyz {quaternion}{spread}{doubt}"

@@ -1,11 +1,11 @@
-"""`resect predict DATA --scene DIR --out poses.csv`: poses of the held-out photos, to a file."""
+"""`resect predict DATA --scene DIR --out poses.csv`: poses of the held-out photos, or of known objects, to a file."""
 
 import hashlib
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
@@ -25,18 +25,22 @@ class PredictArguments:
     """Which photos, by which scene."""
 
     data: tyro.conf.Positional[Path]
-    """Folder of posed photos; poses are not looked at."""
-    scene: Path
-    """Folder that 'resect fit' made; its split.json says what is held out."""
+    """Folder of posed photos, or a BOP dataset of known objects; poses are not looked at."""
     out: Path
-    """Pose file to write; the same command again resumes it."""
+    """Pose file to write; for known objects BOP results, METHOD_DATASET-SPLIT.csv. The same command again resumes."""
+    scene: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
+    """Folder that 'resect fit' made; its split.json says what is held out. For known objects their meshes: a folder of
+    models, a mesh, or ID=MESH, again for more."""
+    pointed: Annotated[Literal["box", "mask"], tyro.conf.arg(name="from")] = "box"
+    """Where known objects are looked for: the visible boxes or masks of the dataset."""
     poses: Path | None = None
     """List that names the photos of a 7-Scenes folder."""
     prior: tuple[str, ...] = ()
     """Guesses in the order to try them: landmarks, retrieval, view-sphere, or a folder of a fitted prior; by default
     those learned with the scene."""
     start: Path | None = None
-    """Where to start, in place of a prior: a pose file with a row for each photo, or JSON with cam_from_world."""
+    """Where to start, in place of a prior: a pose file with a row for each photo, or JSON with cam_from_world; for
+    known objects BOP results, of anyone."""
     sigma: tuple[float, float] = (10.0, 0.1)
     """Standard deviations of --start where it has no covariances: degrees, and a part of the scene's scale."""
     lock: tuple[str, ...] = ()
@@ -46,8 +50,8 @@ class PredictArguments:
     """Use the depth of photos that come with it (RGB-D)."""
     split: Literal["test", "train", "all"] = "test"
     """Which photos."""
-    count: int = 64
-    """Hypotheses to start from."""
+    count: int | None = None
+    """Hypotheses to start from; by default 64, and 4000 rotations for an object."""
     overwrite: bool = False
     """Start the file anew."""
     common: CommonFlags = COMMON
@@ -58,11 +62,18 @@ def run(arguments: Sequence[str]) -> int:
     description = "Poses of the held-out photos, to a file; the same command again goes on where it stopped."
     example = "resect predict PHOTOS --scene runs/place --out poses.csv"
     flags = parse(PredictArguments, arguments, prog="resect predict", description=description, example=example)
-    at_least("--count", flags.count, 1)
+    at_least("--count", 1 if flags.count is None else flags.count, 1)
+    if not flags.scene:
+        raise ResectError("--scene", "a scene", "none", "Give the folder that 'resect fit' made, or meshes of objects.")
     if flags.out.is_dir():
         raise ResectError("--out", "a file, e.g. poses.csv", f"the folder {flags.out}")
     if flags.start is not None and flags.prior:
         raise ResectError("--start", "one of --start and --prior", "both")
+    if _of_objects(flags):
+        from resect.cli.predict_objects import run_objects
+
+        return run_objects(flags)
+    scene = Path(flags.scene[0])
     locked = lock_names(flags.lock, anchored=flags.start is not None)
     start(flags.common)
     from resect.cli.progress import bar
@@ -72,13 +83,13 @@ def run(arguments: Sequence[str]) -> int:
     from resect.place import open_place, place_digest
 
     photos = read(flags.data, poses=flags.poses)
-    split = load_split(flags.scene / "split.json", photos)
+    split = load_split(scene / "split.json", photos)
     began = time.perf_counter()
     prior = () if flags.start else flags.prior or None
-    seed = flags.common.seed
-    where = open_place(flags.scene, prior=prior, count=flags.count, seed=seed, locked=locked, depth=flags.depth)
+    seed, count = flags.common.seed, flags.count or 64
+    where = open_place(scene, prior=prior, count=count, seed=seed, locked=locked, depth=flags.depth)
     load_seconds = time.perf_counter() - began
-    settings = {**place_digest(flags.scene, prior), "count": flags.count, "seed": seed, "depth": flags.depth}
+    settings = {**place_digest(scene, prior), "count": count, "seed": seed, "depth": flags.depth}
     starts = None
     if flags.start is not None:
         settings |= _start_digest(flags)
@@ -98,9 +109,15 @@ def run(arguments: Sequence[str]) -> int:
         )
     best = [row for row in found.rows if row.mode == 0]
     failed = sum(row.cam_from_world is None for row in best)
-    say(f"{len(best)} photos, {failed} failed; now: resect score {flags.out} {flags.data} --scene {flags.scene}")
+    say(f"{len(best)} photos, {failed} failed; now: resect score {flags.out} {flags.data} --scene {scene}")
     result(flags.common, {"out": str(flags.out), "photos": len(best), "failed": failed}, str(flags.out))
     return SOME_FAILED if failed else DONE
+
+
+def _of_objects(flags: PredictArguments) -> bool:
+    from resect.data.model_files import is_models
+
+    return len(flags.scene) > 1 or "=" in flags.scene[0] or is_models(Path(flags.scene[0]))
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,7 +136,9 @@ def _starts(flags: PredictArguments, names: Sequence[str]) -> "dict[str, Hypothe
     from resect.place import read_place
 
     assert flags.start is not None
-    start_of = read_starts(flags.start, Sigma(flags.sigma[0], flags.sigma[1] * read_place(flags.scene).scene_scale))
+    start_of = read_starts(
+        flags.start, Sigma(flags.sigma[0], flags.sigma[1] * read_place(Path(flags.scene[0])).scene_scale)
+    )
     return {name: start_of(name) for name in names}
 
 

@@ -1,5 +1,6 @@
-"""`resect render SCENE POSES --out DIR|FILE`: images, or a video, from a scene."""
+"""`resect render SCENE POSES --out DIR|FILE`: images, or a video, from a scene or a mesh."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,9 @@ from resect.cli.output import result
 from resect.errors import NotInstalledError, ResectError
 
 if TYPE_CHECKING:
+    from resect.geometry.camera import Camera
     from resect.geometry.se3 import SE3
+    from resect.protocols import Scene
 
 _VIDEOS = (".mp4", ".mov", ".webm")
 _PICTURES = (".png", ".jpg", ".jpeg", ".avi")
@@ -23,11 +26,21 @@ class RenderArguments:
     """What to render, from where."""
 
     scene: tyro.conf.Positional[Path]
-    """Folder that 'resect fit' made."""
-    poses: tyro.conf.Positional[Path]
-    """Pose file, or posed photos: their poses in order."""
+    """Folder that 'resect fit' made, or a mesh."""
     out: Path
     """Folder for PNG files, or a .gif or .mp4 file."""
+    poses: tyro.conf.Positional[Path | None] = None
+    """Pose file, or posed photos: their poses in order."""
+    turntable: int = 0
+    """Of a mesh, in place of poses: this many views around it."""
+    up: Literal["x", "y", "z", "-x", "-y", "-z"] | None = None
+    """Axis of the mesh that points up in --turntable; by default the one it seems to stand on, else z."""
+    elevation_deg: float = 25.0
+    """Height from which --turntable looks."""
+    camera: Path | None = None
+    """Intrinsics for a mesh: transforms.json, COLMAP cameras.txt, or JSON with fx fy cx cy width height."""
+    fov_deg: float = 40.0
+    """Horizontal field of view for a mesh, in place of --camera."""
     channel: Literal["rgb", "depth", "alpha"] = "rgb"
     """What to show; depth is drawn from near (bright) to far (dark)."""
     max_side: int = 480
@@ -43,17 +56,15 @@ class RenderArguments:
 
 def run(arguments: Sequence[str]) -> int:
     """Renders each pose."""
-    description, example = "Images or a video from a scene.", "resect render runs/place PHOTOS --out renders"
+    description = "Images or a video from a scene or a mesh."
+    example = "resect render runs/place PHOTOS --out renders; resect render mug.ply --turntable 24 --out mug.gif"
     flags = parse(RenderArguments, arguments, prog="resect render", description=description, example=example)
     _check(flags)
     start(flags.common)
-    from resect import zoo
     from resect.cli.progress import bar
-    from resect.place import read_place
 
-    scene = zoo.load(flags.scene, role="scene")
-    camera = read_place(flags.scene).camera.fit_within(flags.max_side)
-    path = _path(flags.poses, flags.between)
+    scene, camera = _of_mesh(flags) if flags.scene.is_file() else _of_place(flags)
+    path = _turntable(scene, camera, flags) if flags.poses is None else _path(flags.poses, flags.between)
     frames = []
     with bar("frames") as progress:
         for i in range(len(path)):
@@ -69,11 +80,63 @@ def _check(flags: RenderArguments) -> None:
     """Errors before any work."""
     at_least("--max-side", flags.max_side, 1)
     at_least("--between", flags.between, 0)
+    at_least("--turntable", flags.turntable, 0)
+    if (flags.poses is None) != (flags.turntable > 0):
+        raise ResectError("resect render", "poses, or --turntable COUNT", "both or neither")
+    if flags.turntable and not flags.scene.is_file():
+        raise ResectError("--turntable", "a mesh", f"{flags.scene}", "Give poses.")
+    if not 0 < flags.fov_deg < 180:
+        raise ResectError("--fov-deg", "between 0 and 180", str(flags.fov_deg))
+    if not -90 < flags.elevation_deg < 90:
+        raise ResectError("--elevation-deg", "between -90 and 90", str(flags.elevation_deg))
     at_least("--fps", flags.fps, 1)
     suffix = flags.out.suffix.lower()
     if suffix in _PICTURES or (suffix in _VIDEOS and flags.out.is_dir()):
         raise ResectError("--out", f"a folder, or a file {', '.join(('.gif', *_VIDEOS))}", str(flags.out))
     refuse_overwrite(flags.out, flags.overwrite)
+
+
+def _of_place(flags: RenderArguments) -> "tuple[Scene, Camera]":
+    from resect import zoo
+    from resect.place import read_place
+
+    return zoo.load(flags.scene, role="scene"), read_place(flags.scene).camera.fit_within(flags.max_side)
+
+
+def _of_mesh(flags: RenderArguments) -> "tuple[Scene, Camera]":
+    """Lit, on white, seen by the camera that was given or by one of 4:3."""
+    from resect.data.camera_file import read_camera
+    from resect.data.mesh import read_mesh
+    from resect.geometry.camera import Camera
+    from resect.scenes.mesh.scene import MeshScene
+    from resect.scenes.mesh.shade import Light
+
+    if flags.camera is not None:
+        camera = read_camera(flags.camera).fit_within(flags.max_side)
+    else:
+        camera = Camera.from_fov(math.radians(flags.fov_deg), flags.max_side, max(1, round(0.75 * flags.max_side)))
+    return MeshScene(read_mesh(flags.scene), background=(1.0, 1.0, 1.0), light=Light()), camera
+
+
+def _turntable(scene: Any, camera: "Camera", flags: RenderArguments) -> "SE3":
+    """Views of the middle from all around, so far away that the sphere around the mesh is in the picture."""
+    import torch
+
+    from resect.data.mesh.check import likely_up
+    from resect.geometry.look_at import look_at
+
+    name: str = flags.up or [*likely_up(scene.mesh), "z"][0]
+    up = torch.zeros(3)
+    up["xyz".index(name[-1])] = -1.0 if name.startswith("-") else 1.0
+    aside = torch.linalg.cross(up, up.roll(1))
+    ahead = torch.linalg.cross(aside, up)
+    middle, radius = scene.bounds.mean(0), float((scene.bounds[1] - scene.bounds[0]).norm()) / 2
+    half = math.atan(min(camera.width / camera.fx, camera.height / camera.fy) / 2)
+    turn = 2 * math.pi * torch.arange(flags.turntable)[:, None] / flags.turntable
+    height = math.radians(flags.elevation_deg)
+    toward = math.cos(height) * (turn.cos() * ahead + turn.sin() * aside) + math.sin(height) * up
+    eyes = middle + 1.05 * radius / math.sin(half) * toward
+    return look_at(eyes, middle.expand_as(eyes), up)
 
 
 def _path(poses: Path, between: int) -> "SE3":

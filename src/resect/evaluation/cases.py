@@ -11,6 +11,7 @@ from torch import Tensor
 
 from resect.errors import ResectError
 from resect.evaluation import wording
+from resect.evaluation.pictures import Painter
 from resect.evaluation.pose_file import pose_from_numbers
 from resect.evaluation.predict import best_path
 from resect.evaluation.run_folder import Run
@@ -59,6 +60,7 @@ class Case:
         source: where its start came from.
         oracle: whether the start was made from the truth.
         neighbours: near training photos, for failures.
+        paint: draws what this photo is of, where that is not what the others are of.
     """
 
     photo: str
@@ -76,6 +78,7 @@ class Case:
     source: str = ""
     oracle: bool = False
     neighbours: tuple[Neighbour, ...] = ()
+    paint: Painter | None = None
 
 
 def cases_of_score(score: Score, photos: PhotoSet | None = None, run: Run | None = None) -> tuple[Case, ...]:

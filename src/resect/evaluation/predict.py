@@ -12,7 +12,17 @@ import torch
 
 from resect.data.split import save_split
 from resect.errors import ResectError, unknown_name
-from resect.evaluation.pose_file import ERROR, UNREADABLE, PoseList, PoseRow, Unit, read_poses, rows_of, status_facts
+from resect.evaluation.pose_file import (
+    ERROR,
+    UNREADABLE,
+    PoseList,
+    PoseRow,
+    Unit,
+    read_poses,
+    rows_of,
+    status_facts,
+    target_name,
+)
 from resect.evaluation.run_folder import open_run, run_folder
 from resect.geometry import so3
 from resect.geometry.se3 import SE3
@@ -115,10 +125,10 @@ def _answer(
 ) -> tuple[tuple[PoseRow, ...], dict[str, Any]]:
     """The rows of one photo and what is worth knowing about how they came about."""
     name, began, status, message = photos.names[index], clock(), UNREADABLE, ""
-    decoded = began
+    decoded, target = began, _unread_target(photos, index)
     try:
         photo = photos.load(index)
-        decoded, status = clock(), ERROR
+        decoded, status, target = clock(), ERROR, target_name(photo.target)
         estimate = localizer.estimate(photo)
     except (ResectError, OSError) as error:
         status, message = UNREADABLE, str(error)
@@ -126,13 +136,19 @@ def _answer(
         message = traceback.format_exc()[-4000:]
     else:
         seconds = clock() - decoded
-        target = "" if photo.target is None else photo.target.object_id
         facts = {"photo": name, "target": target, "seconds": seconds, "decode_seconds": decoded - began}
         rows = rows_of(name, estimate, seconds=seconds, target=target)
         return rows, {**facts, "status": rows[0].status, **facts_of(estimate)}
     # A photo that gave no answer has no time either: it would flatter the median.
     sentence = status_facts(status)[1]
-    return (PoseRow(name, status, None),), {"photo": name, "status": status, "message": message or sentence}
+    facts = {"photo": name, "target": target, "status": status, "message": message or sentence}
+    return (PoseRow(name, status, None, target),), facts
+
+
+def _unread_target(photos: PhotoSet, index: int) -> str:
+    """What tells the rows of an image with several objects apart when it cannot be read."""
+    name = photos.names[index]
+    return f"?{photos.names[:index].count(name)}" if photos.names.count(name) > 1 else ""
 
 
 def facts_of(estimate: Estimate) -> dict[str, Any]:

@@ -213,7 +213,7 @@ def _pictures(ordered: Sequence[Case], paint: Painter | None, meters: float | No
         if size > settings.max_bytes:
             break
         moves = moving < settings.moving and case.answered and len(case.path) > 1
-        cards.append(card(case, paint, meters, settings.cards, moving=moves))
+        cards.append(card(case, case.paint or paint, meters, settings.cards, moving=moves))
         moving += moves
         size += len(cards[-1])
     if not cards:
@@ -222,7 +222,7 @@ def _pictures(ordered: Sequence[Case], paint: Painter | None, meters: float | No
     words = (
         "The worst come first. " if left_out <= 0 else f"The worst come first, the best last; {left_out} are left out. "
     )
-    if paint is not None:
+    if paint is not None or any(case.paint is not None for case in chosen):
         words += "Where photo and render agree, the cut between them cannot be seen and the difference is black."
     return f'<h2>Photos and renders</h2><p class="hint">{words}</p><div class="cases">{"".join(cards)}</div>'
 

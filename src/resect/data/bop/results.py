@@ -88,9 +88,7 @@ def write_results(path: Path | str, result: BopResult, *, overwrite: bool = Fals
         ResectError: another name, a pose that is not finite, times that differ within an image, or a file that exists.
     """
     path = Path(path)
-    if _NAME.fullmatch(path.name) is None:
-        fix = "METHOD holds no underscore and no dot."
-        raise ResectError(path, "a name METHOD_DATASET-SPLIT.csv, e.g. resect_lmo-test.csv", path.name, fix)
+    check_name(path)
     if path.exists() and not overwrite:
         raise ResectError(path, "a new file", "one that exists", "Give another name, or overwrite.")
     if problems := time_problems(result):
@@ -105,6 +103,13 @@ def write_results(path: Path | str, result: BopResult, *, overwrite: bool = Fals
         R, t = (" ".join(repr(x) for x in part) for part in (row[:9], row[9:]))
         lines.append(f"{scene},{image},{object_id},{score!r},{R},{t},{seconds!r}")
     write_atomic(path, ("\n".join(lines) + "\n").encode())
+
+
+def check_name(path: Path) -> None:
+    """An error for a name that the BOP toolkit does not understand."""
+    if _NAME.fullmatch(path.name) is None:
+        fix = "METHOD holds no underscore and no dot."
+        raise ResectError(path, "a name METHOD_DATASET-SPLIT.csv, e.g. resect_lmo-test.csv", path.name, fix)
 
 
 def result_of(answers: Iterable[tuple[Photo, Estimate]], meters_per_unit: float = METERS_PER_UNIT) -> BopResult:

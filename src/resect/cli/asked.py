@@ -1,0 +1,142 @@
+"""What is asked for in a photo of known objects: the flags --box, --mask, --contour, --detections and --start."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from resect.cli.knowledge import Sigma, read_starts
+from resect.errors import ResectError
+
+if TYPE_CHECKING:
+    from resect.data.detections import Detections
+    from resect.known_objects import KnownObjects
+    from resect.types import Hypotheses, Photo
+
+_WAYS = ("box", "mask", "contour", "detections")
+_MOST = 1000
+
+
+@dataclass(frozen=True)
+class Asking:
+    """How the objects of a photo are pointed at; at most one of the first four.
+
+    Attributes:
+        box: "LEFT,TOP,RIGHT,BOTTOM".
+        mask: an image, or a folder with one named like each photo.
+        contour: a text file.
+        detections: a file of boxes or masks, or a folder of masks.
+        start: a pose, or a pose file.
+        sigma: of the start: degrees, part of the object's diameter.
+    """
+
+    box: str | None = None
+    mask: Path | None = None
+    contour: Path | None = None
+    detections: Path | None = None
+    start: Path | None = None
+    sigma: tuple[float, float] = (10.0, 0.1)
+
+    def check(self, objects: "KnownObjects", photos: int) -> None:
+        """Errors before any work."""
+        given = [f"--{way}" for way in _WAYS if getattr(self, way) is not None]
+        if len(given) > 1:
+            raise ResectError(given[1], "one way to point at the object", " and ".join(given))
+        for way in given:
+            file = getattr(self, way[2:])
+            if isinstance(file, Path) and not file.exists():
+                raise ResectError(way, "a file or a folder", f"nothing at {file}")
+        if self.detections is None and len(objects.files) > 1:
+            fix = "Give one mesh, or --detections, which name the object of each box."
+            raise ResectError("--scene", "one object", f"{len(objects.files)}: {', '.join(objects.files)}", fix)
+        if self.box is not None:
+            _numbers(self.box)
+        single = next((w for w in ("box", "contour") if getattr(self, w) is not None), None)
+        one_mask = self.mask is not None and not self.mask.is_dir()
+        if photos > 1 and (single or one_mask):
+            fix = "Give --detections, a folder of masks, or one photo at a time."
+            raise ResectError(f"--{single or 'mask'}", "one photo", f"{photos}", fix)
+
+    def reader(self, objects: "KnownObjects") -> "Callable[[Photo, Path], list[tuple[Photo, Hypotheses | None]]]":
+        """From a photo and its file to what is asked for in it, each with a start where one was given."""
+        found = self._read_detections(objects)
+        starts = self._read_starts(objects)
+
+        def ask(photo: "Photo", file: Path) -> "list[tuple[Photo, Hypotheses | None]]":
+            asked = self._pointed(photo, file, objects) if found is None else _detected(photo, found, objects)
+            return [(a, None if starts is None else starts(photo.name)) for a in asked]
+
+        return ask
+
+    def _read_detections(self, objects: "KnownObjects") -> "Detections | None":
+        from resect.data.detections import read_detections
+
+        return None if self.detections is None else read_detections(self.detections, next(iter(objects.files)))
+
+    def _read_starts(self, objects: "KnownObjects") -> "Callable[[str], Hypotheses] | None":
+        if self.start is None:
+            return None
+        if self.detections is not None:
+            fix = "A start is of one object: give --box, --mask, --contour or nothing with it."
+            raise ResectError("--start", "one of --start and --detections", "both", fix)
+        from resect.geometry.mesh import diameter
+        from resect.known_objects import middle_of
+
+        mesh = objects.mesh(next(iter(objects.files)))
+        sigma = Sigma(self.sigma[0], self.sigma[1] * diameter(mesh.vertices), middle_of(mesh))
+        return read_starts(self.start, sigma)
+
+    def _pointed(self, photo: "Photo", file: Path, objects: "KnownObjects") -> "list[Photo]":
+        from resect.data.target import target_from_box, target_from_contour, target_from_mask, with_target
+        from resect.types import Target
+
+        object_id = next(iter(objects.files))
+        if self.box is not None:
+            target = target_from_box(photo, _numbers(self.box), object_id, "--box")
+        elif self.mask is not None:
+            target = target_from_mask(photo, _mask_of(file, self.mask), object_id)
+        elif self.contour is not None:
+            target = target_from_contour(photo, self.contour, object_id)
+        elif self.start is not None:
+            target = Target(object_id)
+        elif photo.alpha is not None and not bool((photo.alpha > 0.5).all()):
+            target = target_from_mask(photo, photo.alpha > 0.5, object_id, f"{photo.name}: what is not transparent")
+        else:
+            fix = "Give --box LEFT,TOP,RIGHT,BOTTOM, --mask, --contour or --detections; or a pose as --start."
+            raise ResectError(photo.name, "something that says where the object is", "neither a box nor a start", fix)
+        return [with_target(photo, target)]
+
+
+def _detected(photo: "Photo", detections: "Detections", objects: "KnownObjects") -> "list[Photo]":
+    from resect.priors.detections import GivenDetections
+
+    found = [p for p, _ in GivenDetections(detections, tuple(objects.files)).detect(photo, _MOST)]
+    there = detections.of(photo.name)
+    if not there:
+        fix = "They are found by the photo's name, or by its number and its scene's."
+        raise ResectError(detections.path, f"detections in '{photo.name}'", "none", fix)
+    if not found:
+        ids = ", ".join(sorted({d.object_id for d in there})[:8])
+        fix = "Say which mesh is which: --scene ID=MESH."
+        raise ResectError(detections.path, f"detections of {', '.join(objects.files)}", f"those of {ids}", fix)
+    return found
+
+
+def _numbers(box: str) -> tuple[float, ...]:
+    try:
+        found = tuple(float(x) for x in box.split(","))
+    except ValueError:
+        found = ()
+    if len(found) != 4 or not all(map(math.isfinite, found)):
+        raise ResectError("--box", "LEFT,TOP,RIGHT,BOTTOM in pixels", repr(box))
+    return found
+
+
+def _mask_of(photo: Path, mask: Path) -> Path:
+    if not mask.is_dir():
+        return mask
+    found = sorted(p for p in mask.iterdir() if p.stem == photo.stem)
+    if len(found) != 1:
+        raise ResectError(mask, f"one mask named '{photo.stem}'", f"{len(found) or 'none'}")
+    return found[0]

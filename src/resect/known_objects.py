@@ -1,0 +1,141 @@
+"""Known objects: a mesh file, or several, as what answers photos. Nothing is fitted; compare `resect.place`.
+
+where = open_object("mug.ply", units="mm")
+photo = resect.read_photo("photo.jpg", fov_deg=60)
+estimate = where.estimate(resect.with_target(photo, resect.target_from_box(photo, (410, 220, 530, 340))))
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from resect.data.agreement import Finding
+from resect.data.mesh import read_mesh
+from resect.data.mesh.units import judge_size, parse_units
+from resect.data.model_files import meters_of_models
+from resect.errors import unknown_name
+from resect.geometry.mesh import Mesh, diameter
+from resect.geometry.se3 import SE3
+from resect.localizer import Localizer
+from resect.priors.given import Given
+from resect.protocols import Scene
+from resect.types import Estimate, Hypotheses, Photo
+
+VIEWS = 4000
+"""Rotations that are laid into a box: about 12° apart."""
+_NARROW_PX, _WIDE = 4.0, 4.0  # seen smaller, or larger than so many pictures, an object tells nothing
+_SAME_UNITS = "Are mesh and start in the same units, and not one in millimetres and one in metres?"
+
+
+def open_object(mesh: Mesh | Path | str, *, units: str | None = None, count: int = VIEWS, seed: int = 0) -> Localizer:
+    """What answers photos of one known object, from a visible box or mask (`Photo.target`) or from a start.
+
+    Poses are in the frame and the units of the mesh; `cam_from_world` is the camera from the object.
+
+    Args:
+        mesh: the object, or its file.
+        units: of the file: mm, cm, m, in, or metres per unit. It changes no number of the answer; it is what lengths
+            are told by.
+        count: rotations to lay into the box.
+        seed: of all randomness.
+    """
+    from resect.priors.views import Views
+    from resect.refine.object.refiner import ObjectInversion
+    from resect.scenes.mesh.scene import MeshScene
+
+    if not isinstance(mesh, Mesh):
+        meters = meters_of_models(Path(mesh)) if units is None else parse_units(units)
+        mesh = read_mesh(mesh, meters_per_unit=meters)
+    scene = MeshScene(mesh, antialias=False)
+    return Localizer(scene, Views.of(mesh), ObjectInversion(), count=count, seed=seed)
+
+
+def object_start(cam_from_world: SE3, mesh: Mesh, *, sigma_deg: float = 10.0, sigma_part: float = 0.1) -> Hypotheses:
+    """A start for `Localizer.estimate`, and how far off it may be.
+
+    Args:
+        cam_from_world: one pose of the object.
+        mesh: the object.
+        sigma_deg: standard deviation of each angle, turning about the middle of the object.
+        sigma_part: of each coordinate of that middle, part of the object's diameter.
+    """
+    length = sigma_part * diameter(mesh.vertices)
+    return Given(cam_from_world, sigma_deg, length, about=middle_of(mesh)).hypotheses
+
+
+def middle_of(mesh: Mesh) -> tuple[float, float, float]:
+    """Middle of the box around a mesh."""
+    x, y, z = mesh.bounds.mean(0).tolist()
+    return x, y, z
+
+
+@dataclass(frozen=True, eq=False)
+class KnownObjects:
+    """Several known objects; meshes are read when they are first asked for.
+
+    Attributes:
+        files: object id → mesh.
+        units: of all of them, as of `open_object`.
+        count: rotations to lay into a box.
+        seed: of all randomness.
+    """
+
+    files: Mapping[str, Path]
+    units: str | None = None
+    count: int = VIEWS
+    seed: int = 0
+    _opened: dict[str, tuple[Mesh, Localizer]] = field(default_factory=dict, init=False, repr=False)
+
+    def mesh(self, object_id: str) -> Mesh:
+        """The mesh of an object."""
+        return self._open(object_id)[0]
+
+    def localizer(self, object_id: str) -> Localizer:
+        """What answers photos of an object."""
+        return self._open(object_id)[1]
+
+    def scene(self, object_id: str) -> Scene:
+        """What an object looks like; of the only one where the id is empty."""
+        found = self.localizer(object_id or next(iter(self.files))).scene
+        assert found is not None
+        return found
+
+    def estimate(self, photo: Photo, start: Hypotheses | None = None) -> Estimate:
+        """The pose of the object that the photo's target names, of the only one where it has none."""
+        object_id = next(iter(self.files)) if photo.target is None else photo.target.object_id
+        return self.localizer(object_id).estimate(photo, start)
+
+    def _open(self, object_id: str) -> tuple[Mesh, Localizer]:
+        if object_id not in self.files:
+            raise unknown_name("object", object_id, self.files)
+        if object_id not in self._opened:
+            file = self.files[object_id]
+            meters = meters_of_models(file) if self.units is None else parse_units(self.units)
+            mesh = read_mesh(file, meters_per_unit=meters)
+            self._opened[object_id] = mesh, open_object(mesh, count=self.count, seed=self.seed)
+        return self._opened[object_id]
+
+
+def judge_start(mesh: Mesh, photo: Photo, start: Hypotheses) -> Finding | None:
+    """A warning where a start cannot be true of a photo: much larger or smaller than the box, or than any picture.
+
+    Millimetres given as metres show here.
+    """
+    camera, sizes = photo.known_camera(), mesh.bounds.double()
+    if not len(start):
+        return None
+    middle = start.cam_from_world[0].double().apply(sizes.mean(0)[None])[0]
+    depth, distance, size = float(middle[2]), float(middle.norm()), float((sizes[1] - sizes[0]).norm())
+    if distance < size / 2:
+        sentence = f"At the start the camera is within the object, which is {size:.3g} units large. {_SAME_UNITS}"
+        return Finding("warning", sentence)
+    if not depth > 0:
+        return Finding("warning", "At the start the object lies behind the camera.")
+    box = None if photo.target is None else photo.target.box
+    if box is not None:
+        return judge_size(mesh, camera, depth, box)
+    width = camera.fx * diameter(mesh.vertices) / depth
+    if _NARROW_PX <= width <= _WIDE * max(camera.width, camera.height):
+        return None
+    picture = f"the picture is {camera.width}x{camera.height}"
+    return Finding("warning", f"At the start the object would be {width:.3g} px wide; {picture}. {_SAME_UNITS}")
