@@ -27,9 +27,15 @@ _HOME = {
     "Target": "resect.types",
     "Truth": "resect.types",
     "World": "resect.types",
+    "target_from_box": "resect.data.target",
+    "target_from_mask": "resect.data.target",
+    "with_target": "resect.data.target",
     "Given": "resect.priors.given",
     "Inversion": "resect.refine.default",
+    "ObjectInversion": "resect.refine.object.refiner",
+    "MeshScene": "resect.scenes.mesh.scene",
     "Localizer": "resect.localizer",
+    "open_object": "resect.known_objects",
     "open_place": "resect.place",
     "load": "resect.zoo",
     "read": "resect.data",
@@ -44,6 +50,9 @@ if TYPE_CHECKING:
     from resect.data import read_photo as read_photo
     from resect.data.mesh import read_mesh as read_mesh
     from resect.data.objects import read_objects as read_objects
+    from resect.data.target import target_from_box as target_from_box
+    from resect.data.target import target_from_mask as target_from_mask
+    from resect.data.target import with_target as with_target
     from resect.errors import ResectError as ResectError
     from resect.geometry.camera import Camera as Camera
     from resect.geometry.look_at import look_at as look_at
@@ -51,10 +60,13 @@ if TYPE_CHECKING:
     from resect.geometry.mesh import Mesh as Mesh
     from resect.geometry.se3 import SE3 as SE3
     from resect.geometry.sim3 import Sim3 as Sim3
+    from resect.known_objects import open_object as open_object
     from resect.localizer import Localizer as Localizer
     from resect.place import open_place as open_place
     from resect.priors.given import Given as Given
     from resect.refine.default import Inversion as Inversion
+    from resect.refine.object.refiner import ObjectInversion as ObjectInversion
+    from resect.scenes.mesh.scene import MeshScene as MeshScene
     from resect.types import Cost as Cost
     from resect.types import Estimate as Estimate
     from resect.types import Hypotheses as Hypotheses
