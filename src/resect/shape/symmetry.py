@@ -37,6 +37,7 @@ LEVELS = (0.05, 0.1)
 """Greater tolerances, in diameters, at which groups are told too."""
 MAX_ORDER = 64
 _SHOWN = 16
+_FITTED = 1.2  # a candidate off by so much more may pass once its group is fitted as a whole
 _SEARCHED = LEVELS[-1] / 2  # root mean squares are compared with it, of which the quantile is at least the double
 _MOST_SHOWN_ORDER = 5  # an axis of any order up to 64 has also one of 2, 3 or 5, or is a rare thing
 
@@ -176,7 +177,7 @@ def _levels(
     shape, found = known
     rejected = [c.residual for c in candidates if c.name != "mirror"]  # below `at` by colour, which no level forgives
     for tolerance in (t for t in LEVELS if t > at):
-        if not any(at < residual <= tolerance for residual in rejected):
+        if not any(at < residual <= _FITTED * tolerance for residual in rejected):
             continue
         before = (shape.name, found.name)
         shape, found = groups(tolerance)

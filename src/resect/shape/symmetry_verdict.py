@@ -124,9 +124,7 @@ def decide(judge: Judge, axes: Axes, max_order: int, generator: torch.Generator)
         return found
     best = _nothing()
     for group, center in _suggestions(_lines(judge, axes, max_order), max_order):
-        if len(group) > len(best.discrete):
-            fitted = _fitted(judge, group, center)
-            best = fitted if len(fitted.discrete) > len(best.discrete) else best
+        best = _fitted(judge, group, center, len(best.discrete)) or best
     return best
 
 
@@ -213,22 +211,27 @@ def _pair(first: list[Line], second: list[Line], angle: float) -> tuple[Float[Te
     return None
 
 
-def _fitted(judge: Judge, group: Float[Tensor, "n 3 3"], center: Float[Tensor, "3"]) -> Found:
-    """The group turned and shifted as a whole to fit; or the largest part of it that passes, fitted again."""
+def _fitted(judge: Judge, group: Float[Tensor, "n 3 3"], center: Float[Tensor, "3"], least: int) -> Found | None:
+    """The group turned and shifted as a whole to fit; or the largest part of it that passes, fitted again.
+
+    `None` if no part with more than `least` motions passes.
+    """
     n = len(group)
-    if n == 1:
-        return _nothing()
-    group, center = _together(judge.surface, group[1:], center)
-    count = max(1024, min(2048, _QUERIES // n))
-    passed = judge.passed(*judge.residuals(group, center, count, judge.tolerance))
+    if n <= least:
+        return None
+    eye = torch.eye(3, dtype=torch.float64)[None]
+    limit = _SLACK * judge.tolerance
+    passed = judge.passed(*judge.residuals(group[1:], center, _QUICK // 2, limit), _SLACK)
     if bool(passed.all()):
-        shape, color = judge.residuals(group, center, count)
-        passed = judge.passed(shape, color)
-    group = torch.cat([torch.eye(3, dtype=torch.float64)[None], group])
-    if bool(passed.all()):
-        return Found(group, torch.zeros(0, 3, dtype=torch.float64), center, shape, color)
-    passed = torch.cat([torch.tensor([True]), passed])
-    return _fitted(judge, group[largest_subgroup(product_table(group), passed)], center)
+        turned, center = _together(judge.surface, group[1:], center)
+        count = max(1024, min(2048, _QUERIES // n))
+        passed = judge.passed(*judge.residuals(turned, center, count, judge.tolerance))
+        group = torch.cat([eye, turned])
+        if bool(passed.all()):
+            shape, color = judge.residuals(turned, center, count)
+            return Found(group, torch.zeros(0, 3, dtype=torch.float64), center, shape, color)
+    part = largest_subgroup(product_table(group), torch.cat([torch.tensor([True]), passed]))
+    return _fitted(judge, group[part], center, least)
 
 
 def _together(
