@@ -32,7 +32,7 @@ photo = resect.Photo("wall.png", rgb.reshape(240, 320, 3), camera, "made")
 rows, columns = (shown.alpha[0].reshape(240, 320) > 0.5).nonzero(as_tuple=True)
 target = resect.target_from_box(photo, (columns.min(), rows.min(), columns.max() + 1, rows.max() + 1))
 
-where = resect.open_object(mesh, count=1500)
+where = resect.open_object(mesh, count=1000)
 estimate = where.estimate(resect.with_target(photo, target))
 if estimate.cam_from_world is None:
     raise SystemExit(f"{estimate.status.sentence} {estimate.status.advice}")

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from resect.types import Photo
 
 MADE = ("objects", "resect_demo-test.poses.run", "report")
+_MOST_TRIES = 100
 FILES = ("resect_demo-test.csv", "resect_demo-test.poses.csv")
 
 
@@ -82,16 +83,18 @@ def _photograph(sizes: Sizes, out: Path, flags: "DemoArguments") -> None:
     from resect.geometry.camera import Camera
     from resect.scenes.mesh.scene import MeshScene
     from resect.synthesis.clutter import ClutterSettings, draw_photo
+    from resect.types import Photo
 
     camera = Camera.from_fov(math.radians(50), sizes.side, round(0.75 * sizes.side))
     meshes = [_in_millimetres(draw("chair", "test", i).mesh()) for i in range(sizes.chairs)]
     scenes = [MeshScene(mesh, antialias=False) for mesh in meshes]
-    settings = ClutterSettings(objects=sizes.in_photo, distance=(2200.0, 3600.0), visible=0.6)
-    random, seen = generator(flags.common), []
-    for k in range(sizes.photos):
-        drawn = draw_photo(scenes, camera, settings, random)
+    settings = ClutterSettings(objects=sizes.in_photo, distance=(2600.0, 3600.0), spread=0.4, visible=0.6)
+    random, seen = generator(flags.common), list[tuple[Any, Photo]]()
+    names = (f"{k:06d}.png" for k in range(_MOST_TRIES))
+    while len({photo.name for _, photo in seen}) < sizes.photos:
+        name, drawn = next(names), draw_photo(scenes, camera, settings, random)
         asked = [o for o, wanted in zip(drawn.objects, drawn.asked, strict=True) if wanted]
-        seen += [(o, _photo(f"{k:06d}.png", drawn.image, camera, str(o.scene + 1), o.mask)) for o in asked]
+        seen += [(o, _photo(name, drawn.image, camera, str(o.scene + 1), o.mask)) for o in asked]
     write_bop({str(i + 1): _set_of(i, mesh, seen, out) for i, mesh in enumerate(meshes)}, out)
 
 
