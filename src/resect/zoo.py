@@ -74,7 +74,7 @@ ZOO: dict[str, Entry] = {
     "object": Entry(
         "refiner",
         "pose of a known object in clutter: templates, then outline and surface; modes, covariance, status",
-        cite=("linemod", "pwp3d", "rbgn"),
+        cite=("responsemaps", "pwp3d", "rbgn"),
     ),
     "view-sphere": Entry("prior", "many poses around the scene; needs no photo of it"),
     "given": Entry("prior", "a start from the user, with its uncertainty"),
@@ -108,7 +108,7 @@ CITATIONS: dict[str, str] = {
   title={{3D} Bounding Box Estimation Using Deep Learning and Geometry},
   author={Mousavian, Arsalan and Anguelov, Dragomir and Flynn, John and Ko\\v{s}eck\\'a, Jana},
   booktitle={CVPR}, year={2017}}""",
-    "linemod": """@article{hinterstoisser2012gradient,
+    "responsemaps": """@article{hinterstoisser2012gradient,
   title={Gradient Response Maps for Real-Time Detection of Textureless Objects},
   author={Hinterstoisser, Stefan and Cagniart, Cedric and Ilic, Slobodan and Sturm, Peter and Navab, Nassir and Fua,
     Pascal and Lepetit, Vincent}, journal={TPAMI}, volume={34}, number={5}, pages={876--888}, year={2012}}""",
