@@ -96,7 +96,7 @@ def test_a_side_a_little_longer_is_a_cube_only_at_a_looser_level() -> None:
     assert_is(report, "D4", shift, turn(Z, 4), turn(X, 2))
     (level,) = report.levels
     assert (level.tolerance, level.group, level.shape_group, len(level.symmetries.discrete)) == (0.05, "O", "O", 24)
-    assert level.residual == pytest.approx(0.0142, abs=0.002)
+    assert 0.014 < level.residual < 0.019  # the fit of the group to samples adds a little
 
 
 def test_nothing_is_found_in_a_shape_without_symmetry_but_said_what_came_nearest() -> None:

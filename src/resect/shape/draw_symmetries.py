@@ -55,9 +55,9 @@ def _panel(surface: SampledSurface, rotation: Float[Tensor, "3 3"]) -> Tensor:
     light = (surface.normals[surface.face] @ rotation[2]).abs()[order, None]
     base = torch.full_like(seen, 0.75) if surface.colors is None else surface.colors
     color = (base[order] * (0.35 + 0.65 * light)).clamp(0, 1)
-    at = ((seen[order, :2] * torch.tensor([1.0, -1.0]) * 2 * _FILL + 0.5) * _SIZE).long().clamp(0, _SIZE - 2)
+    at = ((seen[order, :2] * torch.tensor([1.0, -1.0]) * 2 * _FILL + 0.5) * _SIZE).long().clamp(0, _SIZE - 3)
     image = torch.ones(_SIZE, _SIZE, 3).numpy()
-    for dy in (0, 1):
-        for dx in (0, 1):  # NumPy writes in order, so the nearest sample stays
+    for dy in (0, 1, 2):
+        for dx in (0, 1, 2):  # NumPy writes in order, so the nearest sample stays
             image[at[:, 1].numpy() + dy, at[:, 0].numpy() + dx] = color.float().numpy()
     return torch.from_numpy((image * 255).astype("uint8"))
