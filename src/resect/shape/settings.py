@@ -44,7 +44,7 @@ class OccupancySettings:
     """Also learn from each picture flipped, of the shape with z negated."""
     batch: int = 16
     """Pictures in a step."""
-    steps: int = 7000
+    steps: int = 16_000
     """Steps of Adam."""
     rate: float = 2e-3
     """Its learning rate."""
