@@ -89,3 +89,17 @@ def test_a_batch_or_a_bad_sigma_is_refused() -> None:
         Given(SE3.identity(2))
     with pytest.raises(ResectError, match="sigma_deg"):
         Given(start(), sigma_deg=-1.0)
+
+
+def test_about_a_point_that_point_stays_within_its_sigma() -> None:
+    pose = SE3(torch.eye(3, dtype=torch.float64), torch.tensor([0.0, 0.0, 10.0], dtype=torch.float64))
+    middle = torch.tensor([[0.3, -0.2, 0.5]], dtype=torch.float64)
+    x, y, z = middle[0].tolist()
+    given = Given(pose, sigma_deg=20.0, sigma_units=0.05, about=(x, y, z))
+    found = given.propose(Photo("p", torch.zeros(2, 2, 3)), 2000, torch.Generator().manual_seed(0))
+    moved = found.cam_from_world.apply(middle.expand(2000, 1, 3))[:, 0] - pose.apply(middle)
+    assert moved.std(0).tolist() == pytest.approx([0.05] * 3, rel=0.1)
+    assert found.information is not None
+    covariance = torch.linalg.inv(found.information[0])
+    sample = torch.stack([(found.cam_from_world[k] @ pose.inverse()).log() for k in range(200)])
+    assert float(sample[:, 0].std()) == pytest.approx(float(covariance[0, 0].sqrt()), rel=0.2)
