@@ -102,15 +102,15 @@ def draw_photo(
         raise ResectError("clutter", f"objects, and a camera of at most {_MOST_SIDE} pixels", f"{len(scenes)} objects")
     double = camera.rescale(2 * camera.width, 2 * camera.height)
     shape = (double.height, double.width)
-    image = _background(shape, backgrounds, generator)
+    image = draw_background(shape, backgrounds, generator)
     nearest = torch.full(shape, torch.inf)
     owner = torch.full(shape, -1)
     alone: list[Tensor] = []
-    light = _light(generator)
+    light = draw_light(generator)
     chosen, poses = _place(scenes, camera, settings, generator)
     for k, (which, pose) in enumerate(zip(chosen, poses, strict=True)):
         shown = scenes[which].render(double, pose, ("rgb", "depth", "normal", "alpha"))
-        rgb, depth, mask = _lit(shown, pose, double, light, generator)
+        rgb, depth, mask = lit(shown, pose, double, light, generator)
         mask, depth, rgb = mask.reshape(shape), depth.reshape(shape), rgb.reshape(*shape, 3)
         front = mask & (depth < nearest)
         image = torch.where(front[..., None], rgb, image)
@@ -118,7 +118,7 @@ def draw_photo(
         alone.append(mask)
     objects = tuple(_placed(chosen[k], poses[k], owner == k, alone[k]) for k in range(len(poses)))
     asked = tuple(o.visible >= settings.visible and _inside(alone[k]) for k, o in enumerate(objects))
-    return ClutterPhoto(_developed(image, settings, generator), objects, asked)
+    return ClutterPhoto(developed(image, settings, generator), objects, asked)
 
 
 def _place(
@@ -150,7 +150,9 @@ def _place(
 
 
 @dataclass(frozen=True, eq=False)
-class _Light:
+class Light:
+    """Light of one photo, camera frame: from everywhere, from distant lamps (unit directions towards them), a highlight."""
+
     ambient: float
     directions: Float[Tensor, "l 3"]
     strengths: Float[Tensor, "l"]
@@ -158,19 +160,20 @@ class _Light:
     exponent: float
 
 
-def _light(generator: torch.Generator) -> _Light:
+def draw_light(generator: torch.Generator) -> Light:
+    """Step 3."""
     count = int(torch.randint(1, 4, (1,), generator=generator))
     toward = torch.nn.functional.normalize(torch.randn(count, 3, generator=generator), dim=-1)
     toward[:, 2] = -toward[:, 2].abs()  # the camera looks along +z: lights stand on its side
     strengths = _uniform(generator, 0.2, 0.8, count) / count
     numbers = torch.rand(3, generator=generator).tolist()
-    return _Light(0.35 + 0.45 * numbers[0], toward, strengths, 0.3 * numbers[1], 10 + 50 * numbers[2])
+    return Light(0.35 + 0.45 * numbers[0], toward, strengths, 0.3 * numbers[1], 10 + 50 * numbers[2])
 
 
-def _lit(
-    shown: Render, pose: SE3, camera: Camera, light: _Light, generator: torch.Generator
+def lit(
+    shown: Render, pose: SE3, camera: Camera, light: Light, generator: torch.Generator
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Colours under the light, depth and silhouette of one object."""
+    """Colours under the light, depth and silhouette of one object, recoloured: steps 2 and 3."""
     assert shown.rgb is not None
     assert shown.depth is not None
     assert shown.normal is not None
@@ -198,7 +201,8 @@ def _recoloured(albedo: Float[Tensor, "n 3"], generator: torch.Generator) -> Flo
     return (mean + contrast * (coloured - mean)).clamp(0, 1) * (gain + tint).exp()
 
 
-def _background(shape: tuple[int, int], pictures: Sequence[Tensor], generator: torch.Generator) -> Tensor:
+def draw_background(shape: tuple[int, int], pictures: Sequence[Tensor], generator: torch.Generator) -> Tensor:
+    """Step 4: (h, w, 3)."""
     if not pictures:
         return _texture(shape, generator)
     picture = pictures[int(torch.randint(len(pictures), (1,), generator=generator))]
@@ -222,8 +226,8 @@ def _texture(shape: tuple[int, int], generator: torch.Generator) -> Tensor:
     return (0.5 + total).clamp(0, 1)
 
 
-def _developed(image: Float[Tensor, "y x 3"], s: ClutterSettings, generator: torch.Generator) -> Float[Tensor, "h w 3"]:
-    """Half the size, exposure, gamma, blur, noise, 8 bits."""
+def developed(image: Float[Tensor, "y x 3"], s: ClutterSettings, generator: torch.Generator) -> Float[Tensor, "h w 3"]:
+    """Step 5: half the size, exposure, gamma, blur, noise, 8 bits."""
     half = torch.nn.functional.avg_pool2d(image.movedim(-1, 0)[None], 2)
     gain = float((torch.randn(1, generator=generator) * 0.15).exp())
     u = torch.rand(3, generator=generator).tolist()
