@@ -18,6 +18,7 @@ from resect.refine.objectives import Difference
 from resect.refine.robust import Robust
 from resect.refine.rows import photometric
 from resect.refine.view import Meter, View
+from resect.scenes.mesh.detail import clustered
 from resect.scenes.mesh.scene import MeshScene
 from resect.types import Channel, Photo, Target
 
@@ -107,6 +108,34 @@ def test_bounds_are_those_of_what_is_seen() -> None:
 def test_a_mesh_that_cannot_be_seen_is_refused(mesh: Mesh, words: str) -> None:
     with pytest.raises(ResectError, match=words):
         MeshScene(mesh).render(CAMERA, views(1))
+
+
+def test_level_of_detail_keeps_the_picture_with_far_fewer_faces() -> None:
+    dense, small = ball(5), Camera.from_fov(0.7, 24, 20)
+    scene = MeshScene(dense, distance=1.8)
+    plain = MeshScene(dense)
+    assert plain.lod(small.pixel_rad) is plain, "without a distance"
+    assert scene.lod(1e-4) is scene
+    coarse = scene.lod(small.pixel_rad)
+    assert coarse is scene.lod(small.pixel_rad)
+    assert len(coarse.mesh.faces) < 0.3 * len(dense.faces)
+    assert torch.equal(coarse.bounds, scene.bounds)
+    one, other = (s.render(small, views(3), ("rgb", "alpha")) for s in (scene, coarse))
+    assert float((one.alpha - other.alpha).abs().mean()) < 0.01  # type: ignore[operator]
+    assert float((one.rgb - other.rgb).abs().mean()) < 0.01  # type: ignore[operator]
+
+
+def test_clusters_keep_open_borders_colours_and_units() -> None:
+    mesh = replace(ring(), normals=ring().vertex_normals(), meters_per_unit=0.001)
+    fewer = clustered(mesh, 0.1)
+    assert fewer.meters_per_unit == 0.001
+    assert fewer.colors is not None
+    assert fewer.normals is not None
+    near = torch.cdist(fewer.vertices, mesh.vertices).amin(1)
+    assert float(near.max()) < 0.1 * 3**0.5
+    ordered = fewer.faces.sort(1).values
+    assert len(ordered.unique(dim=0)) == len(ordered)
+    assert bool((ordered.diff(dim=1) > 0).all())
 
 
 def test_normals_have_no_derivative() -> None:

@@ -12,13 +12,12 @@ the products cancel. At equal depth the lowest face wins. `kernel.py` is the sam
 """
 
 from dataclasses import dataclass
-from itertools import pairwise
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from resect.scenes.mesh.samples import Samples, expand
+from resect.scenes.mesh.samples import Samples, expand, parts_of
 from resect.scenes.mesh.threads import fuses, in_threads
 
 
@@ -105,7 +104,7 @@ def _by_fragments(
     source = torch.full((slots,), -1, device=points.device)
     greatest, least = depths.inverse
     shift = pose * len(samples.points) if samples.shared else torch.zeros_like(pose)
-    for part in _parts(count, max_fragments):
+    for part in parts_of(count, max_fragments):
         run, step = expand(count[part])
         place, which = first[part][run] + step, box[part][run]
         x, y = samples.points.index_select(0, place).T
@@ -176,16 +175,6 @@ def _clipped_boxes(corners: Tensor, near: float) -> tuple[Tensor, Tensor]:
     counts = torch.cat([here, here != there], 1)[..., None]
     inf = float("inf")
     return torch.where(counts, xy, inf).amin(1), torch.where(counts, xy, -inf).amax(1)
-
-
-def _parts(count: Tensor, most: int) -> list[slice]:
-    """Consecutive runs whose samples are about `most` together."""
-    if not len(count):
-        return []
-    ends = count.cumsum(0)
-    marks = torch.arange(most, int(ends[-1]) + most, most, device=count.device)
-    cuts = [0, *(torch.searchsorted(ends, marks).clamp_max(len(count) - 1) + 1).unique().tolist()]
-    return [slice(a, b) for a, b in pairwise(cuts)]
 
 
 def _by_kernel(

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from jaxtyping import Float, Int
@@ -110,6 +111,16 @@ def expand(count: Int[Tensor, "n"]) -> tuple[Int[Tensor, "m"], Int[Tensor, "m"]]
     item = torch.repeat_interleave(count)
     before = count.cumsum(0) - count
     return item, torch.arange(len(item), device=count.device) - before[item]
+
+
+def parts_of(count: Int[Tensor, "n"], most: int) -> list[slice]:
+    """Consecutive runs whose samples are about `most` together."""
+    if not len(count):
+        return []
+    ends = count.cumsum(0)
+    marks = torch.arange(most, int(ends[-1]) + most, most, device=count.device)
+    cuts = [0, *(torch.searchsorted(ends, marks).clamp_max(len(count) - 1) + 1).unique().tolist()]
+    return [slice(a, b) for a, b in pairwise(cuts)]
 
 
 def _cells_around(points: Tensor, cells: int) -> tuple[int, int, tuple[float, float], tuple[float, float]]:

@@ -1,6 +1,7 @@
 """A mesh as a `Scene`: what a camera sees of it, with derivatives that hold at contours too."""
 
-from dataclasses import dataclass, field
+import math
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import torch
@@ -12,6 +13,7 @@ from resect.errors import ResectError, unknown_name
 from resect.geometry.camera import Camera
 from resect.geometry.mesh import Mesh
 from resect.geometry.se3 import SE3
+from resect.scenes.mesh.detail import clustered, edge_length
 from resect.scenes.mesh.look import Look, Settings
 from resect.scenes.mesh.rasterize import Depths
 from resect.scenes.mesh.shade import Light
@@ -59,6 +61,7 @@ class MeshScene:
     max_samples: int = 1 << 20
     fused: bool | None = None
     _surfaces: dict[torch.dtype, Surface] = field(default_factory=dict, init=False, repr=False)
+    _coarser: "dict[int, MeshScene]" = field(default_factory=dict, init=False, repr=False)
 
     @property
     def channels(self) -> tuple[Channel, ...]:
@@ -128,9 +131,23 @@ class MeshScene:
         return values, columns
 
     def lod(self, pixel_rad: float) -> "MeshScene":
-        """Itself."""
-        del pixel_rad
-        return self
+        """A copy with about a vertex a pixel at the usual `distance`, made once and kept; itself where that is no less.
+
+        Cells are mean edges of the mesh doubled until the next doubling would exceed a pixel.
+        """
+        if self.distance is None:
+            return self
+        edge = edge_length(self.mesh)
+        doublings = math.floor(math.log2(max(self.distance * pixel_rad / max(edge, 1e-30), 1e-9)))
+        if doublings < 0:
+            return self
+        if doublings not in self._coarser:
+            fewer = clustered(self.mesh, edge * 2**doublings)
+            enough = 4 <= len(fewer.faces) < 0.8 * len(self.mesh.faces)
+            coarser = replace(self, mesh=fewer, distance=None) if enough else self
+            coarser.__dict__["bounds"] = self.bounds  # those of the whole
+            self._coarser[doublings] = coarser
+        return self._coarser[doublings]
 
     def _surface(self, dtype: torch.dtype) -> Surface:
         if dtype not in self._surfaces:
