@@ -33,7 +33,7 @@ def ate(track: object) -> float:
 
 def test_one_object_is_the_world() -> None:
     frames = followed(SE3.identity(dtype=torch.float64), frozenset({5, 6}))
-    raw, smooth = combine([frames], smoothing=False), combine([frames])
+    raw, smooth = combine([frames], smoothed=False), combine([frames])
     assert raw.rows == smooth.rows == tuple(k for k in range(COUNT) if k not in (5, 6))
     assert ate(smooth) < 0.8 * ate(raw)
     assert len(smooth.trajectory()) == COUNT - 2  # nothing stands in for a lost frame

@@ -17,6 +17,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "benchmark": ("resect.cli.benchmark", "a published protocol, start to finish"),
     "render": ("resect.cli.render", "images or a video from a scene"),
     "reconstruct": ("resect.cli.reconstruct", "a mesh of the object in a photo, and its pose"),
+    "track": ("resect.cli.track", "the camera's path from objects seen in a sequence"),
     "data": ("resect.cli.data", "list, get, check, convert, make, pose and scale datasets"),
     "mesh": ("resect.cli.mesh", "what is in a mesh file; simplify and convert it"),
     "import": ("resect.cli.import_checkpoint", "other people's checkpoints"),

@@ -54,14 +54,14 @@ class Track:
 
 
 def combine(
-    tracked: Sequence[Sequence[TrackedFrame]], settings: SmoothSettings | None = None, *, smoothing: bool = True
+    tracked: Sequence[Sequence[TrackedFrame]], settings: SmoothSettings | None = None, *, smoothed: bool = True
 ) -> Track:
     """The camera's path from the objects' poses.
 
     Args:
         tracked: of each object, its frames; the same frames for all.
         settings: how the path is smoothed.
-        smoothing: without it, a frame's pose is what object 0 says (else the first registered object that was seen).
+        smoothed: without it, a frame's pose is what object 0 says (else the first registered object that was seen).
 
     Raises:
         ResectError: the world's object was never found.
@@ -92,7 +92,7 @@ def combine(
         seconds, names, tuple(tuple(t) for t in frames), rows, start, _raw_covariance(measured, len(rows)),
         SE3.stack([places[k] for k in order]), order, notes,
     )  # fmt: skip
-    if not smoothing:
+    if not smoothed:
         return track
     found = smooth(seconds[list(rows)], start, track.world_from_obj, measured, settings)
     return _with(track, found, measured)

@@ -1,0 +1,245 @@
+"""`resect track FRAMES --scene MESH`: the camera's path, from one or several static objects seen in a sequence."""
+
+import itertools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import tyro
+
+from resect.cli.main import DONE, SOME_FAILED
+from resect.cli.options import COMMON, CommonFlags, at_least, parse, refuse_overwrite, start
+from resect.cli.output import result, say
+from resect.errors import ResectError
+
+if TYPE_CHECKING:
+    from resect.tracking.run import TrackedObject
+    from resect.tracking.sequence import Track
+    from resect.types import Photo
+
+
+@dataclass(frozen=True)
+class TrackArguments:
+    """Which frames, which objects, and what is known of the first frame."""
+
+    frames: tyro.conf.Positional[tuple[Path, ...]]
+    """Folder of frames, or the frames, in the order of their names. Names that are numbers are the time stamps."""
+    scene: tuple[Path, ...]
+    """Mesh of each object; the first one is the world."""
+    out: Path
+    """Trajectory to write, in TUM's format; what became of each frame is written beside it as OUT.poses.csv."""
+    mask: tuple[str, ...] = ()
+    """Mask of each object in the first frame, or FRAME=MASK for an object that comes later. It is then cut out of every
+    frame by its colours; nothing else of the frames is looked at."""
+    start: tuple[str, ...] = ()
+    """Pose of each object in the first frame, or FRAME=POSE: JSON with cam_from_world."""
+    sigma: tuple[float, float] = (10.0, 0.1)
+    """Standard deviations of --start: degrees, and a part of the object's size."""
+    detections: Path | None = None
+    """Boxes or masks of the first object: COCO or BOP results, or a folder of masks, one a frame."""
+    camera: Path | None = None
+    """Intrinsics: transforms.json, COLMAP cameras.txt, or JSON with fx fy cx cy width height."""
+    fov_deg: float | None = None
+    """Horizontal field of view, in place of --camera."""
+    fps: float | None = None
+    """Frames a second; overrides the names."""
+    max_jump: float | None = None
+    """A frame whose camera is this far from the last one, world units, is dropped as an outlier; the published rule is
+    0.1 m at 30 frames a second."""
+    smooth: bool = True
+    """Solve the path of all frames together; otherwise each frame stands as it was measured."""
+    map: Path | None = None
+    """Mesh file to write with all objects in their places, in the first one's frame."""
+    overwrite: bool = False
+    """Write over existing files."""
+    common: CommonFlags = COMMON
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Tracks, and writes the path without the frames that have no pose."""
+    description = "The camera's path from static objects seen in a sequence. A lost frame has no pose."
+    example = "resect track frames --scene chair.ply --mask first.png --camera camera.json --out path.txt"
+    flags = parse(TrackArguments, arguments, prog="resect track", description=description, example=example)
+    beside = flags.out.with_name(flags.out.name + ".poses.csv")
+    _check(flags, beside)
+    start(flags.common)
+    from resect.cli.progress import bar
+    from resect.data import read_photo
+    from resect.data.trajectory import write_trajectory
+    from resect.tracking.run import track
+    from resect.tracking.tracker import TrackSettings
+
+    files = _files(flags.frames)
+    stamps = _stamps(files, flags.fps)
+
+    def load(k: int) -> "Photo":
+        return read_photo(files[k], camera_file=flags.camera, fov_deg=flags.fov_deg)
+
+    objects = _objects(flags, [f.name for f in files], load)
+    with bar("tracking") as progress:
+        found = track(
+            load, [float(s) for s in stamps], objects, TrackSettings(max_jump=flags.max_jump),
+            smoothed=flags.smooth, seed=flags.common.seed, progress=progress,
+        )  # fmt: skip
+    write_trajectory(found.trajectory(stamps), flags.out, overwrite=True)
+    _write_frames(found, beside, objects)
+    if flags.map is not None:
+        _write_map(found, flags)
+    for note in found.notes:
+        say(f"note: {note}")
+    facts = _facts(found, flags.out)
+    result(flags.common, facts, _text(facts))
+    return DONE if len(found.rows) == len(files) else SOME_FAILED
+
+
+def _check(flags: TrackArguments, beside: Path) -> None:
+    """Errors before any work."""
+    if flags.fov_deg is not None and not 0 < flags.fov_deg < 180:
+        raise ResectError("--fov-deg", "between 0 and 180", str(flags.fov_deg))
+    if flags.fps is not None:
+        at_least("--fps", flags.fps, 1e-6)
+    if not flags.scene:
+        raise ResectError("--scene", "at least one mesh", "none")
+    for name, given in (("--mask", flags.mask), ("--start", flags.start)):
+        if given and len(given) != len(flags.scene):
+            raise ResectError(name, f"one for each of the {len(flags.scene)} scenes", str(len(given)))
+    if flags.mask and flags.start:
+        raise ResectError("--start", "one of --mask and --start", "both")
+    if not (flags.mask or flags.start or flags.detections):
+        fix = "Give --mask FIRST.png, --start POSE or --detections FILE."
+        raise ResectError("resect track", "where the objects are in the first frame", "nothing", fix)
+    if flags.detections is not None and len(flags.scene) > 1:
+        raise ResectError("--detections", "one scene", str(len(flags.scene)), "For several there is --mask or --start.")
+    for path in (flags.out, beside, *([flags.map] if flags.map else [])):
+        refuse_overwrite(path, flags.overwrite)
+
+
+def _files(paths: Sequence[Path]) -> list[Path]:
+    from resect.data.image import SUFFIXES
+
+    files = []
+    for path in paths:
+        if not path.exists():
+            raise ResectError(path, "a frame or a folder of frames", "nothing there")
+        files += sorted(p for p in path.iterdir() if p.suffix.lower() in SUFFIXES) if path.is_dir() else [path]
+    if not files:
+        raise ResectError(", ".join(map(str, paths)), "at least one frame", "none")
+    return files
+
+
+def _stamps(files: Sequence[Path], fps: float | None) -> list[str]:
+    """Time stamps as text: of --fps, of names that are increasing numbers, else the frames' numbers."""
+    if fps is not None:
+        return [f"{k / fps:.6f}" for k in range(len(files))]
+    try:
+        values = [float(f.stem) for f in files]
+    except ValueError:
+        return [str(k) for k in range(len(files))]
+    if any(b <= a for a, b in itertools.pairwise(values)):
+        fix = "Name the frames so that they sort by time, or give --fps."
+        raise ResectError(files[0].parent, "frames whose names are increasing time stamps", "others", fix)
+    return [str(int(v)) if v == int(v) else f.stem for v, f in zip(values, files, strict=True)]
+
+
+def _at(text: str, names: Sequence[str]) -> tuple[int, Path]:
+    """(number of a frame, file) of "FRAME=FILE" or "FILE"."""
+    frame, _, file = text.rpartition("=")
+    if frame and frame not in names:
+        raise ResectError(text, "the name of a frame before '='", repr(frame), f"Frames are named like {names[0]}.")
+    return names.index(frame) if frame else 0, Path(file)
+
+
+def _objects(flags: TrackArguments, names: Sequence[str], load: "Callable[[int], Photo]") -> "list[TrackedObject]":
+    from resect import zoo
+    from resect.cli.knowledge import Sigma, read_starts
+    from resect.data.target import target_from_mask
+    from resect.priors.views import Views
+    from resect.refine.cutout import Cutout
+    from resect.refine.object.refiner import ObjectInversion
+    from resect.tracking.run import TrackedObject
+
+    found = []
+    for k, path in enumerate(flags.scene):
+        scene: Any = zoo.load(path, role="scene")
+        mesh = getattr(scene, "mesh", None)
+        prior = None if mesh is None else Views.of(mesh)
+        if flags.mask:
+            first, file = _at(flags.mask[k], names)
+            mask = target_from_mask(load(first), file).mask
+            found.append(TrackedObject(scene, Cutout(), prior, mask=mask, first=first))
+        elif flags.start:
+            first, file = _at(flags.start[k], names)
+            size = float((scene.bounds[1] - scene.bounds[0]).norm())
+            guess = read_starts(file, Sigma(flags.sigma[0], flags.sigma[1] * size))(names[first])
+            found.append(TrackedObject(scene, ObjectInversion(), None, guess, first=first))
+        else:
+            found.append(TrackedObject(scene, ObjectInversion(), prior, target=_detector(flags.detections)))
+    return found
+
+
+def _detector(path: Path | None) -> "Callable[[Photo], Photo]":
+    from resect.data.detections import read_detections
+    from resect.data.target import with_target
+
+    assert path is not None
+    detections = read_detections(path)
+
+    def added(photo: "Photo") -> "Photo":
+        best = detections.of(photo.name)[:1]
+        return with_target(photo, best[0].target(photo)) if best else photo
+
+    return added
+
+
+def _write_frames(found: "Track", path: Path, objects: "Sequence[TrackedObject]") -> None:
+    from resect.evaluation.pose_file import PoseRow, write_poses
+
+    rows = []
+    for k, frames in enumerate(found.objects):
+        for f in frames:
+            status = f.status.name if f.fate.ok or not f.status.ok else "NOT_CONVERGED"
+            target = str(k) if len(objects) > 1 else ""
+            rows.append(
+                PoseRow(f.name, status, f.cam_from_world, target, seconds=f.cost.seconds, covariance=f.covariance)
+            )
+    mesh = getattr(objects[0].scene, "mesh", None)
+    metric = mesh is not None and mesh.meters_per_unit == 1.0
+    write_poses(path, rows, "m" if metric else "scene", overwrite=True)
+
+
+def _write_map(found: "Track", flags: TrackArguments) -> None:
+    from resect.data.mesh import read_mesh, write_mesh
+    from resect.geometry.mesh_edit import concatenated
+
+    assert flags.map is not None
+    meshes = [read_mesh(flags.scene[k]) for k in found.registered]
+    write_mesh(concatenated(meshes, found.world_from_obj.float()), flags.map, overwrite=True)
+    say(f"map: {flags.map}")
+
+
+def _facts(found: "Track", out: Path) -> dict[str, Any]:
+    fates = [{f.name: f.fate.name for f in frames} for frames in found.objects]
+    spread = found.covariance.diagonal(dim1=-2, dim2=-1).clamp_min(0)
+    steps = found.cam_from_world.center.diff(dim=0).norm(dim=-1)
+    return {
+        "out": str(out),
+        "frames": len(found.names),
+        "poses": len(found.rows),
+        "objects": [{name: list(f.values()).count(name) for name in sorted(set(f.values()))} for f in fates],
+        "lost": [name for name in found.names if not any(f[name] in ("FOUND", "FOLLOWED") for f in fates)],
+        "path_length": float(steps.sum()),
+        "sigma_units": float(spread[:, :3].sum(-1).sqrt().median()),
+        "sigma_deg": float(spread[:, 3:].sum(-1).sqrt().median().rad2deg()),
+        "world_from_obj": [m.tolist() for m in found.world_from_obj.matrix()],
+        "seconds_per_frame": sum(f.cost.seconds for t in found.objects for f in t) / max(1, len(found.names)),
+        "notes": list(found.notes),
+    }
+
+
+def _text(facts: dict[str, Any]) -> str:
+    lines = [f"{facts['poses']} of {facts['frames']} frames have a pose; the path is {facts['path_length']:.3f} long"]
+    for k, fates in enumerate(facts["objects"]):
+        lines.append(f"object {k}: " + ", ".join(f"{count} {name.lower()}" for name, count in fates.items()))
+    lines.append(f"each pose ± {facts['sigma_units']:.4f} units, {facts['sigma_deg']:.3f}° (median)")
+    return "\n".join([*lines, facts["out"]])

@@ -1,0 +1,74 @@
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from shell import resect
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tracking"))
+from cube import CAMERA, block, opacity, photograph, ring
+
+from resect.data.mesh import write_mesh
+from resect.data.trajectory import read_trajectory, write_trajectory
+from resect.geometry.trajectory import Trajectory
+
+COUNT = 5
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Frames of a block seen from an orbit, one of them blank, with everything that `resect track` asks for."""
+    root = tmp_path_factory.mktemp("sequence")
+    poses = ring(COUNT, 16.0)
+    (root / "frames").mkdir()
+    for k in range(COUNT):
+        image = photograph(poses[k], str(k)).image if k != 3 else torch.full((72, 96, 3), 0.7)
+        Image.fromarray((255 * image.numpy()).astype(np.uint8)).save(root / "frames" / f"{k:04d}.png")
+    mask = (opacity(poses[0]) > 0.5).numpy()
+    Image.fromarray((255 * mask).astype(np.uint8)).save(root / "mask.png")
+    write_mesh(block(), root / "block.ply")
+    keys = ("fx", "fy", "cx", "cy", "width", "height")
+    (root / "camera.json").write_text(json.dumps({k: getattr(CAMERA, k) for k in keys}))
+    (root / "start.json").write_text(json.dumps({"cam_from_world": poses[0].matrix().tolist()}))
+    truth = Trajectory(torch.arange(COUNT).double(), poses.inverse(), tuple(map(str, range(COUNT))))
+    write_trajectory(truth, root / "truth.txt")
+    return root
+
+
+def command(folder: Path, out: Path, *more: object) -> tuple[object, ...]:
+    known = ("--scene", folder / "block.ply", "--camera", folder / "camera.json", "--out", out)
+    return ("track", folder / "frames", *known, *more)
+
+
+def test_track_from_one_mask_then_score(folder: Path, tmp_path: Path) -> None:
+    said = resect(
+        *command(folder, tmp_path / "t.txt", "--mask", folder / "mask.png", "--json", "--map", tmp_path / "m.ply")
+    )
+    assert said.code == 3, said.err  # one frame is lost
+    assert (said.json["frames"], said.json["poses"], said.json["lost"]) == (COUNT, COUNT - 1, ["0003.png"])
+    assert read_trajectory(tmp_path / "t.txt").stamps == ("0", "1", "2", "4")
+    assert (tmp_path / "m.ply").is_file()
+    rows = (tmp_path / "t.txt.poses.csv").read_text().splitlines()
+    assert len(rows) == 2 + COUNT
+    assert "0003.png,,0,NO_HYPOTHESIS,,,,,,,," in rows[5]
+    scored = resect("score", tmp_path / "t.txt", folder / "truth.txt", "--align", "none", "--json").json
+    assert scored["ate_rmse"] < 0.05
+    assert scored["matched"] == COUNT - 1
+    again = resect(*command(folder, tmp_path / "t.txt", "--mask", folder / "mask.png"))
+    assert again.code == 2
+    assert "--overwrite" in again.err
+
+
+def test_what_is_missing_is_said(folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "t.txt"
+    assert "where the objects are" in resect(*command(folder, out)).err
+    both = resect(*command(folder, out, "--mask", folder / "mask.png", "--start", folder / "start.json"))
+    assert "one of --mask and --start" in both.err
+    two = resect(*command(folder, out, "--mask", folder / "mask.png", folder / "mask.png"))
+    assert "one for each of the 1 scenes" in two.err
+    frame = resect(*command(folder, out, "--mask", f"9.png={folder / 'mask.png'}"))
+    assert "name of a frame" in frame.err
+    assert not out.exists()

@@ -1,0 +1,61 @@
+from dataclasses import replace
+
+import pytest
+import torch
+from cube import opacity, photograph, ring
+
+from resect.errors import ResectError
+from resect.tracking.masks import MaskFollower
+
+
+def test_a_mask_is_carried_through_frames_with_soft_edges() -> None:
+    poses = ring(8)
+    follower = MaskFollower(photograph(poses[0]), opacity(poses[0]) > 0.5)
+    for k in range(8):
+        cut = follower.cut(photograph(poses[k], str(k)))
+        assert cut.alpha is not None
+        assert cut.target is not None
+        assert cut.target.mask is not None
+        true = opacity(poses[k])
+        assert float((cut.alpha - true).abs().mean()) < 0.01
+        edge = (true > 0.05) & (true < 0.95)
+        assert float((cut.alpha - true)[edge].abs().mean()) < 0.15
+        outside = true < 0.01
+        assert float((cut.image[outside] - 1).abs().max()) < 0.6  # laid on white
+        assert float((cut.image[outside] - 1).abs().mean()) < 0.01
+
+
+def test_specks_are_filled_and_parts_elsewhere_are_not_taken() -> None:
+    pose = ring(1)[0]
+    photo, true = photograph(pose), opacity(pose)
+    image = photo.image.clone()
+    rows, columns = (true > 0.99).nonzero().unbind(1)
+    image[int(rows.median()), int(columns.median())] = torch.tensor([0.8, 0.6, 0.5])
+    image[2:8, 2:8] = torch.tensor([0.1, 0.3, 0.8])  # the object's colour, far from it
+    follower = MaskFollower(photo, true > 0.5)
+    alpha = follower.cut(replace(photo, image=image)).alpha
+    assert alpha is not None
+    assert float(alpha[int(rows.median()), int(columns.median())]) == 1
+    assert float(alpha[2:8, 2:8].max()) == 0
+
+
+def test_an_object_that_is_gone_leaves_an_empty_mask() -> None:
+    pose = ring(1)[0]
+    photo = photograph(pose)
+    follower = MaskFollower(photo, opacity(pose) > 0.5)
+    gone = follower.cut(replace(photo, image=torch.full_like(photo.image, 0.6)))
+    assert gone.target is not None
+    assert gone.target.mask is not None
+    assert not bool(gone.target.mask.any())
+    back = follower.cut(photo)
+    assert back.alpha is not None
+    assert float(back.alpha.sum()) > 100
+
+
+def test_wrong_masks_are_named() -> None:
+    photo = photograph(ring(1)[0])
+    with pytest.raises(ResectError, match="size of the first frame, 96x72"):
+        MaskFollower(photo, torch.ones(10, 10, dtype=torch.bool))
+    for mask, said in ((torch.zeros(72, 96), "an empty one"), (torch.ones(72, 96), "covers everything")):
+        with pytest.raises(ResectError, match=said):
+            MaskFollower(photo, mask.bool())
