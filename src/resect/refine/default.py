@@ -18,10 +18,11 @@ from resect.refine.judge import Bench, ErrorModel, make_bench, modes, status_of,
 from resect.refine.levenberg_marquardt import System
 from resect.refine.lock import Lock, locked_of
 from resect.refine.recipe import RefineSettings, Work
-from resect.refine.rows import fuse, pose_information
+from resect.refine.rows import fuse, intersect, pose_information
 from resect.types import Estimate, Hypotheses, Photo, Status
 
 _DEPTH_ROUNDS = 2
+_INDEPENDENT = ("given", "oracle")  # sources of poses that owe nothing to the training photos
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,16 +154,21 @@ class Inversion:
     ) -> tuple[SE3, Float[Tensor, "k 6 6"]]:
         """What the photo says of each pose together with what was known before; a pose that is its start stays.
 
-        Without a measured error model the two cannot be weighed, and what was known does not move the pose.
+        What a prior learned from the same training photos shares their errors with the scene, so the two are
+        intersected, not added; what the user knows is added. Without a measured error model the two cannot be
+        weighed, and what was known does not move the pose.
         """
         stays = (poses.t == starts.cam_from_world.t).all(-1)
         if starts.information is not None and not self.known and bool(stays.all()):
             return poses, starts.information
         share = self.settings.floor_share
         photo = with_floor(bench.information(poses, model), share * model.turn_rad, share * model.shift)
+        before = starts.information if model.photos else None
+        if before is not None and not all(name.startswith(_INDEPENDENT) for name in starts.source or ("",)):
+            photo, before = intersect(photo, before)
         terms = [pose_information(poses, photo), *self.known]
-        if starts.information is not None and model.photos:
-            terms.append(pose_information(starts.cam_from_world, starts.information))
+        if before is not None:
+            terms.append(pose_information(starts.cam_from_world, before))
         fused, information = fuse(poses, terms, lock) if len(terms) > 1 or lock is not None else (poses, photo)
         if starts.information is None or self.known:
             return fused, information

@@ -145,6 +145,22 @@ def fuse(poses: SE3, terms: Sequence[System], lock: Lock | None = None) -> tuple
     return SE3(end.cam_from_world.R.to(poses.R), end.cam_from_world.t.to(poses.t)), information
 
 
+def intersect(
+    a: Float[Tensor, "h 6 6"], b: Float[Tensor, "h 6 6"]
+) -> tuple[Float[Tensor, "h 6 6"], Float[Tensor, "h 6 6"]]:
+    """ω a and (1 − ω) b: what two sources say whose errors may be correlated in any way; their sum overstates nothing.
+
+    ω, of eleven, is the one whose sum has the largest determinant; where one source knows far more it counts whole.
+
+    Reference: Julier and Uhlmann, "A non-divergent estimation algorithm in the presence of unknown correlations", ACC
+    1997 (covariance intersection).
+    """
+    share = torch.linspace(0, 1, 11, dtype=torch.float64, device=a.device)[:, None, None, None]
+    sums = share * a.double() + (1 - share) * b.double()
+    best = share.flatten()[torch.linalg.slogdet(sums).logabsdet.nan_to_num(-torch.inf).argmax(0)][:, None, None]
+    return (best * a.double()).to(a), ((1 - best) * b.double()).to(b)
+
+
 def up_direction(up_world: Float[Tensor, "3"], up_cam: Float[Tensor, "3"], sigma_rad: float) -> System:
     """The world's up as the camera's accelerometer saw it: residual (R up_world − up_cam) / σ."""
 
