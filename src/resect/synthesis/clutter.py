@@ -151,7 +151,7 @@ def _place(
 
 @dataclass(frozen=True, eq=False)
 class Light:
-    """Light of one photo, camera frame: from everywhere, from distant lamps (unit directions towards them), a highlight."""
+    """Light of one photo: from everywhere, from distant lamps (unit directions to them, camera frame), a highlight."""
 
     ambient: float
     directions: Float[Tensor, "l 3"]

@@ -14,7 +14,7 @@ A crop is made so:
    ½; all other sides move outwards by U(0, `margin`), parts of the box's width or height, but not beyond the image.
    The crop is stretched to a square (aspect not kept).
 
-Crop number i has a stream of its own, seeded with (seed, i), and shows model i mod M. All numbers above are this
+Crop number i has a stream of its own, seeded with (seed, 1, i), and shows model i mod M. All numbers above are this
 module's specification; another one gets another name. After Su et al., "Render for CNN", ICCV 2015, section 4, whose
 view and truncation statistics were taken from annotated photos: `like` stands for the former.
 """

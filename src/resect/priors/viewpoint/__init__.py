@@ -1,0 +1,1 @@
+"""Render for CNN: the viewpoint of an object of a known category, from its crop."""
