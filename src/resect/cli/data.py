@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import tyro
 
 from resect.cli.data_shapes import PrepareArguments, ShapesArguments, prepare, shapes
+from resect.cli.data_views import ViewsArguments, views
 from resect.cli.main import BAD_INPUT, DONE
 from resect.cli.options import COMMON, CommonFlags, refuse_overwrite
 from resect.cli.output import result, say
@@ -328,6 +329,12 @@ _VERBS: dict[str, SubVerb] = {
         prepare,
         "resect data prepare MESHES --category chair --out chairs",
         ("prepare", "resect.data.prepare_settings:PrepareSettings"),
+    ),
+    "views": SubVerb(
+        ViewsArguments,
+        views,
+        "resect data views chair --out views --views.images 6000",
+        ("views", "resect.synthesis.view_settings:ViewSettings"),
     ),
     "pose": SubVerb(
         PoseArguments,

@@ -1,6 +1,6 @@
 """`resect fit NAME DATA --out DIR`: learn a scene (with the priors that start its inversion) or a prior alone."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,6 +8,7 @@ from typing import Any
 import tyro
 
 from resect.cli.fit_shape import FitShapeArguments, fit_shape
+from resect.cli.fit_views import FitViewsArguments, fit_views
 from resect.cli.options import COMMON, CommonFlags, generator, parse_with_settings, refuse_overwrite, start
 from resect.cli.output import result, say
 from resect.zoo import ZOO, entry, resolve
@@ -42,17 +43,26 @@ def run(arguments: Sequence[str]) -> int:
         print("\nresect fit NAME --help lists its flags.")
         return 0
     name = arguments[0]
-    of_shapes = entry(name, fitted=True).role == "shape"
+    kind, action, data = _way(name)
     flags, settings = parse_with_settings(
-        FitShapeArguments if of_shapes else FitArguments,
+        kind,
         name.replace("-", "_"),
         resolve(entry(name, fitted=True).settings),
         arguments[1:],
         prog=f"resect fit {name}",
         description=f"{named[name].line}.",
-        example=f"resect fit {name} {'SHAPES --out runs/chairs' if of_shapes else 'PHOTOS --out runs/place'}",
+        example=f"resect fit {name} {data}",
     )
-    return fit_shape(name, flags, settings) if of_shapes else _fit(name, flags, settings)
+    return action(name, flags, settings)
+
+
+def _way(name: str) -> tuple[type[Any], Callable[[str, Any, Any], int], str]:
+    """Flags, action and example by what a method learns from: photos of a place, shapes, or crops with viewpoints."""
+    if entry(name, fitted=True).role == "shape":
+        return FitShapeArguments, fit_shape, "SHAPES --out runs/chairs"
+    if name.startswith("viewpoint"):
+        return FitViewsArguments, fit_views, "VIEWS --out runs/viewpoint"
+    return FitArguments, _fit, "PHOTOS --out runs/place"
 
 
 def _fit(name: str, flags: FitArguments, settings: Any) -> int:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,8 @@ from resect.errors import ResectError
 if TYPE_CHECKING:
     from resect.data.view_table import ViewRow
     from resect.geometry.mesh import Mesh
+    from resect.priors.viewpoint.prior import Viewpoint
+    from resect.protocols import Prior
     from resect.types import Estimate, Photo
 
 
@@ -31,6 +34,8 @@ class ReconstructArguments:
     """Photos of one object each."""
     batch: Path | None = None
     """CSV table in place of photos: photo, any of mask, left top right bottom, azimuth_deg elevation_deg tilt_deg."""
+    viewpoint: Path | None = None
+    """Folder of 'resect fit viewpoint': start where it says; by default from all around."""
     mask: Path | None = None
     """Mask of the one photo, not black where the object is; or a folder with one named like each photo. Needed where
     the background is neither white nor transparent."""
@@ -80,6 +85,8 @@ def run(arguments: Sequence[str]) -> int:
     from resect.shape.occupancy import Occupancy
 
     network = zoo.load(flags.shape, role="shape")
+    if flags.viewpoint is not None:
+        _viewpoint_network(flags.viewpoint, flags.common.device)  # errors before any work
     assert isinstance(network, Occupancy)
     made, problems = [], {}
     for row in rows:
@@ -145,11 +152,11 @@ def _reconstruct(network: Any, row: "ViewRow", flags: ReconstructArguments) -> M
     )
     mesh = simplify(mesh, flags.faces) if flags.faces else mesh
     mesh = replace(mesh, name=row.name)
-    return Made(row, photo, mesh, _pose(mesh, photo, row))
+    return Made(row, photo, mesh, _pose(mesh, photo, row, flags))
 
 
-def _pose(mesh: "Mesh", photo: "Photo", row: "ViewRow") -> "Estimate | None":
-    """By the outline: from all around, or from the viewpoint of the table."""
+def _pose(mesh: "Mesh", photo: "Photo", row: "ViewRow", flags: ReconstructArguments) -> "Estimate | None":
+    """By the outline: from all around, from the viewpoints of a network, or from that of the table."""
     import torch
 
     from resect.localizer import Localizer
@@ -159,13 +166,23 @@ def _pose(mesh: "Mesh", photo: "Photo", row: "ViewRow") -> "Estimate | None":
 
     if photo.camera is None or photo.target is None:
         return None
-    prior = UprightViews.around(mesh)
+    around = UprightViews.around(mesh)
+    prior: Prior = around
     if row.viewpoint_rad is not None:
-        prior = replace(prior, viewpoints=torch.tensor([row.viewpoint_rad], dtype=torch.float64))
+        prior = replace(around, viewpoints=torch.tensor([row.viewpoint_rad], dtype=torch.float64))
+    elif flags.viewpoint is not None:
+        prior = _viewpoint_network(flags.viewpoint, flags.common.device).of(mesh)
     if photo.target.mask is not None:  # what is not the object turns white, and the outline alone decides
         photo = replace(photo, image=torch.where(photo.target.mask[..., None], photo.image, 1.0), alpha=None)
     where = Localizer(MeshScene(mesh, background=(1.0, 1.0, 1.0)), prior, ObjectInversion(), count=256)
     return where.estimate(photo)
+
+
+@cache
+def _viewpoint_network(folder: Path, device: str) -> "Viewpoint":
+    from resect.priors.viewpoint.prior import Viewpoint
+
+    return Viewpoint.load(folder, device)
 
 
 def _write(made: Made, flags: ReconstructArguments) -> None:

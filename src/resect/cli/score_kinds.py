@@ -46,10 +46,16 @@ def shapes(answers: Path, truth: Path) -> bool:
     return answers.is_dir() and truth.is_dir() and any(truth.glob("*/*.lst"))
 
 
+def views(answers: Path, truth: Path) -> bool:
+    """Whether the truth is a folder of crops with viewpoints."""
+    return truth.is_dir() and (truth / "views.txt").is_file()
+
+
 KINDS = (
     Kind("two trajectories (TUM, KITTI, EuRoC)", trajectories, "resect.cli.score_trajectory"),
     Kind("BOP results and a BOP dataset", bop_results, "resect.cli.score_objects"),
     Kind("two lists of boxes", boxes, "resect.cli.score_boxes"),
+    Kind("a viewpoint network or a list of views and a folder of views", views, "resect.cli.score_views"),
     Kind("a shape network or meshes and a folder of shapes", shapes, "resect.cli.score_shapes"),
 )
 
