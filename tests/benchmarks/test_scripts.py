@@ -189,6 +189,13 @@ def test_occupancy(tmp_path: Path) -> None:
     assert record["steps"] == 6
 
 
+def test_viewpoint(tmp_path: Path) -> None:
+    rows, record = ran("viewpoint", *QUICK, "--seeds", 0, "--cache", tmp_path, out=tmp_path / "viewpoint.json")
+    assert [row["what"] for row in rows] == ["network", "network, best of 2", "network, best of 4", "same answer"]
+    assert all(0 <= row["acc_30"] <= 1 for row in rows)
+    assert len(record["training_seconds"]) == 1
+
+
 def test_symmetries(tmp_path: Path) -> None:
     rows, record = ran("symmetries", *QUICK, out=tmp_path / "symmetries.json")
     assert [(row["mesh"], row["group"], row["right"]) for row in rows] == [

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 from tests.priors.captures import TEST, TRAIN, capture, landmarks, retrieval
+from tests.priors.viewpoint.crops import network as viewpoint
 
 from resect import zoo
 from resect.geometry import so3
@@ -40,8 +41,9 @@ PRIORS: dict[str, Callable[[], Prior]] = {
     "view-sphere of a place": places,
     "retrieval": retrieval,
     "landmarks": landmarks,
+    "viewpoint": viewpoint,
 }
-LOOKS = ("retrieval", "landmarks")  # those that look at the photo
+LOOKS = ("retrieval", "landmarks", "viewpoint")  # those that look at the photo
 FITTED = ("retrieval", "landmarks")
 
 
