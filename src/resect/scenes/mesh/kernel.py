@@ -39,10 +39,9 @@ def rasterize_pose(
         inverse_depth: (S,) written: 0 where there is none.
         weight: (S, 3) written: barycentric coordinates.
     """
-    first, count = start[0], start[columns * rows] - start[0]
-    best, edge = np.zeros(count), np.empty((count, 3))
-    for i in range(first, first + count):
-        face[i] = -1
+    first, after = start[0], start[columns * rows]
+    for s in range(first, after):
+        face[s], inverse_depth[s] = -1, 0.0
     u, v = np.empty(len(points)), np.empty(len(points))
     for i in range(len(points)):
         u[i] = points[i, 0] / points[i, 2]
@@ -74,27 +73,24 @@ def rasterize_pose(
         if det < 0.0:
             n0x, n0y, n0z, n1x, n1y, n1z, n2x, n2y, n2z = -n0x, -n0y, -n0z, -n1x, -n1y, -n1z, -n2x, -n2y, -n2z
             det = -det
+        inverse = 1.0 / det
         for row in range(row0, row1 + 1):
             for s in range(start[row * columns + column0], start[row * columns + column1 + 1]):
                 x, y = xy[s, 0], xy[s, 1]
                 e0 = n0x * x + n0y * y + n0z
                 e1 = n1x * x + n1y * y + n1z
                 e2 = n2x * x + n2y * y + n2z
-                if e0 >= 0.0 and e1 >= 0.0 and e2 >= 0.0:
-                    w = (e0 + e1 + e2) / det
-                    i = s - first
-                    if w > best[i] and w <= greatest and w >= least:
-                        best[i] = w
-                        face[s] = f
-                        edge[i, 0], edge[i, 1], edge[i, 2] = e0, e1, e2
-    for i in range(count):
-        inverse_depth[first + i] = best[i]
-        if face[first + i] < 0:
-            weight[first + i, :] = 0.0
-            continue
-        total = 1.0 / (edge[i, 0] + edge[i, 1] + edge[i, 2])
-        for k in range(3):
-            weight[first + i, k] = edge[i, k] * total
+                if min(e0, e1, e2) >= 0.0:
+                    w = (e0 + e1 + e2) * inverse
+                    if w > inverse_depth[s] and w <= greatest and w >= least:
+                        face[s], inverse_depth[s] = f, w
+                        weight[s, 0], weight[s, 1], weight[s, 2] = e0, e1, e2
+    for s in range(first, after):
+        if face[s] >= 0:
+            share = 1.0 / (weight[s, 0] + weight[s, 1] + weight[s, 2])
+            weight[s, 0], weight[s, 1], weight[s, 2] = weight[s, 0] * share, weight[s, 1] * share, weight[s, 2] * share
+        else:
+            weight[s, 0], weight[s, 1], weight[s, 2] = 0.0, 0.0, 0.0
 
 
 @njit(error_model="numpy", cache=True)

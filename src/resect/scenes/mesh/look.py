@@ -73,6 +73,7 @@ class Look:
     ) -> "Look":
         """Casts the rays."""
         lens, device, pose = Lens(camera), surface.vertices.device, cam_from_world.double()
+        dtype = cam_from_world.t.dtype
         vertices = pose.apply(surface.vertices.expand(len(pose), -1, -1))
         points = lens.homogeneous(vertices)
         every = camera.pixels(dtype=torch.float64).to(device) if pixels is None else pixels.double().to(device)
@@ -81,10 +82,12 @@ class Look:
         outside = ((pose.center < low) | (pose.center > high)).any(-1)
         cull = outside if surface.closed else torch.zeros_like(outside)
         if lens.straight:
-            hits = _cast(surface, points, samples, cull, settings)
+            hits = _cast(surface, points, samples, cull, settings, dtype)
         else:
             plane, meets = lens.on_plane(every)
-            hits = _cast(surface, points, Samples.of(torch.where(meets[:, None], plane, plane[:1])), cull, settings)
+            hits = _cast(
+                surface, points, Samples.of(torch.where(meets[:, None], plane, plane[:1])), cull, settings, dtype
+            )
             hits = Hits(torch.where(meets.repeat(len(pose)), hits.face, -1), hits.inverse_depth, hits.weight)
         return cls(
             surface,
@@ -116,7 +119,7 @@ class Look:
         pose, poses = piece.pose.repeat_interleave(2), len(self.points)
         cells = self.samples.columns * self.samples.rows
         samples = Samples.of_poses(plane, pose, poses, cells, fused=fused)
-        hits = _cast(self.surface, self.points, samples, self.cull, self.settings)
+        hits = _cast(self.surface, self.points, samples, self.cull, self.settings, self.dtype)
         ends = [0, *torch.bincount(pose, minlength=poses).cumsum(0).tolist()]
         place = piece.sample if self.samples.order is None else self.samples.order[piece.sample]
         slot = piece.pose * len(self.pixels) + place
@@ -162,8 +165,10 @@ class Look:
         return full, columns.new_zeros(len(full), *columns.shape[1:]).index_copy_(0, hit, columns)
 
 
-def _cast(surface: Surface, points: Tensor, samples: Samples, cull: Tensor, settings: Settings) -> Hits:
+def _cast(
+    surface: Surface, points: Tensor, samples: Samples, cull: Tensor, settings: Settings, dtype: torch.dtype
+) -> Hits:
     return rasterize(
         points, surface.faces, samples, cull=cull, depths=settings.depths, max_fragments=settings.max_fragments,
-        fused=settings.fused,
+        fused=settings.fused, dtype=dtype,
     )  # fmt: skip

@@ -58,6 +58,7 @@ def rasterize(
     depths: Depths = Depths(),
     max_fragments: int = 1 << 19,
     fused: bool | None = None,
+    dtype: torch.dtype = torch.float64,
 ) -> Hits:
     """The nearest face at each sample, in the order of the list that the samples were made from.
 
@@ -66,9 +67,10 @@ def rasterize(
         cull: of each pose, whether faces seen from behind (det > 0) are left out.
         max_fragments: most pairs of a face and a sample worked on at a time; bounds the memory.
         fused: numba (CPU) or PyTorch; numba where it can by default.
+        dtype: of the barycentric coordinates.
     """
     find = _by_kernel if fuses(fused, points.device) else _by_fragments
-    face, inverse_depth, weight = find(points, faces, samples, cull, depths, max_fragments)
+    face, inverse_depth, weight = find(points, faces, samples, cull, depths, max_fragments, dtype)
     h = len(points)
     return Hits(samples.unsorted(face, h), samples.unsorted(inverse_depth, h), samples.unsorted(weight, h))
 
@@ -89,7 +91,13 @@ def _slots(samples: Samples, poses: int) -> int:
 
 
 def _by_fragments(
-    points: Tensor, faces: Tensor, samples: Samples, cull: Tensor, depths: Depths, max_fragments: int
+    points: Tensor,
+    faces: Tensor,
+    samples: Samples,
+    cull: Tensor,
+    depths: Depths,
+    max_fragments: int,
+    dtype: torch.dtype,
 ) -> tuple[Tensor, Tensor, Tensor]:
     many, slots = len(faces), _slots(samples, len(points))
     pose, face, low, high = _boxes(points, faces, cull, nearest_boxed(points, depths))
@@ -98,7 +106,7 @@ def _by_fragments(
     used[box] = True
     box = (used.cumsum(0) - 1)[box]
     pose, face = pose[used], face[used]
-    planes, det = _planes(points[pose[:, None], faces[face]])
+    planes, inverse = _planes(points[pose[:, None], faces[face]])
     best = torch.zeros(slots, dtype=torch.float64, device=points.device)
     winner = torch.full((slots,), many, device=points.device)
     source = torch.full((slots,), -1, device=points.device)
@@ -112,7 +120,7 @@ def _by_fragments(
             by_x.index_select(0, which) * x + by_y.index_select(0, which) * y + by_1.index_select(0, which)
             for by_x, by_y, by_1 in planes
         )
-        w = (e0 + e1 + e2) / det.index_select(0, which)
+        w = (e0 + e1 + e2) * inverse.index_select(0, which)
         seen = torch.minimum(torch.minimum(e0, e1), e2) >= 0
         seen = (seen & (w > 0) & (w <= greatest) & (w >= least)).nonzero()[:, 0]
         w, which = w[seen], which[seen]
@@ -125,7 +133,8 @@ def _by_fragments(
         winner.scatter_reduce_(0, slot, face[which], "amin")
         mine = winner[slot] == face[which]
         source[slot[mine]] = which[mine]
-    return _filled(source, winner, best, planes, samples)
+    face, inverse_depth, weight = _filled(source, winner, best, planes, samples)
+    return face, inverse_depth, weight.to(dtype)
 
 
 def _filled(
@@ -143,11 +152,11 @@ def _filled(
 
 
 def _planes(corners: Tensor) -> tuple[Tensor, Tensor]:
-    """Edge functions, positive inside, [edge, coefficient, n], and |det|, of triangles (n, 3, 3)."""
+    """Edge functions, positive inside, [edge, coefficient, n], and 1 / |det|, of triangles (n, 3, 3)."""
     a, b, c = corners.permute(1, 2, 0).contiguous()
     planes = torch.stack([torch.linalg.cross(p, q, dim=0) for p, q in ((b, c), (c, a), (a, b))])
     det = (a * planes[0]).sum(0)
-    return planes * det.sign(), det.abs()
+    return planes * det.sign(), 1 / det.abs()
 
 
 def _boxes(points: Tensor, faces: Tensor, cull: Tensor, near: float) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -178,14 +187,20 @@ def _clipped_boxes(corners: Tensor, near: float) -> tuple[Tensor, Tensor]:
 
 
 def _by_kernel(
-    points: Tensor, faces: Tensor, samples: Samples, cull: Tensor, depths: Depths, max_fragments: int
+    points: Tensor,
+    faces: Tensor,
+    samples: Samples,
+    cull: Tensor,
+    depths: Depths,
+    max_fragments: int,
+    dtype: torch.dtype,
 ) -> tuple[Tensor, Tensor, Tensor]:
     from resect.scenes.mesh.kernel import rasterize_pose
 
     del max_fragments  # the kernel keeps none
     slots = _slots(samples, len(points))
     face, depth = torch.empty(slots, dtype=torch.int32), torch.empty(slots, dtype=torch.float64)
-    weight = torch.empty(slots, 3, dtype=torch.float64)
+    weight = torch.empty(slots, 3, dtype=dtype)
     p, f, xy, start = (x.contiguous().numpy() for x in (points, faces, samples.points, samples.start))
     out = face.numpy(), depth.numpy(), weight.numpy()
     near, (greatest, least) = nearest_boxed(points, depths), depths.inverse

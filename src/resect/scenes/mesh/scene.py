@@ -172,10 +172,9 @@ class MeshScene:
         for first in range(0, len(pose), count):
             look = Look.at(surface, camera, pose[first : first + count], pixels, settings)
             parts.append(self._channels_of(look, want, differentiate))
-        values = torch.cat([p[0] for p in parts]).unflatten(0, (len(pose), n))
-        if not differentiate:
-            return values, None
-        return values, torch.cat([p[1] for p in parts if p[1] is not None]).unflatten(0, (len(pose), n))
+        values = _joined([p[0] for p in parts], 0).unflatten(0, (len(pose), n))
+        columns = [p[1] for p in parts if p[1] is not None]
+        return values, _joined(columns, 0).unflatten(0, (len(pose), n)) if differentiate else None
 
     def _channels_of(self, look: Look, want: tuple[Channel, ...], differentiate: bool) -> Shown:
         """(H · N, ΣC) of the wanted channels and, if asked for, (H · N, ΣC, 6)."""
@@ -190,11 +189,15 @@ class MeshScene:
             found["expected_depth"] = _ratio(covered["depth"], covered["alpha"])
         if self.antialias and mixed:
             look.mix_contours(mixed)
-        values = torch.cat([found[name][0] for name in want], -1)
+        values = _joined([found[name][0] for name in want], 1)
         if not differentiate:
             return values, None
         columns = [c if c is not None else v.new_zeros(*v.shape, 6) for v, c in (found[name] for name in want)]
-        return values, torch.cat(columns, 1)
+        return values, _joined(columns, 1)
+
+
+def _joined(tensors: list[Tensor], dim: int) -> Tensor:
+    return tensors[0] if len(tensors) == 1 else torch.cat(tensors, dim)
 
 
 def _ratio(total: Shown, share: Shown) -> Shown:
