@@ -152,7 +152,8 @@ def cad_sets(arguments: Arguments) -> list[tuple[str, ViewList]]:
     for name, (up, front) in CAD.items() if root else ():
         mesh = canonical(read_mesh(Path(root or "", "meshes", name)), up, front)  # type: ignore[arg-type]
         folder = arguments.cache / "cad" / Path(name).stem
-        make_views(["chair/cad"], lambda i, mesh=mesh: scene(mesh), ViewSettings(images=CAD_CROPS, seed=2), folder)  # type: ignore[misc]
+        shown = scene(mesh)
+        make_views(["chair/cad"], {0: shown}.__getitem__, ViewSettings(images=CAD_CROPS, seed=2), folder)
         found.append((f"cad {Path(name).name}", read_views(folder)))
     return found
 

@@ -43,7 +43,7 @@ def test_the_written_viewpoint_is_that_of_the_render() -> None:
     viewpoint = torch.tensor([0.6, 0.4, 0.2], dtype=torch.float64)
     photo = draw_view(scene(), viewpoint, 2.0, plain, np.random.default_rng(0))
     pose = SE3(viewpoint_rotation(viewpoint[None]), torch.tensor([[0.0, 0.0, 2.0]], dtype=torch.float64))
-    pixels, _ = photo.known_camera().project(pose.apply(scene().mesh.vertices.double())[0])
+    pixels, _ = photo.known_camera().project(pose[0].apply(scene().mesh.vertices.double()))
     assert photo.target is not None
     assert photo.target.box == pytest.approx([*pixels.amin(0).tolist(), *pixels.amax(0).tolist()], abs=1.0)
 

@@ -1,6 +1,7 @@
 """`resect data views`: crops of rendered models with viewpoints, for `resect fit viewpoint`."""
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -74,25 +75,23 @@ def _models(given: str, flags: ViewsArguments) -> "list[tuple[str, Callable[[], 
     from resect.data.procedural_shapes.families import FAMILIES, draw
     from resect.scenes.mesh.scene import MeshScene
 
-    def scene(mesh: Any) -> MeshScene:
+    def solid(index: int) -> MeshScene:
+        mesh = draw(given, flags.split, index, flags.common.seed).mesh()
+        return MeshScene(mesh.to(torch.float32), antialias=False)
+
+    def read(path: Path) -> MeshScene:
+        mesh = canonical(read_mesh(path), flags.up, flags.front)
         return MeshScene(mesh.to(torch.float32), antialias=False)
 
     if given in FAMILIES and not Path(given).exists():
-        seed = flags.common.seed
-        return [
-            (f"{given}/{flags.split}_{i:06d}", lambda i=i: scene(draw(given, flags.split, i, seed).mesh()))  # type: ignore[misc]
-            for i in range(flags.shapes)
-        ]
+        return [(f"{given}/{flags.split}_{i:06d}", partial(solid, i)) for i in range(flags.shapes)]
     if not Path(given).exists():
         raise ResectError(given, f"a folder of meshes, or one of {', '.join(FAMILIES)}", "neither")
     if flags.up[1] == flags.front[1]:
         raise ResectError("--front", "another axis than --up", f"{flags.up}, {flags.front}")
-    root, files = Path(given), find_meshes(given)
+    root = Path(given)
     category = (root if root.is_dir() else root.parent).resolve().name or "object"
-    return [
-        (_name(category, path, root), lambda path=path: scene(canonical(read_mesh(path), flags.up, flags.front)))  # type: ignore[misc]
-        for path in files
-    ]
+    return [(_name(category, path, root), partial(read, path)) for path in find_meshes(given)]
 
 
 def _name(category: str, path: Path, root: Path) -> str:

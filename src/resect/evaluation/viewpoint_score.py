@@ -84,7 +84,11 @@ class ViewpointReport:
         """A table."""
         width = max(8, *map(len, self.categories)) + 2
         head = f"{'':<{width}}{'images':>7}{'acc@30':>8}{'median':>8}" + "".join(f"{f'AVP-{b}':>8}" for b in AVP_BINS)
-        rows = [*self.categories.items(), ("mean", self.mean)] if len(self.categories) > 1 else self.categories.items()
+        rows = (
+            [*self.categories.items(), ("mean", self.mean)]
+            if len(self.categories) > 1
+            else list(self.categories.items())
+        )
         lines = [head]
         for name, s in rows:
             avp = "".join(f"{s.avp[b]:>8.3f}" for b in AVP_BINS)

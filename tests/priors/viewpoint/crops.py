@@ -20,7 +20,7 @@ TINY = ViewpointSettings(
     side=SIDE,
     hidden=32,
     dropout=0.1,
-    bins=24,
+    bins=16,
     mirror=True,
     batch=8,
     steps=60,
@@ -33,8 +33,9 @@ def picture(k: int) -> torch.Tensor:
     at = torch.linspace(-1, 1, SIDE)
     y, x = torch.meshgrid(at, at, indexing="ij")
     turn = 2 * math.pi * (k + 0.5) / COUNT
-    wave = (4 * (x * math.cos(turn) + y * math.sin(turn))).sin()
-    shades = torch.stack([0.5 + 0.5 * x * math.cos(turn), 0.5 + 0.5 * y * math.sin(turn), 0.5 + 0.4 * wave], -1)
+    # Flipped, the picture is that of the negative turn, as a mirrored object's would be.
+    wave = (4 * (x * math.sin(turn) + y * math.cos(turn))).sin()
+    shades = torch.stack([0.5 + 0.5 * x * math.sin(turn), 0.5 + 0.5 * y * math.cos(turn), 0.5 + 0.4 * wave], -1)
     return (shades.clamp(0, 1) * 255).round().byte()
 
 

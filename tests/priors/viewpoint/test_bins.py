@@ -62,14 +62,14 @@ def test_all_peaks_with_their_masses(bins: int) -> None:
     strong = found.mass > 0.05
     assert found.angle[strong].rad2deg().tolist() == pytest.approx([355, 100, 180], abs=0.2)
     assert found.mass[strong].tolist() == pytest.approx([0.5, 0.3, 0.2], abs=0.01)
-    assert found.spread[0].rad2deg() == pytest.approx(6, abs=0.5)
+    assert float(found.spread[0].rad2deg()) == pytest.approx(6, abs=0.5)
     assert float(found.mass.sum()) == pytest.approx(1)
 
 
 def test_peaks_closer_than_45_degrees_are_one_across_the_wrap_too() -> None:
     found = peaks(lumps(360, (350, 0.6), (20, 0.4)), 16, 45)
-    near = [a for a in found.angle.rad2deg().tolist() if min(a, 360 - a) < 45]
-    assert near == pytest.approx([350])
+    assert float(found.angle[0].rad2deg()) == pytest.approx(350)
+    assert float(found.mass[0]) > 0.99  # the lower one's slopes are no peaks of their own
 
 
 def test_between_bins_the_mean_about_the_peak_is_meant() -> None:

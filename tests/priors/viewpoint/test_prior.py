@@ -11,6 +11,7 @@ from resect.errors import ResectError
 from resect.geometry import so3, solids
 from resect.geometry.camera import Camera
 from resect.geometry.se3 import SE3
+from resect.priors.lift import lift
 from resect.priors.upright import viewpoint_rotation
 from resect.priors.viewpoint.fit import Crops, _begin, fit, train_step
 from resect.priors.viewpoint.network import crop
@@ -50,17 +51,18 @@ def test_poses_without_a_box_look_at_the_origin_and_know_no_place() -> None:
     assert float(found.log_weight.exp().sum()) <= 1 + 1e-5
 
 
-def test_with_mesh_and_box_the_pose_fills_the_box() -> None:
+def test_with_mesh_and_box_the_pose_is_laid_into_the_box() -> None:
     mesh = solids.box((1.0, 0.6, 0.8))
-    truth = SE3(viewpoint_rotation(torch.tensor([[0.5, 0.3, 0.0]], dtype=torch.float64)), torch.tensor([[0.2, 0.1, 4]]))
-    pixels, _ = CAMERA.project(truth.double().apply(mesh.vertices.double())[0])
+    rotation = viewpoint_rotation(torch.tensor([[0.5, 0.3, 0.0]], dtype=torch.float64))[0]
+    truth = SE3(rotation, torch.tensor([0.2, 0.1, 4.0], dtype=torch.float64))
+    pixels, _ = CAMERA.project(truth.apply(mesh.vertices.double()))
     box = (*pixels.amin(0).tolist(), *pixels.amax(0).tolist())
     image = torch.rand(128, 128, 3, generator=torch.Generator().manual_seed(0))
     photo = Photo("a", image, CAMERA, target=Target("a", box=box))
     found = network().of(mesh).propose(photo, 2, torch.Generator())
-    for pose in (found.cam_from_world[i] for i in range(len(found))):
-        seen, _ = CAMERA.project(pose.apply(hull_points(mesh.vertices).double()))
-        assert [*seen.amin(0).tolist(), *seen.amax(0).tolist()] == pytest.approx(box, abs=1.5)
+    laid = lift(found.cam_from_world.R, hull_points(mesh.vertices).double(), CAMERA, box)
+    assert bool(laid.valid.all())
+    assert torch.allclose(found.cam_from_world.t, laid.cam_from_world.t)
     assert found.information is not None
     assert bool((torch.linalg.eigvalsh(found.information) > 0).all())
     no_camera = network().of(mesh).propose(replace(photo, camera=None), 2, torch.Generator())
@@ -84,7 +86,7 @@ def test_the_covariance_of_a_rotation_is_that_of_its_angles() -> None:
 def test_a_crop_is_the_box_stretched() -> None:
     image = torch.zeros(40, 60, 3)
     image[10:20, 20:50, 0] = 1
-    whole = crop(Photo("a", image, target=Target("a", box=(20, 10, 50, 20))), 16)
+    whole = crop(Photo("a", image, target=Target("a", box=(20.0, 10.0, 50.0, 20.0))), 16)
     assert whole.shape == (3, 16, 16)
     assert float(whole[0].min()) == 1
     assert float(crop(Photo("a", image), 16).mean()) == pytest.approx(float(image.mean()), abs=1e-6)

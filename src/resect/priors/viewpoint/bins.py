@@ -55,7 +55,8 @@ class Peaks:
 def peaks(p: Float[Tensor, "n"], windows: int, apart_deg: float, between_deg: float = 0.0) -> Peaks:
     """The published candidates: the best bin of each window of the circle; of two within `apart_deg` the higher stays.
 
-    The published windows leave out the last 8 of 360 bins, and distances there do not wrap; here both do.
+    The published windows leave out the last 8 of 360 bins, and distances there do not wrap; here there is no seam. A
+    candidate has to be the highest within half of `apart_deg`, too.
 
     Args:
         p: probabilities of the bins.
@@ -66,6 +67,8 @@ def peaks(p: Float[Tensor, "n"], windows: int, apart_deg: float, between_deg: fl
     bins = len(p)
     parts = torch.arange(bins, device=p.device).tensor_split(windows)
     best = torch.stack([part[p[part].argmax()] for part in parts])
+    around = _offsets(best, bins).abs() * 360 / bins <= apart_deg / 2
+    best = best[p[best] >= (around * p).amax(1)]  # else it is the slope of another peak, whose mass it would take
     kept: list[int] = []
     for k in best[p[best].argsort(descending=True, stable=True)].tolist():
         if all(min((k - j) % bins, (j - k) % bins) * 360 / bins > apart_deg for j in kept):

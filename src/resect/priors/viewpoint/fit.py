@@ -108,7 +108,7 @@ def fit(
     state = _resume(out, crops) if resume and out is not None else None
     state = state or _begin(crops, seed)
     log = TrainingLog(out, tensorboard=s.tensorboard, resume_at=state.step or None) if out else None
-    saved, losses = time.monotonic(), []
+    saved, losses = time.monotonic(), list[float]()
     with stop_on_interrupt() as stopped, log or nullcontext():
         while state.step < s.steps:
             losses.append(train_step(state, crops))
