@@ -33,8 +33,8 @@ class ViewSettings:
     """Seed of everything random."""
 
     def __post_init__(self) -> None:
-        limits = {"images": (1, 10_000_000), "side": (16, 1024), "cluttered": (0, 1), "truncated": (0, 1)}
-        limits |= {"cut": (0, 0.45), "margin": (0, 1), "tilt_deg": (0, 180)}
+        limits: dict[str, tuple[float, float]] = {"images": (1, 10_000_000), "side": (16, 1024), "cluttered": (0, 1)}
+        limits |= {"truncated": (0, 1), "cut": (0, 0.45), "margin": (0, 1), "tilt_deg": (0, 180)}
         for name, (low, high) in limits.items():
             if not low <= getattr(self, name) <= high:
                 raise ResectError(f"view settings: {name}", f"{low} to {high}", str(getattr(self, name)))
