@@ -112,7 +112,7 @@ def peak_rows(prior: Viewpoint, data: ViewList, what: str) -> list[dict[str, Any
     for i in range(len(data)):
         found = prior.propose(data.photo(i), 4, torch.Generator())
         truth = viewpoint_rotation(data.viewpoint[i : i + 1])
-        error = so3.angle(found.cam_from_world.R, truth)
+        error = so3.angle(found.cam_from_world.R, truth.expand(len(found), 3, 3))
         for count, kept in errors.items():
             kept.append(float(error[:count].min().rad2deg()))
         best = int(error.argmin())
