@@ -19,6 +19,8 @@ def test_level_camera_by_the_formula_worked_by_hand() -> None:
     assert found.distance == pytest.approx(math.hypot(0.75, depth))
     assert found.height == pytest.approx(depth * 71 / 245)
     assert found.meters_per_unit(2.0) == pytest.approx(found.height / 2)
+    published = standing(CAMERA, (90, 100, 134, 171), 0.75, as_published=True)
+    assert published.height == pytest.approx(found.distance * 71 / 245)
 
 
 @pytest.mark.parametrize("model", ["pinhole", "opencv"])

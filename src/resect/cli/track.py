@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 import tyro
 
 from resect.cli.main import DONE, SOME_FAILED
-from resect.cli.options import COMMON, CommonFlags, at_least, parse, refuse_overwrite, start
+from resect.cli.options import COMMON, CommonFlags, at_least, parse_with_settings, refuse_overwrite, start
 from resect.cli.output import result, say
 from resect.errors import ResectError
+from resect.tracking.settings import TrackSettings
 
 if TYPE_CHECKING:
     from resect.tracking.run import TrackedObject
@@ -44,9 +45,6 @@ class TrackArguments:
     """Horizontal field of view, in place of --camera."""
     fps: float | None = None
     """Frames a second; overrides the names."""
-    max_jump: float | None = None
-    """A frame whose camera is this far from the last one, world units, is dropped as an outlier; the published rule is
-    0.1 m at 30 frames a second."""
     smooth: bool = True
     """Solve the path of all frames together; otherwise each frame stands as it was measured."""
     map: Path | None = None
@@ -60,7 +58,8 @@ def run(arguments: Sequence[str]) -> int:
     """Tracks, and writes the path without the frames that have no pose."""
     description = "The camera's path from static objects seen in a sequence. A lost frame has no pose."
     example = "resect track frames --scene chair.ply --mask first.png --camera camera.json --out path.txt"
-    flags = parse(TrackArguments, arguments, prog="resect track", description=description, example=example)
+    told = {"prog": "resect track", "description": description, "example": example}
+    flags, settings = parse_with_settings(TrackArguments, "follow", TrackSettings, arguments, **told)
     beside = flags.out.with_name(flags.out.name + ".poses.csv")
     _check(flags, beside)
     start(flags.common)
@@ -68,7 +67,6 @@ def run(arguments: Sequence[str]) -> int:
     from resect.data import read_photo
     from resect.data.trajectory import write_trajectory
     from resect.tracking.run import track
-    from resect.tracking.tracker import TrackSettings
 
     files = _files(flags.frames)
     stamps = _stamps(files, flags.fps)
@@ -79,7 +77,7 @@ def run(arguments: Sequence[str]) -> int:
     objects = _objects(flags, [f.name for f in files], load)
     with bar("tracking") as progress:
         found = track(
-            load, [float(s) for s in stamps], objects, TrackSettings(max_jump=flags.max_jump),
+            load, [float(s) for s in stamps], objects, settings,
             smoothed=flags.smooth, seed=flags.common.seed, progress=progress,
         )  # fmt: skip
     write_trajectory(found.trajectory(stamps), flags.out, overwrite=True)

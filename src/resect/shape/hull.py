@@ -30,6 +30,7 @@ def visual_hull(
     *,
     cells: int = 128,
     forgive: int = 0,
+    level: float = 0.5,
 ) -> Mesh:
     """The largest solid whose silhouettes lie within the masks; of several parts, the one with the most faces.
 
@@ -40,13 +41,18 @@ def visual_hull(
             from the masks.
         cells: along each side of the cube; every second corner is looked at first, so a part thinner than two cells
             that hangs free of the rest may be missed.
-        forgive: a point may lie outside of so many masks.
+        forgive: a point may lie outside of so many masks. The photo from the side that no other shows carves alone: it
+            is what is forgiven first.
+        level: opacity at the surface. The hull lies within all masks, errors of poses and masks included, so it comes
+            out too thin; a lower level makes up for that.
 
     Raises:
         ResectError: no mask, a grid too large, or nothing that all masks agree on.
     """
     if not 8 <= cells <= 512:
         raise ResectError("visual_hull: cells", "8 to 512", str(cells))
+    if not 0 < level < 1:
+        raise ResectError("visual_hull: level", "between 0 and 1", f"{level:g}")
     if not 0 <= forgive < len(photos):
         raise ResectError("visual_hull: forgive", f"0 to {len(photos) - 1}", str(forgive))
     for photo in photos:
@@ -62,8 +68,8 @@ def visual_hull(
         enough = (seen <= 1).sum(0) > 0.5 * len(photos)
         return torch.where(enough, seen.kthvalue(forgive + 1, dim=0).values.clamp_max(1.0), torch.zeros(len(points)))
 
-    value = evaluate(field, 0.5, cells=(cells + 1) // 2, halvings=1, side=side, most=_POINTS)
-    mesh = marching_cubes(value, 0.5, side=side)
+    value = evaluate(field, level, cells=(cells + 1) // 2, halvings=1, side=side, most=_POINTS)
+    mesh = marching_cubes(value, level, side=side)
     part = parts(mesh)
     mesh = replace(mesh, faces=mesh.faces[part == int(torch.bincount(part).argmax())])
     return transformed(merge_vertices(mesh), SE3(torch.eye(3), middle))

@@ -38,19 +38,24 @@ def standing(
     box: tuple[float, float, float, float],
     camera_height: float,
     up_cam: Float[Tensor, "3"] | None = None,
+    *,
+    as_published: bool = False,
 ) -> Standing:
     """Where an object stands and how tall it is, from its visible box and the camera's height over the ground.
 
     The ray r_b through the box's lower middle meets the ground n·X = −h at X_b = −h r_b / (n·r_b). The top is taken at
     the foot's distance: the point of the vertical through X_b that is seen in the ray through the box's upper middle,
     H = argmin over (s, H) of |s r_t − (X_b + H n)|. For a level camera this is the depth of the foot times the
-    difference of the two rays' slopes, as in "Reconstruct, Rasterize and Backprop"; tilted cameras give their own up.
+    difference of the two rays' slopes; tilted cameras give their own up. The foot is the nearest one, and what is tallest
+    may stand behind it: then the height comes out a little short.
 
     Args:
         camera: intrinsics; the lens may be distorted.
         box: visible (left, top, right, bottom) in pixels, corners of the image at 0.
         camera_height: over the ground, metres.
         up_cam: the ground's normal in the camera's frame, upwards; by default the camera is level.
+        as_published: take the foot's distance for its depth, as "Reconstruct, Rasterize and Backprop" does: H becomes
+            longer by distance / depth, which may or may not make up for the above.
 
     Raises:
         ResectError: the foot is on or over the horizon, the box is upside down, the top is not over the foot.
@@ -75,6 +80,8 @@ def standing(
         fix = "Is the camera tilted? Give the ground's normal."
         raise ResectError("box: upper edge", "over the foot", f"{top:g} px", fix)
     x, y, z = foot.tolist()
+    if as_published:
+        height *= math.sqrt(x * x + y * y + z * z) / z
     return Standing((x, y, z), math.sqrt(x * x + y * y + z * z), height)
 
 

@@ -9,10 +9,11 @@ from torch import Tensor
 
 from resect.errors import ResectError
 from resect.protocols import Prior, Refiner, Scene
-from resect.tracking.masks import MaskFollower
+from resect.tracking.masks import MaskFollower, MaskSettings
 from resect.tracking.sequence import Track, combine
+from resect.tracking.settings import TrackSettings
 from resect.tracking.smooth import SmoothSettings
-from resect.tracking.tracker import Fate, TrackedFrame, Tracker, TrackSettings
+from resect.tracking.tracker import Fate, TrackedFrame, Tracker
 from resect.types import Hypotheses, Photo, Status
 
 Progress = Callable[[int, int, str], None]
@@ -28,6 +29,7 @@ class TrackedObject:
         prior: guesses where nothing is known: in its first frame, and where it was lost.
         start: guesses for its first frame, in place of the prior's.
         mask: (h, w), of its first frame: it is then cut out of every frame by colour.
+        masks: how.
         first: number of the frame that it is first looked for in.
         target: adds what a detector says of a frame (a box or mask), for the prior.
     """
@@ -37,6 +39,7 @@ class TrackedObject:
     prior: Prior | None = None
     start: Hypotheses | None = None
     mask: Bool[Tensor, "h w"] | None = None
+    masks: MaskSettings | None = None
     first: int = 0
     target: Callable[[Photo], Photo] | None = None
 
@@ -98,7 +101,7 @@ class _Run:
         if k < each.first:
             return TrackedFrame(photo.name, beats, Fate.LOST, Status.NO_HYPOTHESIS)
         if k == each.first and each.mask is not None:
-            self.masks = MaskFollower(photo, each.mask)
+            self.masks = MaskFollower(photo, each.mask, each.masks)
         if self.masks is not None:
             photo = self.masks.cut(photo)
         elif each.target is not None:

@@ -13,6 +13,7 @@ from resect.geometry import so3
 from resect.geometry.se3 import SE3
 from resect.protocols import Prior, Refiner, Scene
 from resect.tracking.motion import Belief, MotionNoise, begin, innovation, predict, update
+from resect.tracking.settings import TrackSettings
 from resect.types import Cost, Estimate, Hypotheses, Photo, Status
 
 
@@ -26,39 +27,6 @@ class Fate(Enum):
 
     def __init__(self, ok: bool, sentence: str) -> None:
         self.ok, self.sentence = ok, sentence
-
-
-@dataclass(frozen=True)
-class TrackSettings:
-    """How frames are followed. Lengths are parts of the object's distance where nothing else is said.
-
-    Attributes:
-        shift: how unsteadily the camera moves, per frame.
-        turn_deg: the same of its turns.
-        gate: greatest squared Mahalanobis distance from the prediction; 27.9 turns one of 10 000 right poses away.
-        max_jump: greatest distance from the last pose, in world units; `None` leaves it to the gate.
-        noise_shift: standard deviation of a pose whose refiner states no covariance, along the optical axis.
-        noise_turn_deg: the same of its rotation.
-        patience: frames without a pose after which the object is searched for anew.
-        forget: frames without a pose after which the motion is forgotten.
-        keyframe_turn_deg: a pose turned this far from every key-frame becomes one.
-        keyframe_shift: the same for its shift.
-        max_keyframes: the oldest are dropped first.
-        count: hypotheses asked of the prior when searching.
-    """
-
-    shift: float = 0.05
-    turn_deg: float = 3.0
-    gate: float = 27.9
-    max_jump: float | None = None
-    noise_shift: float = 0.02
-    noise_turn_deg: float = 1.0
-    patience: int = 2
-    forget: int = 10
-    keyframe_turn_deg: float = 10.0
-    keyframe_shift: float = 0.1
-    max_keyframes: int = 32
-    count: int = 64
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,7 +93,7 @@ class Tracker:
         frame = TrackedFrame(photo.name, seconds, Fate.LOST, Status.NO_HYPOTHESIS)
         if self.belief is not None and start is None:
             expected = predict(self.belief, seconds, self._noise(self.belief.cam_from_world))
-            answer = self.refiner.refine(self.scene, photo, _around(expected))
+            answer = self.refiner.refine(self.scene, photo, _around(expected, self.belief.cam_from_world))
             cost = cost + answer.cost
             frame = self._judge(photo, seconds, answer, expected)
         if not frame.fate.ok and (start is not None or self.belief is None or self.missed >= self.settings.patience):
@@ -230,11 +198,11 @@ class Tracker:
         return torch.stack(found)
 
 
-def _around(expected: Belief) -> Hypotheses:
-    """The prediction with how well it is known."""
-    information = torch.linalg.inv(expected.pose_covariance)
-    pose = expected.cam_from_world[None].float()
-    return Hypotheses(pose, torch.zeros(1), information[None].float(), source=("prediction",))
+def _around(expected: Belief, last: SE3) -> Hypotheses:
+    """The prediction, and the last pose in case the camera stopped, with how well the first is known."""
+    information = torch.linalg.inv(expected.pose_covariance).float().expand(2, 6, 6)
+    poses = SE3.stack([expected.cam_from_world, last]).float()
+    return Hypotheses(poses, torch.tensor([0.0, -1.0]), information, source=("prediction", "last"))
 
 
 def follow(
