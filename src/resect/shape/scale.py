@@ -46,8 +46,8 @@ def standing(
     The ray r_b through the box's lower middle meets the ground n·X = −h at X_b = −h r_b / (n·r_b). The top is taken at
     the foot's distance: the point of the vertical through X_b that is seen in the ray through the box's upper middle,
     H = argmin over (s, H) of |s r_t − (X_b + H n)|. For a level camera this is the depth of the foot times the
-    difference of the two rays' slopes; tilted cameras give their own up. The foot is the nearest one, and what is tallest
-    may stand behind it: then the height comes out a little short.
+    difference of the two rays' slopes; tilted cameras give their own up. The foot is the nearest one, and what is
+    tallest may stand behind it: then the height comes out a little short.
 
     Args:
         camera: intrinsics; the lens may be distorted.
