@@ -18,6 +18,8 @@ Specification, fixed before the first number was taken with it:
   the BOP evaluation over objects at least 10 % visible: `ar_no_vsd`, ADD(-S) 0.1 d, 5°5cm. Beside it the third-party
   CSV of the folder, by the same evaluation.
 
+Trials are kept beside the answer (`objects.trials.jsonl`); the same command goes on where it was cut off.
+
     python benchmarks/objects.py [--starts 10/10 20/20 40/40 10/4 40/16] [--box]
 """
 
@@ -30,6 +32,7 @@ from typing import Any
 
 import torch
 import tyro
+from journal import Journal
 from record import RESULTS, Stopwatch, save, table, use_threads
 from sets import data_folder
 
@@ -45,7 +48,7 @@ from resect.priors.views import Views
 from resect.refine.object.refiner import ObjectInversion
 from resect.refine.object.settings import ObjectSettings
 from resect.scenes.mesh.scene import MeshScene
-from resect.types import Estimate, Hypotheses, Photo
+from resect.types import Estimate, Hypotheses, Photo, Status
 
 COLUMNS = {
     "what": "what", "method": "method", "objects": "objects", "solved": "ADD(-S) 0.1d", "median": "median ADD/d",
@@ -120,64 +123,102 @@ def alone(settings: ObjectSettings) -> ObjectSettings:
     return replace(settings, reach_sigma=0.0, keep=(1,) * len(settings.keep))
 
 
-def trials(known: Known, degrees: float, mm: float, args: Arguments) -> Iterator[tuple[Photo, SE3, Hypotheses]]:
+@dataclass(frozen=True)
+class Trial:
+    """One object of one photo from one start."""
+
+    key: str
+    photo: Photo
+    truth: SE3
+    start: Hypotheses
+
+
+def trials(known: Known, degrees: float, mm: float, args: Arguments) -> Iterator[Trial]:
     seen = known.objects.seen(VISIBLE)
     for k in range(len(seen)):
         truth = seen.photos.truth.cam_from_world[k].double()
         photo = replace(seen.photos[k], target=None)
         for draw in range(1 if args.quick else args.draws):
-            seed = (
-                (args.seed * 1009 + draw) * 1_000_003 + sum(map(ord, photo.name)) * 131 + int(known.objects.object_id)
-            )
-            yield photo, truth, disturbed(truth, degrees, mm, torch.Generator().manual_seed(seed))
+            one = int(known.objects.object_id)
+            seed = (args.seed * 1009 + draw) * 1_000_003 + sum(map(ord, photo.name)) * 131 + one
+            start = disturbed(truth, degrees, mm, torch.Generator().manual_seed(seed))
+            yield Trial(f"{one} {photo.name} {draw}", photo, truth, start)
 
 
-def from_starts(known: dict[str, Known], level: str, method: str, args: Arguments) -> dict[str, Any]:
+def answer(known: Known, trial: Trial, refiner: ObjectInversion | None) -> dict[str, Any]:
+    """Error over the diameter (`None`: no pose), status and seconds of one trial; without a refiner, of the start."""
+    if refiner is None:
+        return {"error": known.error(trial.start.cam_from_world[0], trial.truth), "status": "START", "seconds": 0.0}
+    with Stopwatch() as watch:
+        found = refiner.refine(known.scene, trial.photo, trial.start)
+    pose = found.cam_from_world
+    error = None if pose is None else known.error(pose, trial.truth)
+    return {"error": error, "status": found.status.name, "seconds": watch.wall, "cpu": watch.cpu}
+
+
+def from_starts(known: dict[str, Known], level: str, method: str, args: Arguments, journal: Journal) -> dict[str, Any]:
     degrees, mm = (float(x) for x in level.split("/"))
     settings = ObjectSettings()
-    refiner = ObjectInversion(alone(settings) if method == "one start" else settings)
-    errors: list[float] = []
+    refiner = None if method == "start" else ObjectInversion(alone(settings) if method == "one start" else settings)
+    rows: list[dict[str, Any]] = []
     per_object: dict[str, list[float]] = {}
-    accepted_wrong = failed = same = 0
-    seconds: list[float] = []
     for name, one in known.items():
-        for photo, truth, start in trials(one, degrees, mm, args):
-            with Stopwatch() as watch:
-                found: Estimate | None = None
-                pose: SE3 | None = start.cam_from_world[0]
-                if method != "start":
-                    found = refiner.refine(one.scene, photo, start)
-                    pose = found.cam_from_world
-            error = math.inf if pose is None else one.error(pose, truth)
-            errors.append(error)
-            per_object.setdefault(name, []).append(error)
-            failed += pose is None
-            accepted_wrong += 0.5 < error < math.inf
-            same += found is not None and found.status.name == "NOT_IMPROVED"
-            seconds.append(watch.wall)
+        for trial in trials(one, degrees, mm, args):
+            row = journal.trial(f"{level} {method} {trial.key}", lambda t=trial, k=one: answer(k, t, refiner))  # type: ignore[misc]
+            rows.append(row)
+            per_object.setdefault(name, []).append(_error(row))
+    errors = [_error(row) for row in rows]
     return {
         "what": f"{level} mm", "method": method, "objects": len(errors), "solved": _share(errors),
-        "median": median(errors), "wrong": accepted_wrong, "failed": failed, "start_itself": same,
-        "seconds": median(seconds), "per_object": {k: _share(v) for k, v in per_object.items()},
+        "median": median(errors), "wrong": sum(0.5 < e < math.inf for e in errors),
+        "failed": sum(e == math.inf for e in errors),
+        "start_itself": sum(row["status"] == "NOT_IMPROVED" for row in rows),
+        "seconds": median(row["seconds"] for row in rows),
+        "per_object": {k: _share(v) for k, v in per_object.items()},
     }  # fmt: skip
+
+
+def _error(row: dict[str, Any]) -> float:
+    return math.inf if row["error"] is None else float(row["error"])
 
 
 def _share(errors: Sequence[float]) -> float:
     return sum(e < 0.1 for e in errors) / max(1, len(errors))
 
 
-def from_boxes(known: dict[str, Known], out: Path) -> list[dict[str, Any]]:
-    refiner, answers, seconds = ObjectInversion(), [], []
+def in_box(known: Known, k: int, views: Views) -> dict[str, Any]:
+    """Modes of one object from its visible box."""
+    photo = known.objects.photos[k]
+    assert photo.target is not None
+    photo = replace(photo, target=replace(photo.target, mask=None))
+    with Stopwatch() as watch:
+        starts = views.propose(photo, VIEWS, torch.Generator().manual_seed(0))
+        found = ObjectInversion().refine(known.scene, photo, starts)
+    modes = found.modes
+    rows = [] if modes is None else modes.cam_from_world.matrix()[:, :3].tolist()
+    mass = [] if modes is None else modes.log_weight.tolist()
+    return {"status": found.status.name, "modes": rows, "log_mass": mass, "seconds": watch.wall, "cpu": watch.cpu}
+
+
+def estimate_of(row: dict[str, Any]) -> Estimate:
+    """What `in_box` wrote down."""
+    if not row["modes"]:
+        return Estimate(Status[row["status"]])
+    poses = torch.tensor(row["modes"], dtype=torch.float64)
+    modes = Hypotheses(SE3(poses[:, :, :3], poses[:, :, 3]), torch.tensor(row["log_mass"]))
+    return Estimate(Status[row["status"]], modes)
+
+
+def from_boxes(known: dict[str, Known], out: Path, journal: Journal) -> list[dict[str, Any]]:
+    answers, seconds = [], []
     for one in known.values():
         views = Views.of(one.scene.mesh)
         for k in range(len(one.objects)):
             photo = one.objects.photos[k]
-            assert photo.target is not None
-            photo = replace(photo, target=replace(photo.target, mask=None))
-            with Stopwatch() as watch:
-                starts = views.propose(photo, VIEWS, torch.Generator().manual_seed(0))
-                answers.append((photo, refiner.refine(one.scene, photo, starts)))
-            seconds.append(watch.wall)
+            key = f"box {one.objects.object_id} {photo.name}"
+            row = journal.trial(key, lambda one=one, k=k, views=views: in_box(one, k, views))  # type: ignore[misc]
+            answers.append((photo, estimate_of(row)))
+            seconds.append(row["seconds"])
     folder = read_bop(data_folder() / "lmo")
     result = result_of(answers)
     write_results(out.with_name("resect_lmo-test.csv"), result, overwrite=True)
@@ -193,11 +234,13 @@ def from_boxes(known: dict[str, Known], out: Path) -> list[dict[str, Any]]:
 def main(args: Arguments) -> None:
     use_threads(args.threads)
     known = known_objects(args.quick)
-    rows = [from_starts(known, level, method, args) for level in args.starts for method in args.methods]
+    file = None if args.out is None else args.out.with_suffix(".trials.jsonl")
+    journal = Journal.open(file, f"seed {args.seed}, {VIEWS} views")
+    rows = [from_starts(known, level, method, args, journal) for level in args.starts for method in args.methods]
     print(table(rows, COLUMNS))
     boxes: list[dict[str, Any]] = []
     if args.box:
-        boxes = from_boxes(known, args.out or Path("runs/objects.json"))
+        boxes = from_boxes(known, args.out or Path("runs/objects.json"), journal)
         print(table(boxes, {k: k for k in boxes[0] if k not in ("what",)}))
     save(args.out, "objects", args, [*rows, *boxes])
 
