@@ -1,4 +1,4 @@
-"""ResNet-18, -34 and -50 as published, with torchvision's parameter names, so that its weight files load.
+"""ResNet-18, -34, -50 and -101 as published, with torchvision's parameter names, so that its weight files load.
 
 He, Zhang, Ren, Sun, "Deep residual learning for image recognition", CVPR 2016. As in torchvision, the stride of a
 bottleneck is in its 3 × 3 convolution. What differs: `width` scales all channels, and there is no classifier.
@@ -12,8 +12,13 @@ from torch import Tensor, nn
 
 from resect.errors import unknown_name
 
-ResNetName = Literal["resnet18", "resnet34", "resnet50"]
-_LAYERS = {"resnet18": (2, 2, 2, 2), "resnet34": (3, 4, 6, 3), "resnet50": (3, 4, 6, 3)}
+ResNetName = Literal["resnet18", "resnet34", "resnet50", "resnet101"]
+_LAYERS = {
+    "resnet18": (2, 2, 2, 2),
+    "resnet34": (3, 4, 6, 3),
+    "resnet50": (3, 4, 6, 3),
+    "resnet101": (3, 4, 23, 3),
+}
 
 
 class ResNet(nn.Module):
@@ -28,8 +33,10 @@ class ResNet(nn.Module):
         super().__init__()
         if name not in _LAYERS:
             raise unknown_name("ResNet", name, _LAYERS)
-        bottleneck = name == "resnet50"
-        self.channels = width * 8 * (4 if bottleneck else 1)
+        bottleneck = name in ("resnet50", "resnet101")
+        wider = 4 if bottleneck else 1
+        self.channels = width * 8 * wider
+        self.map_channels = {2: width} | {4 * 2**k: width * 2**k * wider for k in range(4)}
         self.conv1 = nn.Conv2d(3, width, 7, stride=2, padding=3, bias=False)
         self.bn1 = nn.BatchNorm2d(width)
         self.relu = nn.ReLU(inplace=True)
@@ -45,12 +52,17 @@ class ResNet(nn.Module):
                 before = block.channels
             setattr(self, f"layer{k + 1}", nn.Sequential(*blocks))
 
+    def maps(self, image: Float[Tensor, "b 3 h w"]) -> dict[int, Float[Tensor, "b c i j"]]:
+        """The last features at each stride (2, 4, 8, 16, 32)."""
+        found = {2: self.relu(self.bn1(self.conv1(image)))}
+        x = self.maxpool(found[2])
+        for k in range(4):
+            x = found[4 * 2**k] = getattr(self, f"layer{k + 1}")(x)
+        return found
+
     def feature_map(self, image: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b c i j"]:
         """The last layer's features, a 32nd of the image's size."""
-        x = self.maxpool(self.relu(self.bn1(self.conv1(image))))
-        for k in range(4):
-            x = getattr(self, f"layer{k + 1}")(x)
-        return x
+        return self.maps(image)[32]
 
     def forward(self, image: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b c"]:
         """Their mean."""
