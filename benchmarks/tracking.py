@@ -18,6 +18,7 @@ import tyro
 from level_structure import Structure, structure
 from record import CACHE, Stopwatch, save, table, use_threads
 from scipy import ndimage
+from skimage.morphology import convex_hull_image
 
 from resect.data import read_photo
 from resect.data.mesh import write_mesh
@@ -84,10 +85,10 @@ def first_mask(photo: Photo) -> torch.Tensor:
 
 
 def dark_part(photo: Photo) -> torch.Tensor:
-    """The largest connected part of dark pixels."""
+    """The convex hull of the largest connected part of dark pixels: a box is convex, and its top mirrors the lamps."""
     value = photo.image.amax(-1)
     labels, _ = ndimage.label((value < 0.45 * value.max()).numpy())
-    return torch.from_numpy(labels == np.bincount(labels.ravel())[1:].argmax() + 1)
+    return torch.from_numpy(convex_hull_image(labels == np.bincount(labels.ravel())[1:].argmax() + 1))
 
 
 def chair_mesh(cut: Sequence[Photo], found: Structure) -> tuple[Mesh, float, float]:

@@ -1,3 +1,4 @@
+import math
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +13,7 @@ from resect.errors import ResectError
 from resect.geometry import so3
 from resect.geometry.se3 import SE3
 from resect.priors.views import Views
-from resect.refine.cutout import Cutout
+from resect.refine.cutout import Cutout, CutoutSettings
 from resect.refine.rows import up_direction
 from resect.scenes.mesh.scene import MeshScene
 from resect.tracking.ground import camera_height
@@ -69,6 +70,20 @@ def test_what_else_is_known_is_held_to() -> None:
     found = Cutout(known=known).refine(MeshScene(block()), cut(true), disturbed(true, 3.0, 0.02)).cam_from_world
     assert found is not None
     assert abs(float(found.center[2]) - float(true.center[2]) - 0.03) < 2e-3
+
+
+def test_what_else_is_known_ranks_starts_too() -> None:
+    """Only one start is kept; the one that looks a little better is upside down."""
+    true = ring(1)[0]
+    up = torch.tensor([0.0, 0.0, 1.0])
+    flip = SE3(so3.exp(torch.tensor([math.pi, 0.0, 0.0]).double()), torch.tensor([0.0, 0.0, 0.9]).double())
+    starts = Hypotheses(
+        SE3.stack([true @ flip, disturbed(true, 25.0, 0.1).cam_from_world[0].double()]).float(), torch.zeros(2)
+    )
+    settings = CutoutSettings(keep=(1, 1, 1))
+    known = (up_direction(up, (true.R @ up.double()).float(), 0.02),)
+    turn, _ = error(Cutout(settings, known).refine(MeshScene(block()), cut(true), starts).cam_from_world, true)
+    assert turn < 1.0
 
 
 def test_another_object_does_not_agree() -> None:

@@ -25,6 +25,46 @@ def test_a_mask_is_carried_through_frames_with_soft_edges() -> None:
         assert float((cut.image[outside] - 1).abs().mean()) < 0.01
 
 
+def test_what_changes_slowly_is_learned() -> None:
+    """The lamp goes out in twelve frames; what is known of each frame's mask teaches the next one."""
+    pose = ring(1)[0]
+    photo, true = photograph(pose), opacity(pose)
+
+    def last(*, learning: bool) -> float:
+        follower = MaskFollower(photo, true > 0.5)
+        for k in range(12):
+            frame = replace(photo, image=photo.image * (1 - 0.07 * k))
+            alpha = follower.cut(frame).alpha
+            assert alpha is not None
+            if learning:
+                follower.learn(frame, true > 0.5)
+        return float((alpha - true).abs().mean())
+
+    assert last(learning=True) < 0.02
+    assert last(learning=False) > 2 * last(learning=True)
+
+
+def test_what_cannot_be_the_mask_is_not_learned() -> None:
+    pose = ring(1)[0]
+    photo, true = photograph(pose), opacity(pose) > 0.5
+    follower = MaskFollower(photo, true)
+    before = follower.cut(photo).alpha
+    for mask in (torch.zeros_like(true), torch.ones_like(true)):
+        follower.learn(photo, mask)
+    assert torch.equal(follower.cut(photo).alpha, before)  # type: ignore[arg-type]
+
+
+def test_a_mask_that_is_known_only_gets_a_soft_edge() -> None:
+    pose = ring(1)[0]
+    photo, true = photograph(pose), opacity(pose)
+    follower = MaskFollower(photo, true > 0.5)
+    known = true > 0.5
+    known[:, : int(known.any(0).nonzero().float().median())] = False  # half of it: colours would find the other half
+    alpha = follower.cut(photo, known).alpha
+    assert alpha is not None
+    assert float(((alpha > 0.5) != known).float().mean()) < 0.01
+
+
 def test_specks_are_filled_and_parts_elsewhere_are_not_taken() -> None:
     pose = ring(1)[0]
     photo, true = photograph(pose), opacity(pose)

@@ -90,6 +90,14 @@ def test_it_is_found_again_by_a_prior() -> None:
     assert float(error(frames[-1], truth[17]).abs().max()) < 5
 
 
+def test_what_is_searched_for_in_the_same_frame_need_not_be_near() -> None:
+    truth = SE3.cat([orbit(12, 40.0), orbit(30, 300.0)[20:26]])
+    frames = run(Sensor(truth), 18, Anywhere(orbit(60, 354.0)), patience=0)
+    assert all(f.fate.ok for f in frames)
+    assert frames[12].fate is Fate.FOUND
+    assert float(error(frames[12], truth[12]).abs().max()) < 5
+
+
 def test_of_two_modes_the_one_that_follows_is_taken() -> None:
     sensor = Sensor(orbit(10, 30.0), twofold=True)
     tracker = Tracker(Box(), sensor)

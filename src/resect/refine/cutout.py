@@ -164,15 +164,22 @@ class Cutout:
                 poses = found.cam_from_world
                 distance = float((poses.R.double() @ middle + poses.t.double()).norm(dim=-1).median())
                 near = s.apart_shift * radius + math.radians(s.apart_deg) * distance
-                found = suppress(replace(found, score=-at.loss(poses).float()), keep, s.apart_deg, near)
+                found = suppress(replace(found, score=self._score(at, poses)), keep, s.apart_deg, near)
                 finest = side == s.sides[-1]
                 steps = LMSettings(steps=s.steps, policy="decrease", trust=0.3, stop=3e-4 if finest else 2e-3)
                 term = total([self._scaled(at, outline=not finest), *self.known])
                 end = levenberg_marquardt(term, found.cam_from_world, steps, length=radius, pivot=middle)
                 found = replace(found, cam_from_world=end.cam_from_world)
-                found = suppress(replace(found, score=-at.loss(end.cam_from_world).float()), keep, s.apart_deg, near)
+                found = suppress(replace(found, score=self._score(at, found.cam_from_world)), keep, s.apart_deg, near)
                 trace.append(found.step(f"settle {side}"))
         return replace(self._judged(at, hypotheses, found, 2 * radius), trace=tuple(trace))
+
+    def _score(self, at: Matched, poses: SE3) -> Float[Tensor, "h"]:
+        """Log likelihood of poses: of the photo, and of what else is known."""
+        loss = at.loss(poses) / (self.settings.independent * self.settings.noise**2)
+        if self.known:
+            loss = loss + total(self.known)(_state(poses)).loss
+        return -loss.float()
 
     def _scaled(self, at: Matched, *, outline: bool = False) -> System:
         """In units of σ, so that it weighs rightly against what else is known."""
@@ -185,8 +192,7 @@ class Cutout:
         finite = poses.t.isfinite().all(-1) & poses.R.isfinite().all((-2, -1))
         if not bool(finite.any()):
             return Estimate(Status.NON_FINITE)
-        state = State(poses, torch.zeros(len(poses), 0, dtype=torch.float64), torch.arange(len(poses)), 0)
-        normal = total([self._scaled(at), *self.known])(state)
+        normal = total([self._scaled(at), *self.known])(_state(poses))
         ended = hypotheses.take(found.parent)
         ended = replace(ended, cam_from_world=poses, log_weight=torch.zeros(len(poses)), information=normal.matrix)
         # The loss is half a squared sum in units of σ: its differences are log likelihood ratios.
@@ -196,6 +202,10 @@ class Cutout:
             return Estimate(Status.NO_AGREEMENT)
         second = float(groups.log_weight[1].exp()) if len(groups) > 1 else 0.0
         return Estimate(Status.AMBIGUOUS if second >= s.ambiguous else Status.OK, groups)
+
+
+def _state(poses: SE3) -> State:
+    return State(poses, torch.zeros(len(poses), 0, dtype=torch.float64), torch.arange(len(poses)), 0)
 
 
 def cut_around(photo: Photo, margin: float) -> Photo | None:

@@ -31,6 +31,7 @@ class MaskSettings:
         least_share: a mask smaller than this part of the one before, or larger by it, is not believed.
         enlarge: frames are worked on at so many times their size: thin parts stay whole.
         window_px: colours of both sides of an edge are means over so many pixels of the enlarged frame.
+        learning: weight of the newest frame in what is learned after the first.
     """
 
     levels: int = 32
@@ -41,6 +42,7 @@ class MaskSettings:
     least_share: float = 0.4
     enlarge: int = 2
     window_px: int = 9
+    learning: float = 0.3
 
 
 class MaskFollower:
@@ -60,22 +62,48 @@ class MaskFollower:
         if not bool(mask.any()) or bool(mask.all()):
             got = "an empty one" if not bool(mask.any()) else "one that covers everything"
             raise ResectError("mask", "a mask with an object and a background", got)
-        self._mask = mask
-        part, fine, coarse = self._part(mask, self.settings.around), self.settings.enlarge, photo.image
-        image, inside = enlarged(coarse[part], fine), enlarged(mask[part].float()[..., None], fine)[..., 0] > 0.5
-        bins = self._bins(image)
-        self._log_ratio = self._histogram(bins[inside]).log() - self._histogram(bins[~inside]).log()
+        self._first = self._sides(photo, mask)
+        self._shares, self._mask = self._first, mask
 
-    def cut(self, photo: Photo) -> Photo:
+    def learn(self, photo: Photo, mask: Bool[Tensor, "h w"]) -> None:
+        """Takes in what the object and its background look like now, from a mask that is known better: a rendered one.
+
+        The first mask keeps half of the say, so that nothing drifts away.
+        """
+        height, width = mask.shape
+        least = self.settings.least_share
+        if not bool(mask.any()) or not least <= int(mask.sum()) / max(1, int(self._mask.sum())) <= 1 / least:
+            return
+        if int(mask.sum()) > 0.9 * height * width:
+            return
+        now, rate = self._sides(photo, mask), self.settings.learning
+        self._shares = tuple((1 - rate) * old + rate * new for old, new in zip(self._shares, now, strict=True))
+        self._mask = mask
+
+    def _sides(self, photo: Photo, mask: Bool[Tensor, "h w"]) -> tuple[Tensor, ...]:
+        """Histograms of object and background."""
+        part, times = self._part(mask, self.settings.around), self.settings.enlarge
+        inside = enlarged(mask[part].float()[..., None], times)[..., 0] > 0.5
+        bins = self._bins(enlarged(photo.image[part], times))
+        return self._histogram(bins[inside]), self._histogram(bins[~inside])
+
+    def cut(self, photo: Photo, mask: Bool[Tensor, "h w"] | None = None) -> Photo:
         """The frame with everything but the object taken out: opacity, and what is left laid on white.
 
         Where the object is not found the target's mask is empty.
+
+        Args:
+            photo: the frame.
+            mask: of this very frame, where it is known: then only its edge is made soft.
         """
         s = self.settings
+        if mask is not None:
+            self._mask = mask
         part = self._part(self._mask, s.reach)
         image = enlarged(photo.image[part], s.enlarge)
         before = enlarged(self._mask[part].float()[..., None], s.enlarge)[..., 0] > 0.5
-        found = _overlapping(self._log_ratio.flatten()[self._bins(image)] > 0, before)
+        front, back = (0.5 * (a + b) for a, b in zip(self._first, self._shares, strict=True))
+        found = before if mask is not None else _overlapping((front > back).flatten()[self._bins(image)], before)
         size = int(found.sum()) / max(1, int(before.sum()))
         if not s.least_share <= size <= 1 / s.least_share:
             found = torch.zeros_like(found)

@@ -8,6 +8,7 @@ from jaxtyping import Bool
 from torch import Tensor
 
 from resect.errors import ResectError
+from resect.geometry.se3 import SE3
 from resect.protocols import Prior, Refiner, Scene
 from resect.tracking.masks import MaskFollower, MaskSettings
 from resect.tracking.sequence import Track, combine
@@ -102,8 +103,18 @@ class _Run:
             return TrackedFrame(photo.name, beats, Fate.LOST, Status.NO_HYPOTHESIS)
         if k == each.first and each.mask is not None:
             self.masks = MaskFollower(photo, each.mask, each.masks)
-        if self.masks is not None:
-            photo = self.masks.cut(photo)
-        elif each.target is not None:
-            photo = each.target(photo)
-        return self.tracker.step(photo, beats, each.start if k == each.first else None)
+        start = each.start if k == each.first else None
+        if self.masks is None:
+            return self.tracker.step(photo if each.target is None else each.target(photo), beats, start)
+        frame = self.tracker.step(self.masks.cut(photo, each.mask if k == each.first else None), beats, start)
+        if frame.cam_from_world is not None:
+            self.masks.learn(photo, _outline(each.scene, photo, frame.cam_from_world))
+        return frame
+
+
+def _outline(scene: Scene, photo: Photo, pose: SE3) -> Bool[Tensor, "h w"]:
+    """Where the object is seen."""
+    camera = photo.known_camera()
+    alpha = scene.render(camera, pose[None].float(), ("alpha",)).alpha
+    assert alpha is not None
+    return alpha.reshape(camera.height, camera.width) > 0.5

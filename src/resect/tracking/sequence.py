@@ -25,7 +25,7 @@ class Track:
     """A sequence's answer.
 
     Attributes:
-        seconds: of every frame.
+        seconds: of every frame, in the tracker's clock.
         names: of every frame.
         objects: what became of each object in every frame.
         rows: the frames that have a pose.
@@ -47,10 +47,11 @@ class Track:
     notes: tuple[str, ...] = ()
 
     def trajectory(self, stamps: Sequence[str] | None = None) -> Trajectory:
-        """The camera's path, without the frames that have no pose; `stamps` is the text of every frame's time."""
-        rows = torch.tensor(self.rows, dtype=torch.long)
-        text = tuple(f"{s:.6f}".rstrip("0").rstrip(".") for s in self.seconds.tolist()) if stamps is None else stamps
-        return Trajectory(self.seconds[rows], self.cam_from_world.inverse(), tuple(text[k] for k in self.rows))
+        """The camera's path, without the frames that have no pose; `stamps` are the frames' own times, as text."""
+        text = stamps or [f"{s:.6f}".rstrip("0").rstrip(".") for s in self.seconds.tolist()]
+        kept = tuple(text[k] for k in self.rows)
+        seconds = torch.tensor([float(s) for s in kept], dtype=torch.float64)
+        return Trajectory(seconds, self.cam_from_world.inverse(), kept)
 
 
 def combine(

@@ -30,5 +30,5 @@ class TrackSettings:
     """The same for its shift."""
     max_keyframes: int = 32
     """The oldest are dropped first."""
-    count: int = 64
+    count: int = 256
     """Hypotheses asked of the prior when searching."""

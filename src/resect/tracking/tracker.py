@@ -90,23 +90,25 @@ class Tracker:
             start: guesses to use instead of the prediction, for the first frame or to set right.
         """
         cost = Cost()
-        frame = TrackedFrame(photo.name, seconds, Fate.LOST, Status.NO_HYPOTHESIS)
+        frame, expected = TrackedFrame(photo.name, seconds, Fate.LOST, Status.NO_HYPOTHESIS), None
         if self.belief is not None and start is None:
             expected = predict(self.belief, seconds, self._noise(self.belief.cam_from_world))
             answer = self.refiner.refine(self.scene, photo, _around(expected, self.belief.cam_from_world))
             cost = cost + answer.cost
-            frame = self._judge(photo, seconds, answer, expected)
+            frame = self._judge(photo, seconds, answer, expected, gated=True)
         if not frame.fate.ok and (start is not None or self.belief is None or self.missed >= self.settings.patience):
             guesses = start if start is not None else self._anew(photo)
             if len(guesses):
                 answer = self.refiner.refine(self.scene, photo, guesses)
                 cost = cost + answer.cost
-                frame = self._judge(photo, seconds, answer, None)
+                frame = self._judge(photo, seconds, answer, expected, gated=False)
         self._remember(frame)
         return replace(frame, cost=cost)
 
-    def _judge(self, photo: Photo, seconds: float, answer: Estimate, expected: Belief | None) -> TrackedFrame:
-        """The mode that fits the prediction best, or none."""
+    def _judge(
+        self, photo: Photo, seconds: float, answer: Estimate, expected: Belief | None, *, gated: bool
+    ) -> TrackedFrame:
+        """The mode that fits the prediction best, or none; what was searched for anew need not be near it."""
         if not answer.ok or answer.modes is None:
             return TrackedFrame(photo.name, seconds, Fate.LOST, answer.status)
         poses = answer.modes.cam_from_world.double()
@@ -115,6 +117,8 @@ class Tracker:
             return TrackedFrame(photo.name, seconds, Fate.FOUND, answer.status, poses[0], covariance[0])
         _, surprise = innovation(expected, poses, covariance)
         best = int((answer.modes.log_weight.double() - 0.5 * surprise).argmax())
+        if not gated:
+            return TrackedFrame(photo.name, seconds, Fate.FOUND, answer.status, poses[best], covariance[best])
         assert self.belief is not None
         jump = float((poses[best].center - self.belief.cam_from_world.center).norm())
         s = self.settings
