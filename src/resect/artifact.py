@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 FORMAT = 1
-_HOW_IT_IS_DONE = ("threads", "checkpoint_seconds", "tensorboard")
+_HOW_IT_IS_DONE = ("threads", "checkpoint_seconds", "tensorboard", "ahead", "memory_gb")
 _MAX_JSON_BYTES = 64 << 20
 _MAX_WEIGHT_BYTES = 16 << 30
 T = typing.TypeVar("T")

@@ -5,26 +5,29 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from tests.training.interrupted import interrupt_at
 
 from resect.data.shapes import ShapeSet, read_shapes
 from resect.errors import ResectError
-from resect.shape import fit as fit_module
 from resect.shape.batches import Shelf
 from resect.shape.fit import fit, mean_iou
 from resect.shape.network import make_network
 from resect.shape.settings import OccupancySettings, PublishedOccupancySettings
 from resect.training.checkpoint import checkpoint_path
+from resect.training.loop import Turn
 
 
 def weights(made: object) -> dict[str, torch.Tensor]:
     return made.network.state_dict()  # type: ignore[attr-defined, no-any-return]
 
 
-def test_it_learns(chairs: Path, tiny: OccupancySettings) -> None:
-    settings = replace(tiny, rate=1e-2, final_rate=1.0)
-    state, batch = fit_module._begin(settings, 0), Shelf(read_shapes(chairs), settings).batch(0, 0)
-    errors = [fit_module._step(state, batch, settings) for _ in range(40)]
-    assert errors[-1] < 0.6 * errors[0]
+def test_it_learns(chairs: Path, tiny: OccupancySettings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    settings = replace(tiny, rate=1e-2, final_rate=1.0, steps=150)
+    batch = Shelf(read_shapes(chairs), settings).batch(Turn(0, 0))
+    monkeypatch.setattr(Shelf, "batch", lambda self, turn: batch)
+    fit(read_shapes(chairs), settings, out=tmp_path)
+    losses = [json.loads(line)["loss"] for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert losses[-1] < 0.6 * losses[0]
 
 
 def test_the_best_on_held_out_shapes_is_kept_and_logged(chairs: Path, tiny: OccupancySettings, tmp_path: Path) -> None:
@@ -44,31 +47,24 @@ def test_interrupted_and_resumed_it_is_the_same_network(
     data = read_shapes(chairs)
     whole = fit(data, tiny)
 
-    class Stopping(fit_module._Watch):
-        def note(self, state: fit_module.TrainState, error: float) -> None:
-            super().note(state, error)
-            if state.step == 5:
-                self.save(state)
-                raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr(fit_module, "_Watch", Stopping)
-        with pytest.raises(KeyboardInterrupt):
-            fit(data, tiny, out=tmp_path)
+    interrupt_at(4, Shelf, monkeypatch)
+    with pytest.raises(KeyboardInterrupt):
+        fit(data, tiny, out=tmp_path)
     resumed = fit(data, tiny, out=tmp_path, resume=True)
     for name, tensor in weights(whole).items():
         assert torch.equal(weights(resumed)[name], tensor), name
 
 
 def test_a_run_of_other_settings_or_shapes_is_not_resumed(
-    chairs: Path, tiny: OccupancySettings, tmp_path: Path
+    chairs: Path, tiny: OccupancySettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     data = read_shapes(chairs)
-    state = fit_module._begin(tiny, 0)
-    fit_module._Watch(tiny, data, tmp_path, None, None).save(state)
+    interrupt_at(1, Shelf, monkeypatch)
+    with pytest.raises(KeyboardInterrupt):
+        fit(data, tiny, out=tmp_path)
     with pytest.raises(ResectError, match="rate"):
         fit(data, replace(tiny, rate=1.0), out=tmp_path, resume=True)
-    with pytest.raises(ResectError, match="shapes"):
+    with pytest.raises(ResectError, match="data"):
         fit(data.take(3), tiny, out=tmp_path, resume=True)
 
 
@@ -83,12 +79,12 @@ def test_points_as_input(chairs: Path, tiny: OccupancySettings) -> None:
 
 def test_batches_depend_on_seed_and_step_alone(chairs: Path, tiny: OccupancySettings) -> None:
     a, b = Shelf(read_shapes(chairs), tiny), Shelf(read_shapes(chairs), replace(tiny, memory_gb=0.0))
-    first = a.batch(3, 7)
-    a.batch(4, 7)
-    for other in (a.batch(3, 7), b.batch(3, 7)):
+    first = a.batch(Turn(3, 7))
+    a.batch(Turn(4, 7))
+    for other in (a.batch(Turn(3, 7)), b.batch(Turn(3, 7))):
         assert torch.equal(first.seen, other.seen)
         assert torch.equal(first.points, other.points)
-    assert not torch.equal(first.points, a.batch(3, 8).points)
+    assert not torch.equal(first.points, a.batch(Turn(3, 8)).points)
 
 
 def test_a_mirrored_sample_is_true_of_the_mirrored_shape(chairs: Path, tiny: OccupancySettings) -> None:

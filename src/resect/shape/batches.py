@@ -11,6 +11,7 @@ from resect.data.shapes import ShapeSet
 from resect.errors import ResectError
 from resect.shape.look import look
 from resect.shape.settings import OccupancySettings
+from resect.training.loop import Turn
 
 _JITTER = 1e-4  # published: float16 points are moved by this, so that they do not sit on a lattice
 
@@ -88,11 +89,13 @@ class Shelf:
             self._kept[key] = value
         return value
 
-    def batch(self, step: int, seed: int) -> Batch:
-        """The batch of a step; any step, in any order, always the same."""
-        s = self.settings
-        g = np.random.default_rng([seed, 3, step])
-        samples = [self._sample(int(g.integers(len(self.data))), g) for _ in range(s.batch)]
+    def batch(self, turn: Turn) -> Batch:
+        """This process's share of a turn's batch; any turn, in any order, always the same."""
+        g = np.random.default_rng([turn.seed, 3, turn.step])
+        seeds = g.integers(2**63, size=self.settings.batch).tolist()
+        samples = [
+            self._sample(int(h.integers(len(self.data))), h) for h in map(np.random.default_rng, turn.mine(seeds))
+        ]
         seen, points, inside = (torch.stack(parts) for parts in zip(*samples, strict=True))
         return Batch(seen, points, inside)
 

@@ -4,10 +4,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 from resect.errors import ResectError
+from resect.training.settings import TrainingSettings, check
 
 
 @dataclass(frozen=True)
-class OccupancySettings:
+class OccupancySettings(TrainingSettings):
     """Settings of an occupancy network; the defaults are the reduced ones, for a CPU."""
 
     input: Literal["image", "points"] = "image"
@@ -42,31 +43,16 @@ class OccupancySettings:
     """Share of them near the surface, where the data have such points."""
     mirror: bool = True
     """Also learn from each picture flipped, of the shape with z negated."""
-    batch: int = 16
-    """Pictures in a step."""
-    steps: int = 16_000
-    """Steps of Adam."""
-    rate: float = 2e-3
-    """Its learning rate."""
-    final_rate: float = 0.02
-    """Share of the rate at the end of a cosine; 1 keeps it constant."""
     threshold: float = 0.5
     """Probability from which a point counts as inside."""
-    validate_every: int = 1000
-    """Steps between validations; the network of the best mean IoU is kept."""
-    checkpoint_seconds: float = 60.0
-    """Seconds between checkpoints."""
-    memory_gb: float = 4.0
-    """Most of the data to keep in memory; the rest is read again at each use."""
-    seed: int = 0
-    """Seed of everything random."""
-    device: str = "cpu"
-    """PyTorch device."""
-    tensorboard: bool = True
-    """Write TensorBoard files, if it is installed."""
+    batch: int = 16
+    steps: int = 16_000
+    rate: float = 2e-3
+    final_rate: float = 0.02
 
     def __post_init__(self) -> None:
-        limits = {
+        super().__post_init__()
+        within = {
             "encoder_width": (4, 512),
             "side": (32, 1024),
             "code": (4, 4096),
@@ -76,21 +62,13 @@ class OccupancySettings:
             "cloud": (16, 100_000),
             "points": (16, 1_000_000),
             "batch": (2, 65536),
-            "steps": (1, 100_000_000),
-            "validate_every": (1, 100_000_000),
             "near": (0, 1),
-            "final_rate": (0, 1),
+            "threshold": (1e-6, 1 - 1e-6),
         }
-        for name, (low, high) in limits.items():
-            if not low <= getattr(self, name) <= high:
-                raise ResectError(f"occupancy settings: {name}", f"{low} to {high}", str(getattr(self, name)))
-        if not 0 < self.threshold < 1 or not self.rate > 0:
-            got = f"{self.threshold}, {self.rate}"
-            raise ResectError("occupancy settings", "threshold in (0, 1), rate > 0", got)
+        check(self, within)
         if self.pretrained and self.encoder_width != 64:
-            raise ResectError(
-                "occupancy settings: encoder_width", "64 with pretrained weights", str(self.encoder_width)
-            )
+            got = str(self.encoder_width)
+            raise ResectError("OccupancySettings.encoder_width", "64 with pretrained weights", got)
 
 
 @dataclass(frozen=True)

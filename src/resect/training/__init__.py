@@ -1,1 +1,1 @@
-"""What every fitted method shares: a log, checkpoints, and a clean stop on Ctrl-C."""
+"""What every fitted method shares: one loop, its settings, a log, checkpoints, and a clean stop on Ctrl-C."""

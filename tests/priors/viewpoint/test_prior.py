@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 from tests.priors.viewpoint.crops import TINY, crops, network, pattern
+from tests.training.interrupted import interrupt_at
 
 from resect import zoo
 from resect.errors import ResectError
@@ -13,22 +14,16 @@ from resect.geometry.camera import Camera
 from resect.geometry.se3 import SE3
 from resect.priors.lift import lift
 from resect.priors.upright import viewpoint_rotation
-from resect.priors.viewpoint.fit import Crops, _begin, fit, train_step
+from resect.priors.viewpoint.fit import Crops, fit
 from resect.priors.viewpoint.network import crop
 from resect.priors.viewpoint.prior import Viewpoint, rotation_covariance
 from resect.priors.viewpoint.settings import ViewpointSettings
 from resect.priors.views import hull_points
 from resect.training.checkpoint import checkpoint_path
+from resect.training.loop import Turn
 from resect.types import Photo, Target
 
 CAMERA = Camera(120.0, 120.0, 64.0, 64.0, 128, 128)
-
-
-def test_it_learns_a_few_crops() -> None:
-    shelf = Crops(crops(), TINY)
-    state = _begin(shelf, 0)
-    losses = [train_step(state, shelf) for _ in range(TINY.steps)]
-    assert losses[-1] < 0.6 * losses[0]
 
 
 def test_its_answers_are_the_learned_ones() -> None:
@@ -120,24 +115,20 @@ def test_the_category_decides_the_slice() -> None:
 
 
 def test_interrupted_and_resumed_it_is_the_same_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from resect.priors.viewpoint import fit as module
-
-    settings = replace(TINY, steps=6, checkpoint_seconds=0.0)
+    settings = replace(TINY, steps=6)
     whole = fit(crops(), settings)
-    real = module.train_step
-
-    def stopping(state: module.TrainState, shelf: Crops) -> float:
-        if state.step == 3:
-            raise KeyboardInterrupt
-        return real(state, shelf)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(module, "train_step", stopping)
-        with pytest.raises(KeyboardInterrupt):
-            fit(crops(), settings, out=tmp_path)
-    assert checkpoint_path(tmp_path).is_file()
+    interrupt_at(3, Crops, monkeypatch)
+    with pytest.raises(KeyboardInterrupt):
+        fit(crops(), settings, out=tmp_path)
     with pytest.raises(ResectError, match="rate"):
         fit(crops(), replace(settings, rate=0.5), out=tmp_path, resume=True)
+    with pytest.raises(ResectError, match="data"):
+        fit(
+            replace(crops(), distance=crops().distance * 2, names=crops().names[::-1]),
+            settings,
+            out=tmp_path,
+            resume=True,
+        )
     resumed = fit(crops(), settings, out=tmp_path, resume=True)
     for name, tensor in whole.network.state_dict().items():
         assert torch.equal(resumed.network.state_dict()[name], tensor), name
@@ -146,7 +137,7 @@ def test_interrupted_and_resumed_it_is_the_same_network(tmp_path: Path, monkeypa
 
 def test_mirrored_crops_have_mirrored_viewpoints() -> None:
     shelf = Crops(crops(), replace(TINY, batch=64))
-    seen, _, viewpoint = shelf.batch(0, 0)
+    seen, _, viewpoint = shelf.batch(Turn(0, 0))
     for image, angles in zip(seen, viewpoint, strict=True):
         turned = torch.where(torch.tensor([True, False, True]), -angles, angles)
         plain = any(

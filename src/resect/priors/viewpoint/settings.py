@@ -4,10 +4,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 from resect.errors import ResectError
+from resect.training.settings import TrainingSettings, check
 
 
 @dataclass(frozen=True)
-class ViewpointSettings:
+class ViewpointSettings(TrainingSettings):
     """Settings of a viewpoint network; the defaults are the reduced ones, for a CPU."""
 
     encoder: Literal["resnet18", "resnet34", "resnet50"] = "resnet18"
@@ -42,31 +43,11 @@ class ViewpointSettings:
     """Least distance of two azimuth peaks, as published."""
     mirror: bool = True
     """Also learn from each crop flipped, azimuth and tilt negated: a mirrored object is one of its category too."""
-    optimizer: Literal["adam", "sgd"] = "adam"
-    """Adam with a rate that falls by half a cosine, or SGD with momentum 0.9 whose rate falls by steps."""
-    batch: int = 32
-    """Crops in a step."""
-    steps: int = 4000
-    """Steps of the optimiser."""
-    rate: float = 1e-3
-    """Its learning rate."""
-    drop_every: int = 20_000
-    """Steps after which SGD's rate falls to a tenth."""
     weight_decay: float = 5e-4
-    """Of weights, not of biases and norms."""
-    checkpoint_seconds: float = 60.0
-    """Seconds between checkpoints."""
-    memory_gb: float = 4.0
-    """Most of the crops to keep in memory; the rest is read again at each use."""
-    seed: int = 0
-    """Seed of everything random."""
-    device: str = "cpu"
-    """PyTorch device."""
-    tensorboard: bool = True
-    """Write TensorBoard files, if it is installed."""
 
     def __post_init__(self) -> None:
-        limits = {
+        super().__post_init__()
+        within = {
             "encoder_width": (4, 512),
             "side": (16, 1024),
             "hidden": (4, 8192),
@@ -77,18 +58,11 @@ class ViewpointSettings:
             "azimuth_band_deg": (0, 179),
             "other_band_deg": (0, 179),
             "batch": (2, 65536),
-            "steps": (1, 100_000_000),
-            "drop_every": (1, 100_000_000),
         }
-        for name, (low, high) in limits.items():
-            if not low <= getattr(self, name) <= high:
-                raise ResectError(f"viewpoint settings: {name}", f"{low} to {high}", str(getattr(self, name)))
-        for name in ("azimuth_sigma_deg", "other_sigma_deg", "rate"):
-            if not getattr(self, name) > 0:
-                raise ResectError(f"viewpoint settings: {name}", "more than 0", str(getattr(self, name)))
+        check(self, within, positive=("azimuth_sigma_deg", "other_sigma_deg"))
         if self.pretrained and self.encoder_width != 64:
             got = str(self.encoder_width)
-            raise ResectError("viewpoint settings: encoder_width", "64 with pretrained weights", got)
+            raise ResectError("ViewpointSettings.encoder_width", "64 with pretrained weights", got)
 
 
 @dataclass(frozen=True)
@@ -107,6 +81,7 @@ class PublishedViewpointSettings(ViewpointSettings):
     normalize: bool = False
     between: bool = False
     optimizer: Literal["adam", "sgd"] = "sgd"
+    schedule: Literal["cosine", "drops", "constant"] = "drops"
     batch: int = 192
     steps: int = 80_000
     memory_gb: float = 64.0
