@@ -18,6 +18,7 @@ import tyro
 from level_structure import Structure, structure
 from record import CACHE, Stopwatch, save, table, use_threads
 from scipy import ndimage
+from scipy.optimize import minimize
 from skimage.morphology import convex_hull_image
 
 from resect.data import read_photo
@@ -30,18 +31,21 @@ from resect.geometry.mesh import Mesh
 from resect.geometry.mesh_edit import transformed
 from resect.geometry.se3 import SE3
 from resect.geometry.sim3 import Sim3
+from resect.geometry.symmetry import Symmetries
 from resect.geometry.trajectory import Trajectory
 from resect.priors.views import Views, box_of
-from resect.refine.cutout import Cutout, CutoutSettings
+from resect.refine.cutout import Cutout, CutoutSettings, Matched, cut_around
 from resect.refine.rows import up_direction
+from resect.refine.view import Meter
 from resect.scenes.mesh.scene import MeshScene
 from resect.shape.hull import colored, visual_hull
 from resect.shape.scale import standing
+from resect.shape.symmetry import find_symmetries
 from resect.tracking.masks import MaskFollower, MaskSettings, enlarged
 from resect.tracking.run import TrackedObject, track
 from resect.tracking.sequence import Track
 from resect.tracking.settings import TrackSettings
-from resect.types import Photo
+from resect.types import Hypotheses, Photo
 
 HEIGHT_M = 0.75
 BOX = (82, 114, 140, 200)
@@ -51,6 +55,8 @@ CHAIR = Camera(245.0, 245.0, 112.0, 112.0, 224, 224)
 CABINET = Camera(535.4, 539.2, 320.6, 248.1, 640, 480)
 APART = TrackSettings(shift=0.2, turn_deg=15.0, patience=0)  # frames a third of a second to a second apart
 MASKS = MaskSettings(enlarge=4)
+SIMPLE = MaskSettings(enlarge=1)
+OUTLINE = CutoutSettings(sides=(32, 64, 160), color=0.0)
 COLUMNS = {
     "sequence": "sequence", "what": "what", "frames": "frames", "poses": "poses", "ate_se3": "ATE, rigid",
     "ate_sim3": "ATE, Sim3", "scale": "scale to the truth", "rotation_deg": "rotation °", "seconds": "s a frame",
@@ -124,9 +130,15 @@ def moved(poses: SE3, names: Sequence[str], factor: float = 1.0) -> Trajectory:
 
 
 def followed(
-    photos: Sequence[Photo], scene: MeshScene, first: torch.Tensor, masks: MaskSettings, refiner: Cutout
+    photos: Sequence[Photo],
+    scene: MeshScene,
+    first: torch.Tensor,
+    masks: MaskSettings,
+    refiner: Cutout,
+    symmetries: Symmetries | None = None,
 ) -> Track:
-    each = TrackedObject(scene, refiner, Views.of(scene.mesh), mask=first, masks=masks)
+    same = symmetries or Symmetries()
+    each = TrackedObject(scene, refiner, Views.of(scene.mesh), mask=first, masks=masks, symmetries=same)
     times = list(range(len(photos)))
     return track(lambda k: photos[k], times, [each], APART, progress=lambda *x: print(*x, flush=True))
 
@@ -198,23 +210,53 @@ def cabinet(arguments: Arguments) -> list[dict[str, Any]]:
     photos = [read_photo(p, camera=CABINET) for p in sorted((folder / "raw_imgs").glob("*.jpg"))]
     boxes = np.loadtxt(folder / "detect_cuboids_saved.txt")
     long, short = np.median(np.sort(2 * boxes[:, 5:7], 1), 0)[::-1]
-    size = (float(long), float(short), float(2 * np.median(boxes[:, 7])))
-    print(f"declared size: {size}", flush=True)
-    settings = CutoutSettings(sides=(32, 64, 160), color=0.0)
-    with Stopwatch() as watch:
-        answer = followed(
-            photos, MeshScene(box_mesh(size)), dark_part(photos[0]), MaskSettings(enlarge=1), Cutout(settings)
-        )
-    print(answer.notes)
+    declared = (float(long), float(short), float(2 * np.median(boxes[:, 7])))
     truth = read_trajectory(folder / "truth_cam_poses.txt")
     truth = replace(truth, seconds=torch.arange(len(truth)).double(), stamps=tuple(map(str, range(len(truth)))))
-    path = answer.trajectory([str(k) for k in range(len(photos))])
-    facts = {
-        "sequence": "cabinet",
-        "frames": len(photos),
-        "mesh": f"box {size[0]:.3f} × {size[1]:.3f} × {size[2]:.3f} m",
-    }
-    return [rows_of({**facts, "what": "box of declared size, tracked"}, path, truth, watch.wall / len(photos))]
+    rows, first = [], dark_part(photos[0])
+    refiner, size, what = Cutout(OUTLINE), declared, "box of declared size"
+    for _ in range(2):
+        mesh = box_mesh(size)
+        with Stopwatch() as watch:
+            found = followed(
+                photos, MeshScene(mesh), first, SIMPLE, refiner, find_symmetries(mesh, use_color=False).symmetries
+            )
+        print(what, size, found.notes, flush=True)
+        path = found.trajectory([str(k) for k in range(len(photos))])
+        write_trajectory(path, arguments.cache / f"cabinet-{len(rows)}.txt", overwrite=True)
+        facts = {"sequence": "cabinet", "frames": len(photos), "mesh": "box {:.3f} × {:.3f} × {:.3f} m".format(*size)}
+        rows.append(rows_of({**facts, "what": f"{what}, tracked"}, path, truth, watch.wall / len(photos)))
+        size, what = proportioned(size, photos, first, found), "declared height, proportions from the outlines"
+    return rows
+
+
+def proportioned(
+    size: tuple[float, float, float], photos: Sequence[Photo], first: torch.Tensor, found: Track
+) -> tuple[float, float, float]:
+    """Length and width, for the same height, at which the outlines of every third frame agree best."""
+    scene, masks, poses = MeshScene(box_mesh(size)), MaskFollower(photos[0], first, SIMPLE), {}
+    for k, photo in enumerate(photos):
+        cut = masks.cut(photo, first if k == 0 else None)
+        if k in found.rows:
+            pose = found.cam_from_world[found.rows.index(k)][None].float()
+            masks.learn(photo, scene.render(CABINET, pose, ("alpha",)).alpha.reshape(photo.image.shape[:2]) > 0.5)
+            if k % 3 == 0:
+                poses[k] = cut, pose
+
+    one = replace(OUTLINE, sides=(96,), keep=(1,))
+
+    def loss(x: np.ndarray) -> float:
+        scene, total = MeshScene(box_mesh((size[2] * float(x[0]), size[2] * float(x[1]), size[2]))), 0.0
+        for photo, start in poses.values():
+            answer = Cutout(one).refine(scene, photo, Hypotheses(start, torch.zeros(1))).cam_from_world
+            at = Matched(scene, cut_around(photo, 0.3), 96, one, Meter())
+            total += float(at.loss(start if answer is None else answer[None].float())[0])
+        print(f"{x} {total:.2f}", flush=True)
+        return total
+
+    begin = np.array([size[0] / size[2], size[1] / size[2]])
+    best = minimize(loss, begin, method="Nelder-Mead", options={"xatol": 3e-3, "fatol": 0.05, "maxfev": 40})
+    return size[2] * float(best.x[0]), size[2] * float(best.x[1]), size[2]
 
 
 def main(args: Sequence[str] | None = None) -> list[dict[str, Any]]:

@@ -29,12 +29,14 @@ class Sensor:
     blind: photos in which nothing is seen.
     fooled: photos in which a wrong pose is seen, this far off.
     twofold: whether the object also looks the same from behind.
+    one: whether only one of such two poses is stated, now this one, now that.
     """
 
     truth: SE3
     blind: frozenset[int] = frozenset()
     fooled: frozenset[int] = frozenset()
     twofold: bool = False
+    one: bool = False
     reach_deg: float = 10.0
     reach: float = 0.4
     asked: list[tuple[int, tuple[str, ...]]] = field(default_factory=list)
@@ -58,7 +60,7 @@ class Sensor:
         modes = [seen]
         if self.twofold:
             behind = SE3(so3.exp(torch.tensor([0.0, 0.0, math.pi], dtype=torch.float64)), torch.zeros(3).double())
-            modes = [seen @ behind, seen]
+            modes = [seen @ behind, seen] if not self.one else [(seen, seen @ behind)[k % 3 == 0]]
         poses = SE3.stack(modes)
         information = torch.diag(SIGMA**-2.0).expand(len(modes), 6, 6)
         weight = torch.tensor([0.6, 0.4])[: len(modes)].log()

@@ -1,9 +1,13 @@
+import math
+
 import torch
 from ball import Ball, RayBall, photograph
 from sensor import SIGMA, Box, Sensor, orbit, photo, start
 
+from resect.geometry import so3
 from resect.geometry.look_at import look_at
 from resect.geometry.se3 import SE3
+from resect.geometry.symmetry import Symmetries
 from resect.refine.levenberg_marquardt import LMSettings, levenberg_marquardt
 from resect.refine.objectives import Difference
 from resect.refine.robust import Robust
@@ -109,6 +113,22 @@ def test_of_two_modes_the_one_that_follows_is_taken() -> None:
     poses = SE3.stack([f.cam_from_world for f in frames if f.cam_from_world is not None])
     turns = (poses[1:] @ poses[:-1].inverse()).log()[:, 3:].norm(dim=-1).rad2deg()
     assert float(turns.max()) < 10  # never from front to back
+
+
+def test_the_world_of_a_symmetric_object_does_not_turn() -> None:
+    """Now the pose from the front is found, now that from behind."""
+    sensor = Sensor(orbit(40, 350.0), twofold=True, reach_deg=360.0, reach=9.0, one=True)
+    twofold = Symmetries(
+        SE3(so3.exp(torch.tensor([[0.0, 0, 0], [0, 0, math.pi]]).double()), torch.zeros(2, 3).double())
+    )
+    tracker = Tracker(Box(), sensor, symmetries=twofold)
+    frames = follow(tracker, ((photo(k), float(k)) for k in range(40)), start(sensor.truth[0]))
+    found = SE3.stack([f.cam_from_world for f in frames if f.cam_from_world is not None])
+    assert len(found) == 40
+    off = (found @ sensor.truth.inverse()).log()[:, 3:].norm(dim=-1)
+    assert float((off - off[0]).abs().max()) < 0.1  # whichever way round it began
+    plain = follow(Tracker(Box(), sensor), ((photo(k), float(k)) for k in range(40)), start(sensor.truth[0]))
+    assert not all(f.fate.ok for f in plain)
 
 
 def test_nothing_to_start_from() -> None:

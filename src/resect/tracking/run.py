@@ -1,7 +1,7 @@
 """A sequence of frames and one or several objects in, the camera's path out."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from jaxtyping import Bool
@@ -9,6 +9,7 @@ from torch import Tensor
 
 from resect.errors import ResectError
 from resect.geometry.se3 import SE3
+from resect.geometry.symmetry import Symmetries
 from resect.protocols import Prior, Refiner, Scene
 from resect.tracking.masks import MaskFollower, MaskSettings
 from resect.tracking.sequence import Track, combine
@@ -33,6 +34,7 @@ class TrackedObject:
         masks: how.
         first: number of the frame that it is first looked for in.
         target: adds what a detector says of a frame (a box or mask), for the prior.
+        symmetries: motions that leave the object looking the same: the world keeps the one it started with.
     """
 
     scene: Scene
@@ -43,6 +45,7 @@ class TrackedObject:
     masks: MaskSettings | None = None
     first: int = 0
     target: Callable[[Photo], Photo] | None = None
+    symmetries: Symmetries = field(default_factory=Symmetries)
 
 
 def track(
@@ -79,7 +82,9 @@ def track(
         if not 0 <= each.first < len(time):
             raise ResectError(f"object {k}", f"a first frame from 0 to {len(time) - 1}", str(each.first))
     beat = float(time.diff().median()) if len(time) > 1 else 1.0
-    runs = [_Run(each, Tracker(each.scene, each.refiner, each.prior, settings, seed)) for each in objects]
+    runs = [
+        _Run(each, Tracker(each.scene, each.refiner, each.prior, settings, seed, each.symmetries)) for each in objects
+    ]
     frames: list[list[TrackedFrame]] = [[] for _ in objects]
     for k in range(len(time)):
         photo = load(k)

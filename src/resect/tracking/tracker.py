@@ -11,6 +11,7 @@ from torch import Tensor
 
 from resect.geometry import so3
 from resect.geometry.se3 import SE3
+from resect.geometry.symmetry import Symmetries
 from resect.protocols import Prior, Refiner, Scene
 from resect.tracking.motion import Belief, MotionNoise, begin, innovation, predict, update
 from resect.tracking.settings import TrackSettings
@@ -63,6 +64,8 @@ class Tracker:
         prior: guesses for a frame of which nothing is known; without one, key-frames are all there is.
         settings: how to follow.
         seed: of the prior's guesses.
+        symmetries: of the object. Of poses that look the same, the one nearest to the last is meant, so that the world
+            does not turn where a box is seen from another side.
     """
 
     def __init__(
@@ -72,11 +75,14 @@ class Tracker:
         prior: Prior | None = None,
         settings: TrackSettings | None = None,
         seed: int = 0,
+        symmetries: Symmetries | None = None,
     ) -> None:
         self.scene, self.refiner, self.prior = scene, refiner, prior
+        self.symmetries = symmetries or Symmetries()
         self.settings, self.seed = settings or TrackSettings(), seed
         self.belief: Belief | None = None
         self.keyframes: list[SE3] = []
+        self.last: SE3 | None = None
         self.missed = 0
         bounds = scene.bounds.double()
         self._middle, self._half_diagonal = bounds.mean(0), 0.5 * float((bounds[1] - bounds[0]).norm())
@@ -112,7 +118,10 @@ class Tracker:
         if not answer.ok or answer.modes is None:
             return TrackedFrame(photo.name, seconds, Fate.LOST, answer.status)
         poses = answer.modes.cam_from_world.double()
+        # exp(δ) is on the camera's side, the symmetry on the object's: covariances stay as they are.
         covariance = self._covariances(answer.modes)
+        if self.last is not None:
+            poses = self.symmetries.nearest(poses, self.last if expected is None else expected.cam_from_world)
         if expected is None:
             return TrackedFrame(photo.name, seconds, Fate.FOUND, answer.status, poses[0], covariance[0])
         _, surprise = innovation(expected, poses, covariance)
@@ -134,7 +143,7 @@ class Tracker:
             if self.missed > self.settings.forget:
                 self.belief = None
             return
-        self.missed = 0
+        self.missed, self.last = 0, frame.cam_from_world
         noise = self._noise(frame.cam_from_world)
         if frame.fate is Fate.FOLLOWED and self.belief is not None:
             expected = predict(self.belief, frame.seconds, noise)
