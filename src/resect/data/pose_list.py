@@ -6,7 +6,7 @@ from typing import Literal
 
 import torch
 
-from resect.data.gather import MAX_FRAMES
+from resect.data.gather import MAX_FRAMES, Part
 from resect.data.rigid import number, rigid_from_quaternion
 from resect.errors import ResectError
 from resect.geometry import so3
@@ -24,11 +24,13 @@ class ListedPose:
         name: image file as the list writes it.
         cam_from_world: float64.
         focal: in pixels, if listed.
+        part: which half it belongs to, if listed.
     """
 
     name: str
     cam_from_world: SE3
     focal: float | None
+    part: Part | None = None
 
 
 def text_lines(path: Path) -> list[tuple[str, str]]:

@@ -6,6 +6,8 @@ camera itself and much better. Depth is the depth camera's and is moved to the c
 """
 
 import re
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -15,6 +17,7 @@ from torch import Tensor
 from resect.data.gather import Frame, Part, gather
 from resect.data.pose_list import ListedPose, quaternion_order_note, read_pose_list, text_lines
 from resect.data.rigid import numbers, rigid_from_matrix
+from resect.data.scene_csv import is_scene_csv, read_scene_csv, rows_of
 from resect.errors import ResectError
 from resect.geometry.camera import Camera
 from resect.geometry.conventions import pixel_offset
@@ -39,14 +42,19 @@ def read_seven_scenes(root: Path, poses: Path | None = None) -> PhotoSet:
 
     Args:
         root: the scene's or the sequence's folder.
-        poses: pose list to use instead of the pose files; photos that it does not list are left out.
+        poses: pose list or label list (CSV) to use instead of the pose files; photos that it does not list are left
+            out.
     """
     files = find_frames(root)
     if not files:
         raise ResectError(root, "frame-XXXXXX.color.png or .jpg", "none")
-    parts = _parts(root)
+    if poses is not None and is_scene_csv(poses):
+        labels, said = read_scene_csv(poses)
+        listed = [ListedPose(r.name, r.cam_from_world, None, r.part) for r in rows_of(labels, root.name, poses)]
+        return with_poses(root, listed, poses, said)
     if poses is not None:
-        return _with_list(root, files, parts, poses)
+        return with_poses(root, read_pose_list(poses), poses)
+    parts = _parts(root)
     offset = pixel_offset("7scenes")
     camera = Camera(_FOCAL, _FOCAL, _WIDTH / 2 + offset, _HEIGHT / 2 + offset, _WIDTH, _HEIGHT)
     frames = []
@@ -82,8 +90,16 @@ def register_depth(depth: Float[Tensor, "h w"], camera: Camera) -> Float[Tensor,
     return torch.where(nearest.isinf(), torch.zeros_like(nearest), nearest).view(camera.height, camera.width)
 
 
-def _with_list(root: Path, files: list[Path], parts: dict[int, Part], poses: Path) -> PhotoSet:
-    listed = read_pose_list(poses)
+def with_poses(root: Path, listed: list[ListedPose], poses: Path, said: Sequence[str] = ()) -> PhotoSet:
+    """Photos of a folder with the poses of a list.
+
+    Args:
+        root: the scene's or the sequence's folder.
+        listed: the list.
+        poses: the file it was read from.
+        said: notes on it.
+    """
+    files, parts = find_frames(root), _parts(root)
     sequence = _sequence_of(root, listed, poses)
     by_key = {_key(entry.name, sequence): entry for entry in listed}
     offset = pixel_offset("7scenes-colmap")
@@ -95,11 +111,14 @@ def _with_list(root: Path, files: list[Path], parts: dict[int, Part], poses: Pat
             continue
         focal = entry.focal or _FOCAL
         camera = Camera(focal, focal, _WIDTH / 2 + offset, _HEIGHT / 2 + offset, _WIDTH, _HEIGHT)
-        frames.append(_frame(root, file, parts, camera, entry.cam_from_world))
+        frame = _frame(root, file, parts, camera, entry.cam_from_world)
+        frames.append(replace(frame, part=entry.part or frame.part))
     if not frames:
         raise ResectError(poses, f"poses of the photos in {root}", f"{len(listed)} others, e.g. {listed[0].name}")
-    notes = [f"Poses are from {poses.name}."]
+    notes = [f"Poses are from {poses.name}.", *said]
     notes += [f"{unlisted} of {len(files)} photos are not in it and were left out."] if unlisted else []
+    lost = len(listed) - len(frames)
+    notes += [f"{lost} of its {len(listed)} poses are of photos that are not in {root}."] if lost else []
     notes += quaternion_order_note(SE3.stack([f.cam_from_world for f in frames]), "wxyz", inverse=False)
     return _gathered(root, frames, poses.name, notes)
 
