@@ -4,8 +4,9 @@ RESECT_TEST_DATA=DIR python benchmarks/field.py [--scenes fox,lego,fern,kitchen]
 
 `--left-out` holds out every sixth *training* photo (a quarter of them, in runs of 15, where the split is by blocks) and
 never opens the test photos: what constants are chosen by.
-Depth is compared, at held-out photos, with landmarks triangulated from the training photos alone that the two nearest
-training photos see. Compilation is done before the clock starts.
+Depth is compared with landmarks that are triangulated from the training photos alone and seen in four or more of
+them: at held-out photos with those that the two nearest training photos see, and (`trained_depth`) at the training
+photos themselves with those that each sees. Compilation is done before the clock starts.
 """
 
 import json
@@ -21,6 +22,7 @@ import tyro
 import resect
 from resect.data import read
 from resect.data.split import make_split
+from resect.priors.landmarks.fit import TriangulatedPoints, triangulated_points
 from resect.scenes.field.fit import fit
 from resect.scenes.field.quality import held_out_quality
 from resect.scenes.field.scene import Field
@@ -81,30 +83,36 @@ class Clock:
 @torch.no_grad()
 def depth_error(model: Field, train: PhotoSet, held_out: PhotoSet, side: int) -> dict[str, float]:
     """Relative error of the median depth at landmarks, in percent."""
-    from resect.priors.landmarks.fit import triangulated_points
+    points, centers = triangulated_points(train), train.truth.cam_from_world.center.double()
+    nearest = [(centers - c).norm(dim=-1).argsort()[:2].tolist() for c in held_out.truth.cam_from_world.center.double()]
+    at_held_out = _depth_errors(model, points, held_out, nearest, side)
+    at_training = _depth_errors(model, points, train, [[i] for i in range(len(train))], side)
+    return {
+        "depth_pairs": len(at_held_out),
+        "depth_median_percent": 100 * float(at_held_out.median()),
+        "depth_above_5_percent": 100 * float((at_held_out > 0.05).double().mean()),
+        "trained_depth_pairs": len(at_training),
+        "trained_depth_median_percent": 100 * float(at_training.median()),
+        "trained_depth_above_5_percent": 100 * float((at_training > 0.05).double().mean()),
+    }
 
-    points = triangulated_points(train)
-    good = points.views >= 4
-    errors = []
-    for i in range(len(held_out)):
-        pose = held_out.truth.cam_from_world[i].R.double(), held_out.truth.cam_from_world[i].t.double()
-        center = -(pose[0].T @ pose[1])
-        nearest = (train.truth.cam_from_world.center.double() - center).norm(dim=-1).argsort()[:2]
-        seen = torch.zeros(len(points), dtype=torch.bool)
-        for photo in nearest:
+
+def _depth_errors(
+    model: Field, points: TriangulatedPoints, photos: PhotoSet, seen_in: list[list[int]], side: int
+) -> torch.Tensor:
+    """Relative errors of all photos at the points that the training photos `seen_in` see."""
+    good, errors = points.views >= 4, []
+    for i, training in enumerate(seen_in):
+        pose, seen = photos.truth.cam_from_world[i], torch.zeros(len(points), dtype=torch.bool)
+        for photo in training:
             seen[points.track[points.photo == photo]] = True
-        cam = points.xyz[seen & good].double() @ pose[0].T + pose[1]
-        camera = held_out.cameras[i].fit_within(side)
+        cam = pose.double().apply(points.xyz[seen & good].double())
+        camera = photos.cameras[i].fit_within(side)
         pixel, ok = camera.project(cam)
-        shown = model.render(camera, held_out.truth.cam_from_world[i : i + 1], ("depth",), pixels=pixel[ok].float())
+        shown = model.render(camera, pose[None], ("depth",), pixels=pixel[ok].float())
         assert shown.depth is not None
         errors.append((shown.depth[0].double() / cam[ok, 2] - 1).abs())
-    error = torch.cat(errors)
-    return {
-        "depth_pairs": len(error),
-        "depth_median_percent": 100 * float(error.median()),
-        "depth_above_5_percent": 100 * float((error > 0.05).double().mean()),
-    }
+    return torch.cat(errors)
 
 
 def run(name: str, arguments: Arguments) -> dict[str, object]:

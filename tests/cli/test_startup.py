@@ -41,3 +41,8 @@ def test_the_first_page_needs_not_even_the_parser_of_flags() -> None:
         "import sys; from resect.cli.main import main; main(['--help']); assert not {'tyro', 'rich'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.DEVNULL)
+
+
+def test_the_package_runs_as_a_module() -> None:
+    done = subprocess.run([sys.executable, "-m", "resect", "--help"], capture_output=True, text=True, check=True)
+    assert "resect VERB" in done.stdout

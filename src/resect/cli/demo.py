@@ -88,7 +88,8 @@ def _whole_way(flags: DemoArguments) -> tuple[dict[str, Any], str, Path]:
     photos = _photos(flags)
     split = make_split(photos, "every:8")
     say(f"learning the place from {len(split.train)} photos …")
-    settings = governed(FieldSettings, FieldSettings(), flags.common)
+    small = FieldSettings(resolutions=(64, 128), steps=(200, 500))  # over in a minute, on a slow machine too
+    settings = governed(FieldSettings, small, flags.common)
     fit_place(photos, split, "field", settings, place, generator=generator(flags.common), stage=bar)
     say(f"finding {len(split.test)} held-out photos …")
     with bar("photos") as advance:
