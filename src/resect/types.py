@@ -15,6 +15,7 @@ from torch import Tensor
 
 from resect.errors import ResectError
 from resect.geometry.camera import Camera
+from resect.geometry.rotation_density import RotationDensity as RotationDensity
 from resect.geometry.se3 import SE3
 
 
