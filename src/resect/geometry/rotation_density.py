@@ -133,7 +133,7 @@ class RotationDensity:
             radius_deg: a cell counts for its nearest peak within this; cells farther from all count for none.
             least: a peak with less than this part of the greatest mass is left out.
         """
-        return find_modes(self.cell, self.level, self.log_density, self.mass, count, radius_deg, least)
+        return find_modes(self, count, radius_deg, least)
 
     def spread(self, truth: Float[Tensor, "s 3 3"], *, chunk: int = 1 << 20) -> Float[Tensor, ""]:
         """Mean angle to the nearest of the true rotations, radians: E min_s d(R, truth_s).

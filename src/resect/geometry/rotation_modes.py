@@ -2,6 +2,8 @@
 
 import math
 from dataclasses import dataclass
+from itertools import product
+from typing import TYPE_CHECKING
 
 import torch
 from jaxtyping import Float, Int
@@ -9,7 +11,10 @@ from torch import Tensor
 
 from resect.geometry import so3, so3_grid
 
-_MOST_CELLS = 50_000  # the densest ones; a density that needs more has no peaks worth the name
+if TYPE_CHECKING:
+    from resect.geometry.rotation_density import RotationDensity
+
+_MOST_CELLS = 20_000  # the densest ones; a density that needs more has no peaks worth the name
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,31 +35,38 @@ class RotationModes:
         return len(self.mass)
 
 
-def find_modes(
-    cell: Int[Tensor, "n"],
-    level: Int[Tensor, "n"],
-    log_density: Float[Tensor, "n"],
-    mass: Float[Tensor, "n"],
-    count: int,
-    radius_deg: float,
-    least: float,
-) -> RotationModes:
-    """See `RotationDensity.modes`: peaks are taken from the densest cell on, each hiding what is within the radius."""
-    index = log_density.topk(min(_MOST_CELLS, len(log_density))).indices
-    center, weight = so3_grid.cell_center(cell[index], level[index]), mass[index]
+def find_modes(density: "RotationDensity", count: int, radius_deg: float, least: float) -> RotationModes:
+    """See `RotationDensity.modes`. A peak is a cell no less dense than all that touch it; of peaks within the radius
+    of a denser one only that one is kept.
+    """
+    index = density.log_density.topk(min(_MOST_CELLS, len(density.cell))).indices
+    center, level, value = density.centers(index), density.level[index], density.log_density[index]
+    peak = torch.zeros(len(index), dtype=torch.bool, device=index.device)
+    peak[_local_maxima(density, center, level, value)] = True
     closest = 1 + 2 * math.cos(math.radians(radius_deg))  # trace of a turn by the radius
     flat = center.flatten(1)
     peaks: list[int] = []
-    left = torch.ones(len(index), dtype=torch.bool, device=index.device)
-    while len(peaks) < count and bool(left.any()):
-        peaks.append(int(left.int().argmax()))  # the densest that is left: they are in order
-        left &= flat @ flat[peaks[-1]] < closest
+    while len(peaks) < count and bool(peak.any()):
+        peaks.append(int(peak.int().argmax()))  # the densest that is left: they are in order
+        peak &= flat @ flat[peaks[-1]] < closest
     trace, nearest = (flat @ flat[peaks].mT).max(-1)
     inside = trace >= closest
-    weight, center, nearest = weight[inside], center[inside], nearest[inside]
-    total = weight.new_zeros(len(peaks)).index_add_(0, nearest, weight)
-    size = torch.stack([torch.full_like(weight, so3_grid.spacing_rad(0)), 2.0 ** level[index][inside].double()], -1)
-    return _moments(flat[peaks].view(-1, 3, 3), center, nearest, weight, total, size[:, 0] / size[:, 1], least)
+    spacing = so3_grid.spacing_rad(0) / 2.0 ** level.double()
+    weight = density.mass[index]
+    return _moments(flat[peaks].view(-1, 3, 3), center[inside], nearest[inside], weight[inside], spacing[inside], least)
+
+
+def _local_maxima(
+    density: "RotationDensity", center: Float[Tensor, "n 3 3"], level: Int[Tensor, "n"], value: Float[Tensor, "n"]
+) -> Int[Tensor, "k"]:
+    """Which cells are no less dense than the 26 that touch them; a pair of those at a time, as most drop out early."""
+    left = torch.arange(len(center), device=center.device)
+    half = [step for step in product((0, 1, -1), repeat=3) if step > (0, 0, 0)]
+    for step in torch.tensor(half, dtype=torch.float64, device=center.device):
+        turn = so3.exp(step * (so3_grid.spacing_rad(0) / 2.0 ** level[left].double())[:, None])
+        around = center[left, None] @ torch.stack([turn, turn.mT], 1)
+        left = left[(density.log_prob(around) <= value[left, None]).all(-1)]
+    return left
 
 
 def _moments(
@@ -62,11 +74,11 @@ def _moments(
     center: Float[Tensor, "n 3 3"],
     nearest: Int[Tensor, "n"],
     weight: Float[Tensor, "n"],
-    total: Float[Tensor, "k"],
     spacing: Float[Tensor, "n"],
     least: float,
 ) -> RotationModes:
     """Mean and covariance of the cells of each peak in its tangent space; a cell's own extent counts too."""
+    total = weight.new_zeros(len(peak)).index_add_(0, nearest, weight)
     keep = (total >= least * total.max()).nonzero()[:, 0]
     keep = keep[total[keep].argsort(descending=True, stable=True)]
     part = weight / total[nearest]
