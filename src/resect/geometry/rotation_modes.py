@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from resect.geometry.rotation_density import RotationDensity
 
 _MOST_CELLS = 20_000  # the densest ones; a density that needs more has no peaks worth the name
+_DEEP = 16.0  # log of how much less dense than the densest a cell may be to count for any peak
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +40,8 @@ def find_modes(density: "RotationDensity", count: int, radius_deg: float, least:
     """See `RotationDensity.modes`. A peak is a cell no less dense than all that touch it; of peaks within the radius
     of a denser one only that one is kept.
     """
-    index = density.log_density.topk(min(_MOST_CELLS, len(density.cell))).indices
+    value, index = density.log_density.topk(min(_MOST_CELLS, len(density.cell)))
+    index = index[value >= value[0] - _DEEP]
     center, level, value = density.centers(index), density.level[index], density.log_density[index]
     peak = torch.zeros(len(index), dtype=torch.bool, device=index.device)
     peak[_local_maxima(density, center, level, value)] = True
