@@ -134,7 +134,7 @@ def test_points_lie_on_the_near_half_and_look_where_they_are_seen() -> None:
 
 
 def test_random_points_on_average_are_all_points_before_the_rectifier() -> None:
-    lift = OrthographicLift(6, 5, 7, L, points=20).double()
+    lift = OrthographicLift(6, 5, 7, L, points=20).double().requires_grad_(False)
     features = random(1, 6, 7, 7)
     g = generator()
     mean = torch.stack([lift(features, None, lift.choose(g)) for _ in range(400)]).mean(0)

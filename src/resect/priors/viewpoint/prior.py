@@ -16,19 +16,17 @@ from torch import Tensor
 
 from resect import artifact
 from resect.errors import ResectError, unknown_name
-from resect.geometry import so3
 from resect.geometry.mesh import Mesh
 from resect.geometry.se3 import SE3
-from resect.priors.lift import lift
+from resect.priors.lay import lay
 from resect.priors.upright import viewpoint_rotation
 from resect.priors.viewpoint.bins import Peaks, peaks
 from resect.priors.viewpoint.network import ViewpointNetwork, crop, make_network, shows_nothing
 from resect.priors.viewpoint.settings import ViewpointSettings
-from resect.priors.views import box_of, hull_points
+from resect.priors.views import hull_points
 from resect.types import Hypotheses, Photo
 
 KIND = "viewpoint"
-_SHIFT, _AWAY = 0.05, 0.15  # spread of a lifted pose across and along the axis, parts of the box and of the depth
 _LEAST_SPREAD_DEG = 0.5
 _MOST_CATEGORIES = 10_000
 
@@ -94,40 +92,9 @@ class Viewpoint:
         spreads = torch.stack([azimuth.spread, elevation.spread.expand(n), tilt.spread.expand(n)], -1)
         rotation = viewpoint_rotation(angles)
         covariance = rotation_covariance(rotation, angles, spreads)
-        away = torch.tensor([0.0, 0.0, self.distance], dtype=torch.float64).expand(n, 3)
-        information = torch.zeros(n, 6, 6, dtype=torch.float64)
-        information[:, 3:, 3:] = _inverse(covariance)
-        made = Hypotheses(
-            SE3(rotation, away),
-            azimuth.mass.clamp_min(1e-30).log().float(),
-            information,
-            source=("viewpoint",) * n,
-            target=photo.target,
-        )
-        return self._lifted(made, covariance, photo)
-
-    def _lifted(self, found: Hypotheses, covariance: Float[Tensor, "h 3 3"], photo: Photo) -> Hypotheses:
-        """Laid into the target's box, where that and the object are known; as it was where no pose can be."""
-        box = box_of(photo.target)
-        if box is None or self.points is None or photo.camera is None:
-            return found
-        laid = lift(found.cam_from_world.R, self.points, photo.camera, box)
-        keep = laid.valid.nonzero()[:, 0]
-        if len(keep) == 0:
-            return found
-        pose = laid.cam_from_world[keep]
-        middle = pose.apply(((self.points.amin(0) + self.points.amax(0)) / 2).expand(len(keep), 1, 3))[:, 0]
-        size = (self.points.amax(0) - self.points.amin(0)).norm()
-        along = torch.nn.functional.normalize(middle, dim=-1)
-        axis = along[:, :, None] * along[:, None, :]
-        across = (_SHIFT * size).square() * (torch.eye(3, dtype=torch.float64) - axis)
-        place = across + (_AWAY * middle.norm(dim=-1)).square()[:, None, None] * axis
-        # The middle moves by p = v + ω × c, so v = p + c × ω, where p and ω are independent.
-        carry = torch.eye(6, dtype=torch.float64).repeat(len(keep), 1, 1)
-        carry[:, :3, 3:] = so3.hat(middle)
-        both = torch.zeros(len(keep), 6, 6, dtype=torch.float64)
-        both[:, :3, :3], both[:, 3:, 3:] = place, covariance[keep]
-        return replace(found.take(keep), cam_from_world=pose, information=_inverse(carry @ both @ carry.mT))
+        away = torch.tensor([0.0, 0.0, self.distance], dtype=torch.float64)
+        weight = azimuth.mass.clamp_min(1e-30).log()
+        return lay(rotation, weight, covariance, photo, source=KIND, points=self.points, away=away)
 
     def _category(self, photo: Photo) -> int:
         if len(self.categories) == 1:
@@ -186,8 +153,3 @@ def rotation_covariance(
     turns = torch.stack([around, rise, roll], -1) * spread[:, None, :]
     least = torch.deg2rad(torch.tensor(_LEAST_SPREAD_DEG, dtype=turns.dtype)).square()
     return turns @ turns.mT + least * torch.eye(3, dtype=turns.dtype, device=turns.device)
-
-
-def _inverse(covariance: Float[Tensor, "h n n"]) -> Float[Tensor, "h n n"]:
-    found = torch.linalg.inv(covariance)
-    return (found + found.mT) / 2

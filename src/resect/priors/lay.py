@@ -1,0 +1,72 @@
+"""Guesses of an object's rotation laid into its visible box: poses, with what is known of each."""
+
+from dataclasses import replace
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn.functional import normalize
+
+from resect.geometry import so3
+from resect.geometry.se3 import SE3
+from resect.priors.lift import lift
+from resect.priors.views import box_of
+from resect.types import Hypotheses, Photo
+
+_SHIFT, _AWAY = 0.05, 0.15  # spread of a laid pose across and along the axis, parts of the object and of the depth
+
+
+def lay(
+    rotation: Float[Tensor, "h 3 3"],
+    log_weight: Float[Tensor, "h"],
+    covariance: Float[Tensor, "h 3 3"],
+    photo: Photo,
+    *,
+    source: str,
+    points: Float[Tensor, "n 3"] | None,
+    away: Float[Tensor, "3"],
+) -> Hypotheses:
+    """Poses of given rotations; those that fit into no box are left out.
+
+    Where the object's points, its box or the camera are not known, all poses stand at `away`, and rows of zero
+    information say that this is no knowledge.
+
+    Args:
+        rotation: `cam_from_world`, float64.
+        log_weight: of each.
+        covariance: of ω in exp(ω) @ rotation, radians².
+        photo: asked for a target.
+        source: what made the guesses.
+        points: of the object, its hull's corners are enough.
+        away: where the object's origin is taken to be, camera frame.
+    """
+    n = len(rotation)
+    information = torch.zeros(n, 6, 6, dtype=torch.float64)
+    information[:, 3:, 3:] = _inverse(covariance)
+    pose = SE3(rotation, away.to(rotation).expand(n, 3))
+    found = Hypotheses(pose, log_weight.float(), information, source=(source,) * n, target=photo.target)
+    box = box_of(photo.target)
+    if box is None or points is None or photo.camera is None:
+        return found
+    laid = lift(rotation, points, photo.camera, box)
+    keep = laid.valid.nonzero()[:, 0]
+    if len(keep) == 0:
+        return found
+    pose = laid.cam_from_world[keep]
+    middle = pose.apply(((points.amin(0) + points.amax(0)) / 2).expand(len(keep), 1, 3))[:, 0]
+    size = (points.amax(0) - points.amin(0)).norm()
+    along = normalize(middle, dim=-1)
+    axis = along[:, :, None] * along[:, None, :]
+    across = (_SHIFT * size).square() * (torch.eye(3, dtype=torch.float64) - axis)
+    place = across + (_AWAY * middle.norm(dim=-1)).square()[:, None, None] * axis
+    # The middle moves by p = v + ω × c, so v = p + c × ω, where p and ω are independent.
+    carry = torch.eye(6, dtype=torch.float64).repeat(len(keep), 1, 1)
+    carry[:, :3, 3:] = so3.hat(middle)
+    both = torch.zeros(len(keep), 6, 6, dtype=torch.float64)
+    both[:, :3, :3], both[:, 3:, 3:] = place, covariance[keep]
+    return replace(found.take(keep), cam_from_world=pose, information=_inverse(carry @ both @ carry.mT))
+
+
+def _inverse(covariance: Float[Tensor, "h n n"]) -> Float[Tensor, "h n n"]:
+    found = torch.linalg.inv(covariance)
+    return (found + found.mT) / 2
