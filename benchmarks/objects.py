@@ -101,8 +101,7 @@ def known_objects(quick: bool) -> dict[str, Known]:
         assert objects.load_mesh is not None
         mesh = objects.load_mesh()
         chosen = objects.subset(range(1)) if quick else objects
-        distance = float(objects.photos.truth.cam_from_world.t[:, 2].median())
-        scene = MeshScene(mesh, antialias=False, distance=round(distance, -2))
+        scene = MeshScene(mesh, antialias=False)
         found[name] = Known(chosen, scene, mesh.vertices.double(), objects.diameter or diameter(mesh.vertices))
     return found
 

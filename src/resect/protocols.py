@@ -63,8 +63,11 @@ class Scene(Protocol):
         """
         ...
 
-    def lod(self, pixel_rad: float) -> "Scene":
-        """The scene at the level of detail for pixels of this angle: the cheapest that shows no less; often itself."""
+    def lod(self, pixel_rad: float, distance: float | None = None) -> "Scene":
+        """The scene at the level of detail for pixels of this angle: the cheapest that shows no less; often itself.
+
+        `distance` (world units) is how far away it is seen, where that is known: of an object it decides.
+        """
         ...
 
 

@@ -59,7 +59,7 @@ class Ball:
         rgb = self.colour(o + t[..., None] * d)
         return Render(rgb=rgb, depth=t * rays[:, 2], alpha=torch.ones_like(t))
 
-    def lod(self, pixel_rad: float) -> "Ball":
+    def lod(self, pixel_rad: float, distance: float | None = None) -> "Ball":
         return self
 
 

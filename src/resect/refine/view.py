@@ -125,16 +125,26 @@ def compared_channel(scene: Scene) -> Channel:
     raise ResectError("scene", "a channel that can be compared with a photo", f"only {scene.channels}")
 
 
-def view(scene: Scene, photo: Photo, long_side: int, meter: Meter, full: int, *, sharp: bool = False) -> View:
+def view(
+    scene: Scene,
+    photo: Photo,
+    long_side: int,
+    meter: Meter,
+    full: int,
+    *,
+    sharp: bool = False,
+    distance: float | None = None,
+) -> View:
     """The photo and the scene at a size.
 
     Args:
         long_side: pixels of the longer image side; the photo is never enlarged.
         full: pixels that one render is counted in.
         sharp: whether to keep the scene's finest level of detail.
+        distance: from which the scene is seen, where that is known.
     """
     camera = photo.known_camera().fit_within(long_side)
-    detail = scene if sharp else scene.lod(camera.pixel_rad)
+    detail = scene if sharp else scene.lod(camera.pixel_rad, distance)
     channel = compared_channel(scene)
     observed = channel_of(scene.observe(photo, camera), channel)[0]
     weight = _mask_weight(photo, camera).to(observed)

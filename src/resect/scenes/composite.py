@@ -131,9 +131,9 @@ class Composite:
             columns.append(torch.func.jvp(laid, (colours, opacities), moves)[1])
         return laid(colours, opacities), torch.stack(columns, -1)
 
-    def lod(self, pixel_rad: float) -> "Composite":
+    def lod(self, pixel_rad: float, distance: float | None = None) -> "Composite":
         """Every part at its level of detail."""
-        parts = tuple(replace(part, scene=part.scene.lod(pixel_rad)) for part in self.parts)
+        parts = tuple(replace(part, scene=part.scene.lod(pixel_rad, distance)) for part in self.parts)
         same = all(a.scene is b.scene for a, b in zip(parts, self.parts, strict=True))
         return self if same else replace(self, parts=parts)
 

@@ -89,7 +89,7 @@ class Room:
         colour, by_origin, by_direction = zip(*(self._differentiate(o, d) for o, d in few), strict=True)
         return torch.cat(colour), torch.cat(by_origin), torch.cat(by_direction)
 
-    def lod(self, pixel_rad: float) -> RayScene:
+    def lod(self, pixel_rad: float, distance: float | None = None) -> RayScene:
         """The room without the texture that such pixels average away; itself for fine pixels."""
         pixel_m = _TYPICAL_M * pixel_rad
         return self if pixel_m < 0.004 else replace(self, model=self.model.faded(pixel_m))

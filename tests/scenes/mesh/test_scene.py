@@ -112,12 +112,11 @@ def test_a_mesh_that_cannot_be_seen_is_refused(mesh: Mesh, words: str) -> None:
 
 def test_level_of_detail_keeps_the_picture_with_far_fewer_faces() -> None:
     dense, small = ball(5), Camera.from_fov(0.7, 24, 20)
-    scene = MeshScene(dense, distance=1.8)
-    plain = MeshScene(dense)
-    assert plain.lod(small.pixel_rad) is plain, "without a distance"
-    assert scene.lod(1e-4) is scene
-    coarse = scene.lod(small.pixel_rad)
-    assert coarse is scene.lod(small.pixel_rad)
+    scene = MeshScene(dense)
+    assert scene.lod(small.pixel_rad) is scene, "without a distance"
+    assert scene.lod(1e-4, 1.8) is scene
+    coarse = scene.lod(small.pixel_rad, 1.8)
+    assert coarse is scene.lod(small.pixel_rad, 1.8)
     assert len(coarse.mesh.faces) < 0.3 * len(dense.faces)
     assert torch.equal(coarse.bounds, scene.bounds)
     one, other = (s.render(small, views(3), ("rgb", "alpha")) for s in (scene, coarse))
@@ -164,3 +163,10 @@ assert not [name for name in sys.modules if name.startswith("numba.")]
 def test_everything_works_without_numba() -> None:
     done = subprocess.run([sys.executable, "-c", _SCRIPT], capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_opacity_is_linearized_as_a_mean_over_pixels_whatever_is_rendered() -> None:
+    hard, soft = MeshScene(ring(), antialias=False), MeshScene(ring())
+    one, other = (scene.linearize(CAMERA, views(2), None, "alpha") for scene in (hard, soft))
+    assert all(torch.equal(a, b) for a, b in zip(one, other, strict=True))
+    assert bool(hard.render(CAMERA, views(2), ("alpha",)).alpha.frac().eq(0).all())  # type: ignore[union-attr]

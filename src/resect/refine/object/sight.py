@@ -77,7 +77,8 @@ class Work:
         target = None if part.target is None else part.target.mask
         camera = self.photo.known_camera()
         # The target's mask says where the object is, not which pixels may be looked at.
-        at = view(self.scene, replace(part, target=None), side, self.meter, camera.width * camera.height)
+        whole, away = camera.width * camera.height, float(distance[distance > 0].median())
+        at = view(self.scene, replace(part, target=None), side, self.meter, whole, distance=away)
         mask = None if target is None else resize_area(target.to(part.image), at.camera.width, at.camera.height)
         region = Region.of(at, self.settings.region, None if mask is None else mask.flatten())
         return Sight(at, region, Lens(at), self.settings)

@@ -144,7 +144,7 @@ class Field:
         scale = float(self.frame.local_from_world.s)
         return rgb.to(origins), scale * (by_origin.to(origins) @ turn), by_direction.to(origins) @ turn
 
-    def lod(self, pixel_rad: float) -> "Field":
+    def lod(self, pixel_rad: float, distance: float | None = None) -> "Field":
         """The field for images whose pixels span this angle: itself, or a blurred copy made once and kept."""
         halvings = halvings_for(self.grid, self.frame, pixel_rad)
         if halvings == 0:

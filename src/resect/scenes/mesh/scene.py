@@ -34,8 +34,8 @@ class MeshScene:
 
     Depth and normal are those at the centres of pixels. With `antialias`, colour, opacity and expected depth are means
     over the squares of the pixels as far as edges go (expected depth over their covered part), and their derivatives
-    include the motion of the visible contour; without, they are those at the centres too, and a silhouette has no
-    derivative.
+    include the motion of the visible contour; without, they are those at the centres too. Opacity in `linearize` is such
+    a mean whatever `antialias` says: at the centres it has no derivative.
 
     A lens bends the rays through pixels; those more than 87° from the optical axis see the background.
 
@@ -46,7 +46,6 @@ class MeshScene:
         antialias: whether pixels are means over their squares.
         near: least depth that is seen, world units.
         far: greatest depth that is seen.
-        distance: how far away the mesh usually is, for `lod`; `None` keeps every face.
         max_samples: most pixels and vertices of poses worked on at a time; bounds the memory.
         fused: whether numba casts the rays; where it can by default.
     """
@@ -57,7 +56,6 @@ class MeshScene:
     antialias: bool = True
     near: float = 0.0
     far: float = float("inf")
-    distance: float | None = None
     max_samples: int = 1 << 20
     fused: bool | None = None
     _surfaces: dict[torch.dtype, Surface] = field(default_factory=dict, init=False, repr=False)
@@ -126,25 +124,34 @@ class MeshScene:
         _check(cam_from_world, (channel,), pixels, None)
         if channel == "normal":
             raise ResectError("MeshScene.linearize", "rgb, alpha, depth or expected_depth", "normal")
-        values, columns = self._looked(camera, cam_from_world, (channel,), pixels, differentiate=True)
+        scene = self._antialiased if channel == "alpha" else self
+        values, columns = scene._looked(camera, cam_from_world, (channel,), pixels, differentiate=True)
         assert columns is not None
         return values, columns
 
-    def lod(self, pixel_rad: float) -> "MeshScene":
-        """A copy with about a vertex a pixel at the usual `distance`, made once and kept; itself where that is no less.
+    @cached_property
+    def _antialiased(self) -> "MeshScene":
+        return self if self.antialias else replace(self, antialias=True)
+
+    @cached_property
+    def _edge_length(self) -> float:
+        return edge_length(self.mesh)
+
+    def lod(self, pixel_rad: float, distance: float | None = None) -> "MeshScene":
+        """A copy with about a vertex a pixel at a distance, made once and kept; itself where that is no less, or unknown.
 
         Cells are mean edges of the mesh doubled until the next doubling would exceed a pixel.
         """
-        if self.distance is None:
+        if distance is None:
             return self
-        edge = edge_length(self.mesh)
-        doublings = math.floor(math.log2(max(self.distance * pixel_rad / max(edge, 1e-30), 1e-9)))
+        edge = self._edge_length
+        doublings = math.floor(math.log2(max(distance * pixel_rad / max(edge, 1e-30), 1e-9)))
         if doublings < 0:
             return self
         if doublings not in self._coarser:
             fewer = clustered(self.mesh, edge * 2**doublings)
             enough = 4 <= len(fewer.faces) < 0.8 * len(self.mesh.faces)
-            coarser = replace(self, mesh=fewer, distance=None) if enough else self
+            coarser = replace(self, mesh=fewer) if enough else self
             coarser.__dict__["bounds"] = self.bounds  # those of the whole
             self._coarser[doublings] = coarser
         return self._coarser[doublings]
