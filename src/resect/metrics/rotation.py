@@ -55,6 +55,8 @@ def judge(
     label: Float[Tensor, "3 3"],
     equivalents: Float[Tensor, "s 3 3"] | None = None,
     category: str = "",
+    *,
+    ideal: float | None = None,
 ) -> JudgedRotation:
     """Compares a density with the truth.
 
@@ -63,6 +65,7 @@ def judge(
         label: the labelled rotation, `cam_from_obj`.
         equivalents: all rotations that look the same, the labelled one included: label @ S. `None`: only the label.
         category: its class.
+        ideal: the ceiling, where the equivalents only stand for a continuum.
     """
     truths = label[None] if equivalents is None else equivalents
     truths, label = truths.double(), label.double()
@@ -76,7 +79,7 @@ def judge(
         reduced_deg=float(reduced_error_deg(best, truths)),
         top_deg=tuple(to_label + to_label[-1:] * (TOP - len(to_label))),
         log_likelihood=float(log_likelihood(density, truths)),
-        ceiling=float(ceiling(truths, density.deepest)),
+        ceiling=float(ceiling(truths, density.deepest)) if ideal is None else ideal,
         level=density.deepest,
         spread_deg=math.degrees(float(density.spread(truths))),
         region=(float(low), float(high)),

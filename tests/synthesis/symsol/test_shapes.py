@@ -146,6 +146,9 @@ def test_a_set_draws_what_its_rotations_say() -> None:
     torch.testing.assert_close(images[0], expected, atol=1e-4, rtol=0)
     torch.testing.assert_close(solids.equivalents(2)[0], solids.rotation[2])
     assert len(solids.equivalents(2)) == 24
+    some = solids.subset([2, 0])
+    assert some.ideal is not None
+    assert some.ideal(0, 3) == pytest.approx(5.05, abs=0.1)
 
 
 def test_symmetries_for_poses_stand_for_the_same_group() -> None:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from resect.data.rotation_set import RotationSet
 from resect.errors import ResectError
-from resect.synthesis.symsol.equivalents import equivalents, haar
+from resect.synthesis.symsol.equivalents import equivalents, haar, ideal
 from resect.synthesis.symsol.render import camera, render
 from resect.synthesis.symsol.shapes import PLAIN, shape
 from resect.types import Photo, Target
@@ -66,5 +66,13 @@ def make_solids(settings: SolidSettings, device: torch.device | str = "cpu") -> 
         return Photo(names[i], draw([i])[0].cpu(), camera(settings.side), "solids", target)
 
     names = tuple(f"{category}/{i:07d}" for i, category in enumerate(categories))
-    same = lambda i: equivalents(categories[i], rotation[i])  # noqa: E731
-    return RotationSet("symmetric solids", names, categories, rotation, load, same, draw)
+    return RotationSet(
+        "symmetric solids",
+        names,
+        categories,
+        rotation,
+        load,
+        equivalents=lambda i: equivalents(categories[i], rotation[i]),
+        render=draw,
+        ideal=lambda i, level: ideal(categories[i], rotation[i], level),
+    )
