@@ -1,0 +1,108 @@
+"""Trains Image2Sphere: cross-entropy of the cell that holds the rotation, over all cells of a grid or random ones."""
+
+import math
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from resect.data.rotation_set import RotationSet
+from resect.geometry import so3_grid
+from resect.geometry.so3_series import evaluate, evaluate_on_fibres
+from resect.priors.image2sphere.network import cell_positions, fibres, make_network
+from resect.priors.image2sphere.prior import KIND
+from resect.priors.image2sphere.settings import Image2SphereSettings
+from resect.priors.rotations.batches import Batch, Pictures, digest
+from resect.priors.rotations.judge import judge_of
+from resect.priors.rotations.prior import RotationPrior, ready
+from resect.training.log import Progress
+from resect.training.loop import finish, run_seed, train
+
+
+def fit(
+    data: RotationSet,
+    settings: Image2SphereSettings | None = None,
+    *,
+    out: Path | None = None,
+    parents: tuple[object, ...] = (),
+    resume: bool = False,
+    generator: torch.Generator | None = None,
+    held_out: RotationSet | None = None,
+    progress: Progress | None = None,
+) -> RotationPrior:
+    """Trains a network.
+
+    Args:
+        data: images with a rotation each.
+        settings: how; the reduced ones when not given.
+        out: folder for the artefact, `log.jsonl` and checkpoints; nothing is written when not given.
+        parents: none are needed.
+        resume: go on from the checkpoint in `out`, if there is one.
+        generator: of all randomness; else `settings.seed`.
+        held_out: images by which the best network is chosen; the last one is kept when not given.
+        progress: called with (step, steps, remark).
+
+    Raises:
+        KeyboardInterrupt: after Ctrl-C, once the state is saved.
+    """
+    del parents
+    s = settings or Image2SphereSettings()
+    seed = run_seed(s, generator)
+    pictures = Pictures(data, s)
+    network = make_network(s, len(pictures.known), seed)
+    train(
+        network,
+        pictures.batch,
+        loss_of(s),
+        s,
+        seed=seed,
+        data=digest(data),
+        out=out,
+        resume=resume,
+        progress=progress,
+        judge=judge_of(held_out, pictures, network),
+    )
+    made = RotationPrior(KIND, ready(network, s), s, pictures.known)
+    finish(made, out)
+    return made
+
+
+def loss_of(settings: Image2SphereSettings) -> Callable[[nn.Module, Batch], Mapping[str, Tensor]]:
+    """The loss of a batch: cross-entropy, and beside it the log-likelihood that it comes to in the field's measure."""
+    s = settings
+    count = s.candidates or so3_grid.cell_count(s.grid_level)
+
+    def loss(network: nn.Module, batch: Batch) -> Mapping[str, Tensor]:
+        rotation = batch.rotation.to(s.device)
+        series = network(batch.picture.to(s.device), batch.label.to(s.device) if s.class_label else None)
+        with torch.autocast(series.device.type, enabled=False):
+            found = (random_loss if s.candidates else grid_loss)(series, rotation, s)
+        return {"loss": found, "log_likelihood": math.log(count) - so3_grid.LOG_PI2 - found.detach()}
+
+    return loss
+
+
+def grid_loss(
+    series: Float[Tensor, "b k"], rotation: Float[Tensor, "b 3 3"], s: Image2SphereSettings
+) -> Float[Tensor, ""]:
+    """Over all cells of the grid."""
+    starts, tilts = fibres(s.lmax, s.grid_level, series.dtype, series.device)
+    logits = evaluate_on_fibres(series, starts, tilts, s.lmax).flatten(1)
+    target = cell_positions(s.grid_level, series.device)[so3_grid.cell_of(rotation, s.grid_level)]
+    return cross_entropy(logits, target)
+
+
+def random_loss(
+    series: Float[Tensor, "b k"], rotation: Float[Tensor, "b 3 3"], s: Image2SphereSettings
+) -> Float[Tensor, ""]:
+    """Over random cells, the same for the whole batch; the nearest one is true."""
+    cells = torch.randint(so3_grid.cell_count(s.grid_level), (s.candidates,), device=series.device)
+    if s.include_truth:
+        own = so3_grid.cell_of(rotation, s.grid_level)[: s.candidates]
+        cells = torch.cat([own, cells[len(own) :]])
+    there = so3_grid.cell_center(cells, s.grid_level)
+    target = (rotation.flatten(1) @ there.flatten(1).mT).argmax(1)
+    return cross_entropy(evaluate(series, there.to(series), s.lmax), target)

@@ -1,0 +1,103 @@
+"""The network: picture → feature map → sphere → a series of harmonics on the rotations."""
+
+import functools
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from resect.geometry import so3_grid
+from resect.geometry.so3_series import basis, evaluate_on_fibres, gradient, of_inverse, of_product
+from resect.nn.spherical.head import SphericalHead
+from resect.priors.image2sphere.settings import Image2SphereSettings
+from resect.priors.rotations.encoder import Encoder, read_pretrained, seeded
+
+_SPHERE_FROM_CAMERA = ((1.0, 0.0, 0.0), (0.0, 0.0, -1.0), (0.0, 1.0, 0.0))
+_CHUNK = 4096
+
+
+class Image2SphereNetwork(nn.Module):
+    """A `RotationNetwork` whose function is a series of harmonics; its code is that series.
+
+    The head's function f turns with the signal on the sphere from the right: a signal turned by S gives Q ↦ f(Q S). If
+    the camera's frame is turned by S, an object at R comes to stand at S R. So f is taken at Q = (B R)ᵀ, where B turns
+    the camera's axes to the sphere's: then a turned picture gives exactly the turned density. Published is Q = R.
+
+    Args:
+        settings: how it is built.
+        categories: how many.
+    """
+
+    def __init__(self, settings: Image2SphereSettings, categories: int) -> None:
+        super().__init__()
+        s = settings
+        self.lmax, self.equivariant = s.lmax, s.equivariant
+        self.encoder = Encoder(s)
+        self.head = SphericalHead(
+            self.encoder.channels,
+            self.encoder.size,
+            lmax=s.lmax,
+            features=s.features,
+            hidden=s.hidden,
+            resolution=s.resolution,
+            classes=categories if s.class_label else 0,
+            projection=s.projection,
+            points=s.points,
+        )
+
+    def forward(self, picture: Float[Tensor, "b 3 s s"], label: Int[Tensor, "b"] | None = None) -> Float[Tensor, "b k"]:
+        """The series of R ↦ logit, R the rotation of the object in the camera's frame."""
+        found = self.head(self.encoder(picture), label)
+        if not self.equivariant:
+            return found
+        return of_product(of_inverse(found, self.lmax), self.lmax, left=found.new_tensor(_SPHERE_FROM_CAMERA))
+
+    def code(self, picture: Float[Tensor, "b 3 s s"], label: Int[Tensor, "b"] | None = None) -> Float[Tensor, "b k"]:
+        """The series of pictures."""
+        return self(picture, label)
+
+    def on_level(self, code: Float[Tensor, "b k"], level: int) -> Float[Tensor, "b n"]:
+        """At all cells of a level, in their order; a whole level costs little more than its output."""
+        starts, tilts = fibres(self.lmax, level, code.dtype, code.device)
+        chunks = [evaluate_on_fibres(code, part, tilts, self.lmax).flatten(1) for part in starts.split(_CHUNK)]
+        return torch.cat(chunks, 1)[:, cell_positions(level, code.device)]
+
+    def logits(self, code: Float[Tensor, "k"], rotation: Float[Tensor, "n 3 3"]) -> Float[Tensor, "n"]:
+        """At any rotations."""
+        return basis(rotation.to(code), self.lmax) @ code
+
+    def local(
+        self, code: Float[Tensor, "k"], rotation: Float[Tensor, "n 3 3"]
+    ) -> tuple[Float[Tensor, "n"], Float[Tensor, "n 3"], Float[Tensor, "n 3 3"]]:
+        """There, with derivatives, which are series too; in float64."""
+        series = code.double()
+        first = gradient(series, self.lmax)
+        second = gradient(first, self.lmax)
+        at = basis(rotation.double().to(code.device), self.lmax)
+        bend = torch.einsum("ijk,nk->nij", second, at)
+        return at @ series, at @ first.mT, (bend + bend.mT) / 2
+
+
+def make_network(settings: Image2SphereSettings, categories: int, seed: int) -> Image2SphereNetwork:
+    """A network with the weights of a seed, and a pretrained encoder where the settings name one."""
+    network = seeded(Image2SphereNetwork, settings, categories, seed=seed)
+    assert isinstance(network, Image2SphereNetwork)
+    read_pretrained(network.encoder, settings)
+    return network
+
+
+@functools.cache
+def fibres(
+    lmax: int, level: int, dtype: torch.dtype, device: torch.device
+) -> tuple[Float[Tensor, "p k"], Float[Tensor, "t"]]:
+    """Bases of the starts of a level's fibres, and their tilts: for `evaluate_on_fibres`."""
+    with torch.inference_mode(False), torch.no_grad():
+        starts, tilts, _ = so3_grid.fibres(level)
+        return basis(starts, lmax).to(device, dtype), tilts.to(device, dtype)
+
+
+@functools.cache
+def cell_positions(level: int, device: torch.device) -> Int[Tensor, "n"]:
+    """Where each cell of a level stands among the values on its fibres."""
+    with torch.inference_mode(False), torch.no_grad():
+        return so3_grid.fibres(level)[2].flatten().argsort().to(device)

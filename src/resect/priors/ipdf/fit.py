@@ -1,0 +1,85 @@
+"""Trains Implicit-PDF: the true rotation against random ones, which estimate the density's integral."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from resect.data.rotation_set import RotationSet
+from resect.geometry import so3, so3_grid
+from resect.priors.ipdf.network import make_network
+from resect.priors.ipdf.prior import KIND
+from resect.priors.ipdf.settings import ImplicitPdfSettings
+from resect.priors.rotations.batches import Batch, Pictures, digest
+from resect.priors.rotations.judge import judge_of
+from resect.priors.rotations.prior import RotationPrior, ready
+from resect.training.log import Progress
+from resect.training.loop import finish, run_seed, train
+
+
+def fit(
+    data: RotationSet,
+    settings: ImplicitPdfSettings | None = None,
+    *,
+    out: Path | None = None,
+    parents: tuple[object, ...] = (),
+    resume: bool = False,
+    generator: torch.Generator | None = None,
+    held_out: RotationSet | None = None,
+    progress: Progress | None = None,
+) -> RotationPrior:
+    """Trains a network.
+
+    Args:
+        data: images with a rotation each.
+        settings: how; the reduced ones when not given.
+        out: folder for the artefact, `log.jsonl` and checkpoints; nothing is written when not given.
+        parents: none are needed.
+        resume: go on from the checkpoint in `out`, if there is one.
+        generator: of all randomness; else `settings.seed`.
+        held_out: images by which the best network is chosen; the last one is kept when not given.
+        progress: called with (step, steps, remark).
+
+    Raises:
+        KeyboardInterrupt: after Ctrl-C, once the state is saved.
+    """
+    del parents
+    s = settings or ImplicitPdfSettings()
+    seed = run_seed(s, generator)
+    pictures = Pictures(data, s)
+    network = make_network(s, len(pictures.known), seed)
+    train(
+        network,
+        pictures.batch,
+        loss_of(s),
+        s,
+        seed=seed,
+        data=digest(data),
+        out=out,
+        resume=resume,
+        progress=progress,
+        judge=judge_of(held_out, pictures, network),
+    )
+    made = RotationPrior(KIND, ready(network, s), s, pictures.known)
+    finish(made, out)
+    return made
+
+
+def loss_of(settings: ImplicitPdfSettings) -> Callable[[nn.Module, Batch], Mapping[str, Tensor]]:
+    """−log p(truth), p = exp f(truth) / mean of exp f over uniform rotations, of which the truth is one.
+
+    The same random rotations serve all pictures, turned so that the first is the truth of each.
+    """
+    s = settings
+
+    def loss(network: nn.Module, batch: Batch) -> Mapping[str, Tensor]:
+        rotation = batch.rotation.to(s.device)
+        drawn = so3.random(s.queries, dtype=torch.float64).to(rotation)
+        asked = (drawn @ drawn[0].mT) @ rotation[:, None]
+        logits = network(batch.picture.to(s.device), asked.float(), batch.label.to(s.device) if s.class_label else None)
+        log_density = logits[:, 0] - logits.logsumexp(1) + torch.log(torch.tensor(float(s.queries)))
+        found = -log_density.mean()
+        return {"loss": found, "log_likelihood": -found.detach() - so3_grid.LOG_PI2}
+
+    return loss

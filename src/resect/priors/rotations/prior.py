@@ -1,0 +1,186 @@
+"""A network for distributions over SO(3) as a prior: from a photo to a density, its peaks, and poses."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Protocol, Self, TypeVar
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from resect import artifact
+from resect.errors import ResectError, unknown_name
+from resect.geometry import so3_grid
+from resect.geometry.mesh import Mesh
+from resect.geometry.se3 import SE3
+from resect.priors.lay import lay
+from resect.priors.rotations.search import ascend, greatest_cell, subdivide
+from resect.priors.rotations.settings import RotationSettings
+from resect.priors.rotations.view import View, look
+from resect.priors.views import hull_points
+from resect.types import Hypotheses, Photo, RotationDensity
+
+S = TypeVar("S", bound=RotationSettings)
+_FIRST = 3  # level at which a search begins: 7.5°, where Image2Sphere's functions are smooth
+_MOST_CATEGORIES = 10_000
+_RADIUS_DEG = 15.0
+
+
+class RotationNetwork(Protocol):
+    """A network that gives a function on SO(3) for a picture: the logarithm of a density, but for a constant."""
+
+    def code(self, picture: Float[Tensor, "b 3 s s"], label: Int[Tensor, "b"] | None = None) -> Float[Tensor, "b k"]:
+        """What it makes of pictures: all that its function depends on."""
+        ...
+
+    def on_level(self, code: Float[Tensor, "b k"], level: int) -> Float[Tensor, "b n"]:
+        """At the middles of all cells of a level, in their order."""
+        ...
+
+    def logits(self, code: Float[Tensor, "k"], rotation: Float[Tensor, "n 3 3"]) -> Float[Tensor, "n"]:
+        """At any rotations."""
+        ...
+
+    def local(
+        self, code: Float[Tensor, "k"], rotation: Float[Tensor, "n 3 3"]
+    ) -> tuple[Float[Tensor, "n"], Float[Tensor, "n 3"], Float[Tensor, "n 3 3"]]:
+        """There, with gradient and second derivatives by ω in exp(ω) @ rotation at 0, per radian."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class RotationPrior:
+    """A trained network.
+
+    Attributes:
+        kind: name in the zoo.
+        network: a `RotationNetwork`, in evaluation mode, on the settings' device.
+        settings: how it was built.
+        categories: that it was trained on, in the order of its labels.
+        points: of the hull of the object that is asked for, in its frame; `None` is any of a category.
+    """
+
+    kind: str
+    network: nn.Module
+    settings: RotationSettings
+    categories: tuple[str, ...]
+    points: Float[Tensor, "n 3"] | None = None
+
+    @property
+    def _asked(self) -> RotationNetwork:
+        return self.network  # type: ignore[return-value]
+
+    def of(self, mesh: Mesh) -> Self:
+        """The same for one object whose mesh is known, so that rotations can be laid into boxes."""
+        return replace(self, points=hull_points(mesh.vertices).double())
+
+    def codes(self, photos: Sequence[Photo]) -> tuple[Float[Tensor, "b k"], list[View]]:
+        """What the network makes of photos, and what it saw of them."""
+        views = [look(photo, self.settings.side) for photo in photos]
+        pictures = torch.stack([v.picture for v in views]).to(self.settings.device)
+        return self.codes_of(pictures, [p.target.category if p.target else "" for p in photos]), views
+
+    def codes_of(self, pictures: Float[Tensor, "b 3 s s"], categories: Sequence[str]) -> Float[Tensor, "b k"]:
+        """What the network makes of pictures of objects of these categories."""
+        label = None
+        if self.settings.class_label:
+            label = torch.tensor([self._number(name) for name in categories], device=pictures.device)
+        with torch.no_grad():
+            return self._asked.code(pictures, label)
+
+    def density(self, photo: Photo, level: int | None = None) -> RotationDensity:
+        """Of `cam_from_world`'s rotation in the picture's frame (see `rotations/view`).
+
+        Args:
+            photo: asked for an object.
+            level: of the finest cells; the settings' when not given.
+        """
+        code, _ = self.codes([photo])
+        return self.density_of(code[0], level)
+
+    def density_of(self, code: Float[Tensor, "k"], level: int | None = None) -> RotationDensity:
+        """Of one picture's code; fine where the probability is."""
+        finest = self.settings.density_level if level is None else level
+        first = min(_FIRST, finest)
+        with torch.no_grad():
+            coarse = self._asked.on_level(code[None], first)[0]
+            return subdivide(lambda r: self._asked.logits(code, r), coarse, first, finest)
+
+    def rotation_of(self, code: Float[Tensor, "k"], level: int | None = None) -> Float[Tensor, "3 3"]:
+        """The most probable rotation in the picture's frame, float64, not bound to any grid."""
+        finest = self.settings.density_level if level is None else level
+        with torch.no_grad():
+            first = min(_FIRST, finest)
+            coarse = self._asked.on_level(code[None], first)[0]
+            best = greatest_cell(lambda r: self._asked.logits(code, r), coarse, first, finest)
+            start = so3_grid.cell_center(best[None], finest)
+            return ascend(lambda r: self._asked.local(code, r), start)[0].cpu()
+
+    def rotation(self, photo: Photo) -> Float[Tensor, "3 3"]:
+        """The most probable rotation of `cam_from_world`, float64."""
+        code, views = self.codes([photo])
+        return views[0].turn.mT @ self.rotation_of(code[0])
+
+    def propose(self, photo: Photo, count: int, generator: torch.Generator) -> Hypotheses:
+        """Peaks of the density, most probable first; none where the picture shows nothing.
+
+        Where the object is not known, or the photo has neither box nor mask, the object is put a unit away; rows of
+        zero information say that this is no knowledge.
+        """
+        code, views = self.codes([photo])
+        if count < 1 or views[0].shows_nothing:
+            return Hypotheses(SE3.identity(0, dtype=torch.float64), torch.zeros(0), target=photo.target)
+        modes = self.density_of(code[0]).modes(count, _RADIUS_DEG)
+        back = views[0].turn.mT
+        turned = back @ modes.rotation.cpu()
+        covariance = back @ modes.covariance.cpu() @ back.mT
+        weight = modes.mass.cpu().clamp_min(1e-30).log()
+        away = back[:, 2]
+        return lay(turned, weight, covariance, photo, source=self.kind, points=self.points, away=away)
+
+    def _number(self, name: str) -> int:
+        if name not in self.categories:
+            raise unknown_name("category", name, self.categories)
+        return self.categories.index(name)
+
+    def save(self, folder: Path) -> None:
+        """Writes the artefact; the object's points are not part of it."""
+        extra = {"categories": list(self.categories)}
+        artifact.save(folder, self.kind, self.settings, dict(self.network.state_dict()), extra=extra)
+
+
+def ready(network: nn.Module, settings: RotationSettings) -> nn.Module:
+    """For answering: on its device, in evaluation mode, without gradients."""
+    return network.to(settings.device).eval().requires_grad_(False)
+
+
+def load(
+    folder: Path | str, kind: str, cls: type[S], make: Callable[[S, int, int], nn.Module], device: str = "cpu"
+) -> RotationPrior:
+    """Reads and checks an artefact.
+
+    Args:
+        folder: the artefact.
+        kind: that it must be of.
+        cls: class of its settings.
+        make: a network from settings, the number of categories and a seed.
+        device: where it is to run.
+    """
+    found = artifact.load(folder, kind)
+    where = f"{folder}/artifact.json"
+    settings = artifact.settings_from_json(cls, found.settings, where)
+    settings = replace(settings, device=device, pretrained="")
+    names = found.extra.get("categories")
+    few = isinstance(names, list) and 0 < len(names) <= _MOST_CATEGORIES
+    if not isinstance(names, list) or not few or not all(isinstance(n, str) for n in names):
+        raise ResectError(f"{where}: categories", "a list of names", repr(names)[:80], "Fit it again.")
+    network = make(settings, len(names), 0)
+    for name, tensor in network.state_dict().items():
+        read = found.tensor(name, tuple(tensor.shape), tensor.dtype)
+        if tensor.is_floating_point() and not bool(read.isfinite().all()):
+            raise ResectError(f"{folder}: {name}", "finite numbers", "others", "Fit it again.")
+    if found.tensors.keys() != network.state_dict().keys():
+        raise ResectError(folder, "the weights of its settings", "further ones", "Fit it again.")
+    network.load_state_dict(found.tensors)
+    return RotationPrior(kind, ready(network, settings), settings, tuple(names))

@@ -1,0 +1,91 @@
+"""Where a function on SO(3) is greatest, and how its exponential is spread, without a table of all rotations.
+
+Coarse cells are looked at first, the best ones are cut into eight, and so on; the greatest is followed to its peak.
+"""
+
+import math
+from collections.abc import Callable
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from resect.geometry import so3, so3_grid
+from resect.types import RotationDensity
+
+Logits = Callable[[Float[Tensor, "n 3 3"]], Float[Tensor, "n"]]
+Local = Callable[[Float[Tensor, "k 3 3"]], tuple[Float[Tensor, "k"], Float[Tensor, "k 3"], Float[Tensor, "k 3 3"]]]
+"""Value, gradient and second derivatives of f(exp(ω) R) by ω at 0."""
+
+_LONGEST = 0.1  # radians a step
+_LOG2 = math.log(2)
+_FLAT = 1e-6
+
+
+def subdivide(
+    logits: Logits, first: Float[Tensor, "m"], level: int, finest: int, *, most: int = 512, least: float = 1e-5
+) -> RotationDensity:
+    """The density ∝ exp(logits), fine where its probability is.
+
+    Args:
+        logits: at any rotations.
+        first: at the middles of all cells of a level.
+        level: that level.
+        finest: of the smallest cells.
+        most: how many cells are cut at each level.
+        least: probability below which a cell stays as it is.
+    """
+    cells = torch.arange(len(first), device=first.device)
+    kept: list[tuple[Tensor, Tensor, int]] = []
+    values = first
+    for deeper in range(level + 1, finest + 1):
+        parts = [v.double() - 3 * at * _LOG2 for _, v, at in kept] + [values.double() - 3 * (deeper - 1) * _LOG2]
+        share = values.double() - 3 * (deeper - 1) * _LOG2 - torch.cat(parts).logsumexp(0)
+        chosen = share.topk(min(most, len(share))).indices
+        chosen = chosen[share[chosen].exp() >= least]
+        stays = torch.ones_like(cells, dtype=torch.bool)
+        stays[chosen] = False
+        kept.append((cells[stays], values[stays], deeper - 1))
+        cells = so3_grid.children(cells[chosen]).flatten()
+        values = logits(so3_grid.cell_center(cells, deeper)).to(first)
+    kept.append((cells, values, finest))
+    levels = torch.cat([torch.full_like(c, at) for c, _, at in kept])
+    whole, every = torch.cat([v for _, v, _ in kept]), torch.cat([c for c, _, _ in kept])
+    return RotationDensity.of_logits(whole, cell=every, level=levels)
+
+
+def greatest_cell(
+    logits: Logits, first: Float[Tensor, "m"], level: int, finest: int, *, most: int = 32
+) -> Int[Tensor, ""]:
+    """The cell of the finest level at whose middle the function is greatest, among children of the `most` best."""
+    cells, values = torch.arange(len(first), device=first.device), first
+    for deeper in range(level + 1, finest + 1):
+        chosen = values.topk(min(most, len(values))).indices
+        cells = so3_grid.children(cells[chosen]).flatten()
+        values = logits(so3_grid.cell_center(cells, deeper))
+    return cells[values.argmax()]
+
+
+def ascend(local: Local, start: Float[Tensor, "k 3 3"], steps: int = 12) -> Float[Tensor, "k 3 3"]:
+    """Each rotation moved uphill, by Newton's steps where the function bends down and along the gradient elsewhere.
+
+    A step is taken only if it goes up; else a shorter one is tried.
+    """
+    at, reach = start, torch.full((len(start),), _LONGEST, dtype=start.dtype, device=start.device)
+    value, gradient, second = local(at)
+    for _ in range(steps):
+        bend, axes = torch.linalg.eigh(second)
+        along = (axes.mT @ gradient[..., None])[..., 0] / bend.abs().clamp_min(_FLAT)
+        move = (axes @ along[..., None])[..., 0]
+        move = move * (reach / move.norm(dim=-1).clamp_min(1e-30)).clamp_max(1)[:, None]
+        there = so3.exp(move) @ at
+        found = local(there)
+        up = found[0] > value
+        if not bool(up.any()) and bool((reach < 1e-5).all()):
+            break
+        at = torch.where(up[:, None, None], there, at)
+        value = torch.where(up, found[0], value)
+        gradient = torch.where(up[:, None], found[1], gradient)
+        second = torch.where(up[:, None, None], found[2], second)
+        reach = torch.where(up, reach, 0.25 * torch.minimum(reach, move.norm(dim=-1)))
+    return at
