@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 import torch
 from tests.priors.captures import TEST, TRAIN, capture, landmarks, retrieval
+from tests.priors.posenet_networks import posenet
+from tests.priors.posenet_networks import tiny as small_posenet
 from tests.priors.viewpoint.crops import network as viewpoint
 
 from resect import zoo
@@ -42,9 +44,10 @@ PRIORS: dict[str, Callable[[], Prior]] = {
     "retrieval": retrieval,
     "landmarks": landmarks,
     "viewpoint": viewpoint,
+    "posenet": posenet,
 }
-LOOKS = ("retrieval", "landmarks", "viewpoint")  # those that look at the photo
-FITTED = ("retrieval", "landmarks")
+LOOKS = ("retrieval", "landmarks", "viewpoint", "posenet")  # those that look at the photo
+FITTED: dict[str, Callable[[], Any]] = {"retrieval": lambda: None, "landmarks": lambda: None, "posenet": small_posenet}
 
 
 def ask(prior: Prior, photo: Photo, count: int = 6, seed: int = 0) -> Hypotheses:
@@ -122,7 +125,7 @@ def test_shuffled_truth_of_the_test_split_changes_no_proposal(name: str) -> None
     poses = whole.truth.cam_from_world.matrix().clone()
     poses[list(TEST)] = poses[list(TEST)].flip(0)
     shuffled = replace(whole, truth=replace(whole.truth, cam_from_world=whole.truth.cam_from_world.from_matrix(poses)))
-    again = zoo.resolve(zoo.entry(name, fitted=True).fit)(shuffled.subset(TRAIN))
+    again = zoo.resolve(zoo.entry(name, fitted=True).fit)(shuffled.subset(TRAIN), FITTED[name]())
     for i in TEST:
         a, b = ask(PRIORS[name](), whole[i]), ask(again, shuffled[i])
         assert torch.equal(a.cam_from_world.matrix(), b.cam_from_world.matrix())

@@ -1,0 +1,107 @@
+"""A fitted pose regressor: one pose a photo, with the information that its errors on left-out photos amount to."""
+
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Self
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from resect import artifact
+from resect.errors import ResectError
+from resect.geometry.camera import Camera
+from resect.geometry.se3 import SE3
+from resect.nn.picture import look, shows_nothing, turned, view_camera
+from resect.priors.posenet.network import PoseNetNetwork, make_network
+from resect.priors.posenet.settings import PoseNetSettings
+from resect.types import Hypotheses, Photo
+
+KIND = "posenet"
+
+
+@dataclass(frozen=True, eq=False)
+class PoseNet:
+    """A trained regressor.
+
+    Attributes:
+        network: in evaluation mode, on the settings' device.
+        settings: how it was built.
+        camera: of its training photos; what a photo with another camera shows is resampled to this one's view.
+        covariance: of δ = (v, ω) in exp(δ) @ cam_from_world, world units and radians; `None` if it was not measured.
+    """
+
+    network: PoseNetNetwork
+    settings: PoseNetSettings
+    camera: Camera
+    covariance: Float[Tensor, "6 6"] | None = None
+
+    def picture(self, photo: Photo) -> Float[Tensor, "1 3 s s"]:
+        """What the network sees of a photo."""
+        s = self.settings
+        wide = view_camera(self.camera, round(s.side / s.share), crop=s.crop)
+        seen = look(photo, wide)[None]
+        return turned(seen, wide, view_camera(self.camera, s.side, s.share, crop=s.crop), torch.eye(3)[None])
+
+    def regress(self, photo: Photo) -> SE3:
+        """`cam_from_world` (1), float64."""
+        with torch.no_grad():
+            return self.network(self.picture(photo).to(self.settings.device)).double().to("cpu")
+
+    def latent(self, photo: Photo) -> Float[Tensor, "l"]:
+        """What the network thinks of a photo before it says a pose: the latents of position and rotation in a row."""
+        with torch.no_grad():
+            features = self.network.see(self.picture(photo).to(self.settings.device))
+            return torch.cat(self.network.latents(features), -1)[0].cpu()
+
+    def propose(self, photo: Photo, count: int, generator: torch.Generator) -> Hypotheses:
+        """One pose; none for a photo without any contrast."""
+        if count < 1 or bool(shows_nothing(self.picture(photo)[0])):
+            return Hypotheses(SE3.identity(0, dtype=torch.float64), torch.zeros(0), target=photo.target)
+        information = None if self.covariance is None else torch.linalg.inv(self.covariance)[None]
+        if information is not None:
+            information = (information + information.mT) / 2
+        return Hypotheses(self.regress(photo), torch.zeros(1), information, source=(KIND,), target=photo.target)
+
+    def save(self, folder: Path) -> None:
+        """Writes the artefact."""
+        tensors = dict(self.network.state_dict())
+        if self.covariance is not None:
+            tensors["covariance"] = self.covariance
+        artifact.save(folder, KIND, self.settings, tensors, extra={"camera": asdict(self.camera)})
+
+    @classmethod
+    def load(cls, folder: Path | str, device: str = "cpu") -> Self:
+        """Reads and checks the artefact."""
+        found = artifact.load(folder, KIND)
+        where = f"{folder}/artifact.json"
+        settings = artifact.settings_from_json(PoseNetSettings, found.settings, where)
+        settings = replace(settings, device=device)
+        camera = artifact.settings_from_json(Camera, found.extra.get("camera") or {}, where)
+        network = make_network(settings, None, 0, pretrained=False)
+        given = dict(found.tensors)
+        covariance = given.pop("covariance", None)
+        if covariance is not None:
+            covariance = checked_covariance(found.tensor("covariance", (6, 6), torch.float64), folder)
+        load_checked(network, given, folder)
+        return cls(ready(network, device), settings, camera, covariance)
+
+
+def checked_covariance(covariance: Tensor, where: object) -> Tensor:
+    """A finite, symmetric, positive matrix, or an error."""
+    good = bool(covariance.isfinite().all()) and torch.allclose(covariance, covariance.mT)
+    if not good or float(torch.linalg.eigvalsh(covariance).min()) <= 0:
+        raise ResectError(f"{where}: covariance", "a positive definite matrix", "another", "Fit it again.")
+    return covariance
+
+
+def load_checked(network: torch.nn.Module, given: dict[str, Tensor], where: object) -> None:
+    """Weights from an artefact, every one there, of its shape and finite."""
+    from resect.nn.backbone.weights import load_weights
+
+    load_weights(network, given, where)
+
+
+def ready(network: PoseNetNetwork, device: str) -> PoseNetNetwork:
+    """For answering: on its device, in evaluation mode, without gradients."""
+    return network.to(device).eval().requires_grad_(False)

@@ -1,0 +1,128 @@
+"""How a pose regressor is built and trained: small, for minutes on a CPU, and as published."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from resect.errors import ResectError
+from resect.training.settings import TrainingSettings, check
+
+Backbones = Literal[
+    "mobilenet_v2", "tf_mobilenet_v2", "efficientnet_b0", "resnet18", "resnet34", "resnet50", "resnet101", "vgg16"
+]
+
+
+@dataclass(frozen=True)
+class PoseNetSettings(TrainingSettings):
+    """Settings of a pose regressor; the defaults are the small ones, whose backbone is not trained."""
+
+    backbone: Backbones = "mobilenet_v2"
+    """Network that looks at the photo."""
+    pretrained: str = "imagenet"
+    """Its weights: a file, an address with #sha256=…, "imagenet" to fetch torchvision's, or empty for random ones."""
+    side: int = 224
+    """Pixels of the square picture it sees."""
+    share: float = 0.875
+    """Part of the photo's width and height in it; the rest is room to turn the camera in training."""
+    crop: bool = False
+    """Take a square part of the photo, as published, and not all of it, stretched."""
+    stride: Literal[8, 16, 32] = 32
+    """Which features are used: at this part of the picture's size."""
+    reduce: int = 0
+    """Channels that features are reduced to before they are laid out in a row, which keeps where in the picture they
+    are; 0 takes their mean over the picture, as published."""
+    whiten: bool = True
+    """Bring features to mean 0 and variance 1 first."""
+    hidden: int = 256
+    """Width of the two latents, of position and of rotation."""
+    dropout: float = 0.1
+    """Share of the latents left out in a step."""
+    normalize: bool = True
+    """Regress positions about the cameras' middle in units of their spread and rotations about their mean; published:
+    positions in world units and rotations as they are."""
+    freeze: tuple[str, ...] = ("backbone",)
+    """Parameters whose names begin so are not trained."""
+    thaw: tuple[str, ...] = ()
+    """But these are, whose names contain one of these words."""
+    views: int = 8
+    """With a backbone that is not trained: changed pictures of each photo, whose features are computed once; 0 makes
+    new ones at each use."""
+    learned: bool = True
+    """Learn the balance between position and rotation."""
+    s_x: float = 0.0
+    """Log of the expected error of positions, in what is regressed; its weight where it is not learned."""
+    s_q: float = -2.0
+    """The same of quaternions."""
+    norm: Literal[1, 2] = 2
+    """Of the errors."""
+    turn_deg: float = 6.0
+    """The camera is turned up to this much about its x and y axes, and its pose with it."""
+    roll_deg: float = 6.0
+    """The same about its optical axis."""
+    colour: tuple[float, float, float, float] = (0.4, 0.4, 0.3, 0.05)
+    """Changes of brightness, contrast, saturation and hue."""
+    blur_px: float = 1.0
+    """Greatest standard deviation of a blur."""
+    left_out: bool = True
+    """Train a second time without some photos, whose errors become the information of proposals."""
+    epochs: int = 0
+    """Times that every photo is looked at; 0 goes by `steps`."""
+    drop_epochs: int = 0
+    """Times between drops of the rate; 0 goes by `drop_every`."""
+    batch: int = 32
+    steps: int = 1500
+    rate: float = 1e-3
+    weight_decay: float = 1e-2
+    memory_gb: float = 4.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        within: dict[str, tuple[float, float]] = {
+            "side": (32, 2048),
+            "share": (0.5, 1.0),
+            "reduce": (0, 4096),
+            "hidden": (4, 8192),
+            "dropout": (0, 0.9),
+            "views": (0, 1000),
+            "turn_deg": (0, 45),
+            "roll_deg": (0, 180),
+            "blur_px": (0, 20),
+            "epochs": (0, 1_000_000),
+            "drop_epochs": (0, 1_000_000),
+        }
+        check(self, within)
+        if min(self.colour) < 0 or max(self.colour[:3]) >= 1 or self.colour[3] > 0.5:
+            raise ResectError(f"{type(self).__name__}.colour", "0 to below 1, hue up to 0.5", str(self.colour))
+
+
+@dataclass(frozen=True)
+class PublishedPoseNetSettings(PoseNetSettings):
+    """As published with pose auto-encoders for indoor rooms, all of it trained; for a GPU.
+
+    Random crops become turns of the camera by as much, so that they do not spoil the poses.
+    """
+
+    share: float = 224 / 256
+    crop: bool = True
+    whiten: bool = False
+    normalize: bool = False
+    freeze: tuple[str, ...] = ()
+    s_x: float = 0.0
+    s_q: float = -3.0
+    turn_deg: float = 2.0
+    roll_deg: float = 0.0
+    colour: tuple[float, float, float, float] = (0.5, 0.5, 0.5, 0.2)
+    blur_px: float = 0.0
+    left_out: bool = False
+    epochs: int = 300
+    drop_epochs: int = 100
+    schedule: Literal["cosine", "drops", "constant"] = "drops"
+    drop_to: float = 0.5
+    weight_decay: float = 1e-4
+
+
+@dataclass(frozen=True)
+class OutdoorPoseNetSettings(PublishedPoseNetSettings):
+    """As published for streets and squares, where positions are metres apart."""
+
+    s_x: float = -3.0
+    s_q: float = -6.5
