@@ -38,8 +38,19 @@ class Structure:
 
 
 def structure(photos: Sequence[Photo], folder: Path) -> Structure:
-    """Of cut-outs that all share one camera; all must register."""
-    model = _colmap(photos, folder)
+    """Of cut-outs that all share one camera; all must register.
+
+    A small object far away looks nearly the same as its mirror image in depth that turns the other way (Necker), and
+    bundle adjustment never gets from one to the other: both are tried, after two starts, and the residual decides.
+    """
+    _features(photos, folder)
+    models = [_map(folder, seed) for seed in (0, 1)]
+    tried = [_structure(photos, model, flipped) for model in models for flipped in (False, True)]
+    print("residuals, px:", " ".join(f"{t.residual_px:.3f}" for t in tried), flush=True)
+    return min(tried, key=lambda t: t.residual_px)
+
+
+def _structure(photos: Sequence[Photo], model, flipped: bool) -> Structure:
     images = sorted(model.images.values(), key=lambda i: i.name)
     if len(images) != len(photos):
         raise RuntimeError(f"{len(images)} of {len(photos)} frames were registered")
@@ -51,11 +62,22 @@ def structure(photos: Sequence[Photo], folder: Path) -> Structure:
         for j, p in enumerate(points)
         for e in p.track.elements
     ]
-    level, residual = _level(free, np.stack([p.xyz for p in points]), np.array(seen), photos[0])
+    xyz = np.stack([p.xyz for p in points])
+    level, residual = _level(*(_reversed(free, xyz) if flipped else (free, xyz)), np.array(seen), photos[0])
     return Structure(SE3(*(torch.from_numpy(free[:, :, s]) for s in (slice(3), 3))), level, residual)
 
 
-def _colmap(photos: Sequence[Photo], folder: Path):
+def _reversed(free: np.ndarray, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Points mirrored in depth about their middle, cameras turned the other way: R' = M R M, X' = M X, t' = t."""
+    middle, mirror = points.mean(0), np.diag([1.0, 1.0, -1.0])
+    toward = free[0, :, :3]  # the world with the axes of the first camera and the middle as its origin
+    rotation = mirror @ free[:, :, :3] @ toward.T @ mirror
+    shift = free[:, :, :3] @ middle + free[:, :, 3]
+    return np.concatenate([rotation, shift[:, :, None]], 2), (points - middle) @ toward.T @ mirror
+
+
+def _features(photos: Sequence[Photo], folder: Path) -> None:
+    """SIFT inside the cut-outs, matched, in COLMAP's database."""
     import pycolmap
 
     shutil.rmtree(folder, ignore_errors=True)
@@ -75,20 +97,29 @@ def _colmap(photos: Sequence[Photo], folder: Path):
     reader.camera_params = ",".join(str(TIMES * x) for x in (camera.fx, camera.fy, camera.cx, camera.cy))
     extraction, matching = pycolmap.FeatureExtractionOptions(), pycolmap.FeatureMatchingOptions()
     extraction.sift.max_num_features, extraction.sift.peak_threshold, extraction.sift.edge_threshold = 4000, 0.002, 20
-    mapping = pycolmap.IncrementalPipelineOptions()
     for options in (extraction, matching):
-        options.num_threads, options.use_gpu = 2, False
-    mapping.ba_refine_focal_length = mapping.ba_refine_extra_params = False
-    mapping.min_model_size, mapping.num_threads, mapping.random_seed = 5, 2, 0
-    mapping.mapper.init_min_tri_angle, mapping.mapper.init_min_num_inliers = 4, 30
-    mapping.mapper.abs_pose_min_num_inliers = 12
+        options.num_threads, options.use_gpu = 1, False  # several threads number the photos anew each time
     database = folder / "database.db"
     single = pycolmap.CameraMode.SINGLE
+    pycolmap.logging.minloglevel = pycolmap.logging.WARNING.value
     pycolmap.extract_features(
         database, folder / "images", camera_mode=single, reader_options=reader, extraction_options=extraction
     )
     pycolmap.match_exhaustive(database, matching_options=matching)
-    models = pycolmap.incremental_mapping(database, folder / "images", folder / "sparse", options=mapping)
+
+
+def _map(folder: Path, seed: int):
+    """COLMAP's incremental mapping of the database."""
+    import pycolmap
+
+    mapping = pycolmap.IncrementalPipelineOptions()
+    mapping.ba_refine_focal_length = mapping.ba_refine_extra_params = False
+    mapping.min_model_size, mapping.num_threads, mapping.random_seed = 5, 1, seed
+    mapping.mapper.init_min_tri_angle, mapping.mapper.init_min_num_inliers = 4, 30
+    mapping.mapper.abs_pose_min_num_inliers = 12
+    out = folder / "sparse" / str(seed)
+    out.mkdir()
+    models = pycolmap.incremental_mapping(folder / "database.db", folder / "images", out, options=mapping)
     return max(models.values(), key=lambda m: m.num_reg_images())
 
 

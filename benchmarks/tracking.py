@@ -54,8 +54,8 @@ FACES = 8000
 CHAIR = Camera(245.0, 245.0, 112.0, 112.0, 224, 224)
 CABINET = Camera(535.4, 539.2, 320.6, 248.1, 640, 480)
 APART = TrackSettings(shift=0.2, turn_deg=15.0, patience=0)  # frames a third of a second to a second apart
-MASKS = MaskSettings(enlarge=4)
-SIMPLE = MaskSettings(enlarge=1)
+MASKS = MaskSettings(enlarge=4, rough=True)
+SIMPLE = MaskSettings(enlarge=1, rough=True)
 OUTLINE = CutoutSettings(sides=(32, 64, 160), color=0.0)
 COLUMNS = {
     "sequence": "sequence", "what": "what", "frames": "frames", "poses": "poses", "ate_se3": "ATE, rigid",
@@ -236,7 +236,7 @@ def proportioned(
     """Length and width, for the same height, at which the outlines of every third frame agree best."""
     scene, masks, poses = MeshScene(box_mesh(size)), MaskFollower(photos[0], first, SIMPLE), {}
     for k, photo in enumerate(photos):
-        cut = masks.cut(photo, first if k == 0 else None)
+        cut = masks.cut(photo)
         if k in found.rows:
             pose = found.cam_from_world[found.rows.index(k)][None].float()
             masks.learn(photo, scene.render(CABINET, pose, ("alpha",)).alpha.reshape(photo.image.shape[:2]) > 0.5)

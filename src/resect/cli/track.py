@@ -33,6 +33,8 @@ class TrackArguments:
     mask: tuple[str, ...] = ()
     """Mask of each object in the first frame, or FRAME=MASK for an object that comes later. It is then cut out of every
     frame by its colours; nothing else of the frames is looked at."""
+    rough: bool = False
+    """The masks are drawn roughly: in the first frame, too, edges are found by colour."""
     start: tuple[str, ...] = ()
     """Pose of each object in the first frame, or FRAME=POSE: JSON with cam_from_world."""
     sigma: tuple[float, float] = (10.0, 0.1)
@@ -155,6 +157,7 @@ def _objects(flags: TrackArguments, names: Sequence[str], load: "Callable[[int],
     from resect.priors.views import Views
     from resect.refine.cutout import Cutout
     from resect.refine.object.refiner import ObjectInversion
+    from resect.tracking.masks import MaskSettings
     from resect.tracking.run import TrackedObject
 
     found = []
@@ -165,7 +168,8 @@ def _objects(flags: TrackArguments, names: Sequence[str], load: "Callable[[int],
         if flags.mask:
             first, file = _at(flags.mask[k], names)
             mask = target_from_mask(load(first), file).mask
-            found.append(TrackedObject(scene, Cutout(), prior, mask=mask, first=first))
+            masks = MaskSettings(rough=flags.rough)
+            found.append(TrackedObject(scene, Cutout(), prior, mask=mask, masks=masks, first=first))
         elif flags.start:
             first, file = _at(flags.start[k], names)
             size = float((scene.bounds[1] - scene.bounds[0]).norm())

@@ -21,6 +21,7 @@ from resect.refine.halving import Candidates, suppress
 from resect.refine.judge import modes
 from resect.refine.levenberg_marquardt import LMSettings, Normal, State, System, levenberg_marquardt, total
 from resect.refine.linearize import channel_of, sensitivity
+from resect.refine.reflected import reflected
 from resect.refine.robust import Robust
 from resect.refine.rows import normal_of
 from resect.refine.view import Meter
@@ -138,10 +139,13 @@ class Cutout:
     Attributes:
         settings: sizes and weights.
         known: further terms in units of σ (`refine.rows`: up, height, …) that every pose is held to.
+        mirrors: normals of planes in which the object may equal its mirror image (`reflected.mirror_normals`): from the
+            second size on the poses that such an object looks the same at are tried too. For outlines without colour.
     """
 
     settings: CutoutSettings = field(default_factory=CutoutSettings)
     known: tuple[System, ...] = ()
+    mirrors: Float[Tensor, "k 3"] | None = None
 
     @torch.no_grad()
     def refine(self, scene: Scene, photo: Photo, hypotheses: Hypotheses) -> Estimate:
@@ -160,6 +164,8 @@ class Cutout:
         found = Candidates(poses, torch.zeros(len(poses)), torch.arange(len(poses)))
         for side, keep in zip(s.sides, s.keep, strict=True):
             with meter.stage(f"settle {side}"):
+                if trace and self.mirrors is not None and side == s.sides[1]:
+                    found = _with_reflections(found, self.mirrors, middle)
                 at = Matched(scene, part, side, s, meter)
                 poses = found.cam_from_world
                 distance = float((poses.R.double() @ middle + poses.t.double()).norm(dim=-1).median())
@@ -168,7 +174,10 @@ class Cutout:
                 finest = side == s.sides[-1]
                 steps = LMSettings(steps=s.steps, policy="decrease", trust=0.3, stop=3e-4 if finest else 2e-3)
                 term = total([self._scaled(at, outline=not finest), *self.known])
-                end = levenberg_marquardt(term, found.cam_from_world, steps, length=radius, pivot=middle)
+                # Depth takes long steps where the object is far and small.
+                end = levenberg_marquardt(
+                    term, found.cam_from_world, steps, length=max(radius, 0.1 * distance), pivot=middle
+                )
                 found = replace(found, cam_from_world=end.cam_from_world)
                 found = suppress(replace(found, score=self._score(at, found.cam_from_world)), keep, s.apart_deg, near)
                 trace.append(found.step(f"settle {side}"))
@@ -202,6 +211,18 @@ class Cutout:
             return Estimate(Status.NO_AGREEMENT)
         second = float(groups.log_weight[1].exp()) if len(groups) > 1 else 0.0
         return Estimate(Status.AMBIGUOUS if second >= s.ambiguous else Status.OK, groups)
+
+
+def _with_reflections(found: Candidates, normals: Float[Tensor, "k 3"], middle: Float[Tensor, "3"]) -> Candidates:
+    """With what the best two look like from behind."""
+    best = found.take(torch.arange(min(2, len(found.score))))
+    parent = best.parent.repeat_interleave(len(normals))
+    poses = reflected(best.cam_from_world, normals.to(middle), middle)
+    return Candidates(
+        SE3.cat([found.cam_from_world, poses]),
+        torch.cat([found.score, torch.zeros(len(poses)).to(found.score)]),
+        torch.cat([found.parent, parent]),
+    )
 
 
 def _state(poses: SE3) -> State:

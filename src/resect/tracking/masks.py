@@ -32,6 +32,7 @@ class MaskSettings:
         enlarge: frames are worked on at so many times their size: thin parts stay whole.
         window_px: colours of both sides of an edge are means over so many pixels of the enlarged frame.
         learning: weight of the newest frame in what is learned after the first.
+        rough: the first mask is only roughly right; the first frame is then cut by colour like the others.
     """
 
     levels: int = 32
@@ -43,6 +44,7 @@ class MaskSettings:
     enlarge: int = 2
     window_px: int = 9
     learning: float = 0.3
+    rough: bool = False
 
 
 class MaskFollower:

@@ -111,7 +111,8 @@ class _Run:
         start = each.start if k == each.first else None
         if self.masks is None:
             return self.tracker.step(photo if each.target is None else each.target(photo), beats, start)
-        frame = self.tracker.step(self.masks.cut(photo, each.mask if k == each.first else None), beats, start)
+        known = each.mask if k == each.first and not self.masks.settings.rough else None
+        frame = self.tracker.step(self.masks.cut(photo, known), beats, start)
         if frame.cam_from_world is not None:
             self.masks.learn(photo, _outline(each.scene, photo, frame.cam_from_world))
         return frame
