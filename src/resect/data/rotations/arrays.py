@@ -1,0 +1,82 @@
+"""Images and rotations as arrays in one `.npz` file, as Image2Sphere's code keeps ModelNet10-SO(3) and PASCAL3D+ crops.
+
+`imgs` (N, s, s, 1 or 3) uint8, `rots` (N, 3, 3) `cam_from_obj`, and the class: `cat_ids` (N) of ten or `clss` (N, 1) of
+twelve. Nothing is said of the camera.
+"""
+
+import io
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from resect.data.rotation_set import RotationSet
+from resect.errors import ResectError
+from resect.types import Photo, Target
+
+PASCAL_KINDS = (
+    *("aeroplane", "bicycle", "boat", "bottle", "bus", "car"),
+    *("chair", "diningtable", "motorbike", "sofa", "train", "tvmonitor"),
+)
+CLASSES: dict[str, tuple[str, ...]] = {
+    "cat_ids": ("bathtub", "bed", "chair", "desk", "dresser", "monitor", "night_stand", "sofa", "table", "toilet"),
+    "clss": PASCAL_KINDS,
+}
+_MOST_BYTES = 32 << 30
+
+
+def read_rotation_arrays(path: Path, *, most_bytes: int = _MOST_BYTES) -> RotationSet:
+    """Reads such a file; images stay in memory as bytes.
+
+    Args:
+        path: the file.
+        most_bytes: of all arrays unpacked.
+
+    Raises:
+        ResectError: no such file, arrays of other shapes, or an unknown class.
+    """
+    found = _arrays(path, most_bytes)
+    key = next((k for k in CLASSES if k in found), None)
+    if key is None:
+        raise ResectError(path, "an array cat_ids or clss", f"only {', '.join(sorted(found)) or 'others'}")
+    images, rotation, number = found["imgs"], found["rots"], found[key].reshape(-1)
+    n = len(images)
+    if rotation.shape != (n, 3, 3) or len(number) != n or images.ndim != 4 or images.shape[-1] not in (1, 3):
+        got = f"{images.shape}, {rotation.shape}, {found[key].shape}"
+        raise ResectError(path, "imgs (N, h, w, 1 or 3), rots (N, 3, 3) and N classes", got)
+    if images.dtype != np.uint8 or number.dtype.kind not in "iu":
+        raise ResectError(path, "imgs of bytes and classes of whole numbers", f"{images.dtype} and {number.dtype}")
+    if n and not 0 <= number.min() <= number.max() < len(CLASSES[key]):
+        got = f"{number.min()} to {number.max()}"
+        raise ResectError(f"{path}: {key}", f"classes 0 to {len(CLASSES[key]) - 1}", got)
+    categories = tuple(CLASSES[key][k] for k in number.tolist())
+    names = tuple(f"{path.name}:{i}" for i in range(n))
+
+    def load(i: int) -> Photo:
+        image = torch.from_numpy(images[i].astype(np.float32) / 255).expand(-1, -1, 3).contiguous()
+        height, width = image.shape[:2]
+        whole = (0.0, 0.0, float(width), float(height))
+        return Photo(names[i], image, target=Target(categories[i], category=categories[i], box=whole))
+
+    return RotationSet("arrays", names, categories, torch.from_numpy(rotation.astype(np.float64)), load)
+
+
+def _arrays(path: Path, most_bytes: int) -> dict[str, NDArray[np.generic]]:
+    if not path.is_file():
+        raise ResectError(path, "an .npz file", "no file")
+    try:
+        with zipfile.ZipFile(path) as archive:
+            size = sum(member.file_size for member in archive.infolist())
+            if size > most_bytes:
+                raise ResectError(path, f"at most {most_bytes >> 20} MiB of arrays", f"{size >> 20} MiB")
+            there = {name.removesuffix(".npy") for name in archive.namelist()}
+            if not {"imgs", "rots"} <= there:
+                raise ResectError(path, "arrays imgs and rots", ", ".join(sorted(there))[:80] or "none")
+            read = [name for name in ("imgs", "rots", *CLASSES) if name in there]
+            return {k: np.lib.format.read_array(io.BytesIO(archive.read(f"{k}.npy")), allow_pickle=False) for k in read}
+    except (zipfile.BadZipFile, ValueError, EOFError, OSError) as error:
+        if isinstance(error, ResectError):
+            raise
+        raise ResectError(path, "a whole .npz file of numbers", str(error)) from None

@@ -1,0 +1,47 @@
+"""Any dataset of images with rotations: the format is found out and said."""
+
+from pathlib import Path
+
+from resect.data.objects import fits_objects, read_objects
+from resect.data.rotation_set import RotationSet
+from resect.data.rotations.arrays import read_rotation_arrays
+from resect.data.rotations.modelnet import fits_modelnet, read_modelnet
+from resect.data.rotations.objects import rotations_of
+from resect.data.rotations.pascal3d import fits_pascal3d, read_pascal3d
+from resect.data.rotations.solids import fits_solids, read_solids
+from resect.data.rotations.spacecraft import fits_spacecraft, read_spacecraft
+from resect.data.rotations.table import ROTATIONS_FILE, read_rotation_table
+from resect.errors import ResectError
+
+
+def read_rotations(path: Path | str, split: str = "train") -> RotationSet:
+    """Images with rotations.
+
+    Args:
+        path: a folder with `rotations.csv`, or with one such folder a split; an `.npz` file with `imgs` and `rots`;
+            SYMSOL, ModelNet10-SO(3), PASCAL3D+, SPEED+ as released; photos of known objects (BOP, PoseCNN).
+        split: "train", "test", or another that the format has; "DOMAIN/SPLIT" for SPEED+.
+
+    Raises:
+        ResectError: none of these, or bad input, naming the file and the entry.
+    """
+    path = Path(path)
+    if path.suffix == ".npz":
+        return read_rotation_arrays(path)
+    if (path / ROTATIONS_FILE).is_file():
+        return read_rotation_table(path)
+    if (path / split / ROTATIONS_FILE).is_file():
+        return read_rotation_table(path / split)
+    if fits_solids(path):
+        return read_solids(path, split)
+    if fits_modelnet(path):
+        return read_modelnet(path, split)
+    if fits_pascal3d(path):
+        return read_pascal3d(path, split)
+    if fits_spacecraft(path):
+        domain, _, part = split.rpartition("/")
+        return read_spacecraft(path, domain or "synthetic", part)
+    if fits_objects(path):
+        return rotations_of(read_objects(path))
+    expected = f"{ROTATIONS_FILE}, an .npz file, SYMSOL, ModelNet10-SO(3), PASCAL3D+, SPEED+, or known objects"
+    raise ResectError(path, expected, "none of these" if path.exists() else "no such path")
