@@ -74,3 +74,17 @@ def test_a_scene_without_a_silhouette_is_refused() -> None:
 
     with pytest.raises(ResectError, match="alpha"):
         ObjectInversion().refine(Flat(), photograph(painted(), pose(0)), Hypotheses(pose(0), torch.zeros(1)))
+
+
+def test_what_is_known_of_the_start_holds_where_the_photo_says_something_else() -> None:
+    scene, truth = painted(), pose(1)
+    center = scene.bounds.mean(0)
+    away = SE3(truth.R, truth.t + torch.tensor([25.0, 0.0, -60.0]))  # what the photo shows
+    start = known_to(truth, 3.0, 3.0, center)
+    answer = ObjectInversion().refine(scene, photograph(scene, away), start)
+    assert answer.modes is not None
+    _, held = apart(SE3(answer.modes.cam_from_world.R[:1], answer.modes.cam_from_world.t[:1]), truth)
+    assert held < 15.0
+    assert answer.modes.information is not None
+    assert start.information is not None
+    assert bool((torch.linalg.eigvalsh(answer.modes.information[0].double() - start.information[0]) > -1e-3).all())

@@ -8,7 +8,7 @@ import math
 from dataclasses import dataclass, field, replace
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from resect.errors import ResectError
@@ -16,7 +16,8 @@ from resect.geometry import so3
 from resect.geometry.se3 import SE3
 from resect.protocols import Scene
 from resect.refine.halving import Candidates, join, suppress
-from resect.refine.levenberg_marquardt import LMSettings, State, levenberg_marquardt
+from resect.refine.levenberg_marquardt import LMSettings, State, System, levenberg_marquardt, total
+from resect.refine.object.known import Known
 from resect.refine.object.search import search
 from resect.refine.object.settings import ObjectSettings
 from resect.refine.object.sight import Sight, Work
@@ -57,27 +58,31 @@ class ObjectInversion:
         return replace(answer, camera=camera, camera_source=photo.camera_source)
 
     def _invert(self, work: Work, starts: Hypotheses) -> Estimate:
-        s = self.settings
+        s, known = self.settings, Known.of(starts, self.settings.most_around)
         candidates = search(work, starts)
         if not len(candidates.score):
             return Estimate(Status.OUT_OF_VIEW, cost=work.meter.cost)
+        before = s.mass * known.log_density(candidates.cam_from_world, candidates.parent)
+        candidates = candidates.scored(candidates.score + before)
         for size, keep in zip(s.settle_px, s.keep, strict=True):
             candidates = suppress(candidates, keep, s.apart_deg / 2, s.apart_shift / 2 * work.radius)
-            candidates = _settle(work, candidates, size)
+            candidates = _settle(work, known, candidates, size)
         generator = torch.Generator().manual_seed(self.seed)
         for turn_deg in s.scatter_deg:
             best = suppress(candidates, s.scatter_around, s.apart_deg / 2, s.apart_shift / 2 * work.radius)
-            candidates = join([candidates, _settle(work, _scattered(work, best, turn_deg, generator), s.settle_px[-1])])
+            drawn = _scattered(work, known, best, turn_deg, generator)
+            candidates = join([candidates, _settle(work, known, drawn, s.settle_px[-1])])
         with work.meter.stage("judge"):
-            return self._judge(work, starts, candidates)
+            return self._judge(work, known, starts, candidates)
 
-    def _judge(self, work: Work, starts: Hypotheses, candidates: Candidates) -> Estimate:
+    def _judge(self, work: Work, known: Known, starts: Hypotheses, candidates: Candidates) -> Estimate:
         """Modes from likeness; a start that looks more like the photo than what was made of it is the answer."""
         s = self.settings
         parents = candidates.parent.unique()
         sight = work.sight(SE3.cat([candidates.cam_from_world, starts.cam_from_world[parents]]), s.settle_px[-1])
         assert sight is not None
-        score, before = sight.likeness(candidates.cam_from_world), sight.likeness(starts.cam_from_world[parents])
+        score = _score(sight, known, candidates.cam_from_world, candidates.parent)
+        before = sight.likeness(starts.cam_from_world[parents])
         best_start = int(before.argmax())
         improved = bool(score.max() >= before[best_start])
         if not improved:
@@ -85,11 +90,12 @@ class ObjectInversion:
             candidates = Candidates(starts.cam_from_world[index], before[best_start][None], index)
         else:
             candidates = suppress(candidates.scored(score), s.keep[-1], s.apart_deg, s.apart_shift * work.radius)
-        modes = self._modes(sight, starts, candidates)
+        modes = self._modes(sight, known, starts, candidates)
+        looks = float(sight.likeness(modes.cam_from_world[:1]))
         loss = -float(candidates.score[0]), -float(before[candidates.parent[0] == parents][0])
-        return Estimate(self._status(modes, candidates, improved), modes, tuple(work.trace), work.meter.cost, loss=loss)
+        return Estimate(self._status(modes, looks, improved), modes, tuple(work.trace), work.meter.cost, loss=loss)
 
-    def _modes(self, sight: Sight, starts: Hypotheses, candidates: Candidates) -> Hypotheses:
+    def _modes(self, sight: Sight, known: Known, starts: Hypotheses, candidates: Candidates) -> Hypotheses:
         prior = starts.log_weight.double().log_softmax(0)[candidates.parent]
         s = self.settings
         mass = (prior - prior.max()).clamp_min(-3.0) + candidates.score.double() / s.mass
@@ -97,20 +103,32 @@ class ObjectInversion:
         chosen = candidates.take(order)
         poses = chosen.cam_from_world
         nothing = torch.zeros(len(poses), 0, dtype=torch.float64)
-        rows = sight.system(poses, s.slopes_px[-1])(State(poses, nothing, torch.arange(len(poses)), 0)).matrix
+        system = _system(sight, known, poses, chosen.parent, s.slopes_px[-1])
+        rows = system(State(poses, nothing, torch.arange(len(poses)), 0)).matrix
         names = tuple(starts.source[int(k)] for k in chosen.parent) if starts.source else ()
         weight = mass[order].log_softmax(0).to(starts.log_weight)
         return Hypotheses(poses, weight, rows / s.spread, source=names, target=starts.target)
 
-    def _status(self, modes: Hypotheses, candidates: Candidates, improved: bool) -> Status:
-        if not float(candidates.score.max()) >= self.settings.least:
+    def _status(self, modes: Hypotheses, looks: float, improved: bool) -> Status:
+        if not looks >= self.settings.least:
             return Status.NO_AGREEMENT
         if len(modes) > 1 and float(modes.log_weight[1].exp()) >= self.settings.ambiguous:
             return Status.AMBIGUOUS
         return Status.OK if improved else Status.NOT_IMPROVED
 
 
-def _settle(work: Work, candidates: Candidates, size_px: int) -> Candidates:
+def _score(sight: Sight, known: Known, poses: SE3, parent: Int[Tensor, "h"]) -> Float[Tensor, "h"]:
+    """Likeness, and what was known before in its units."""
+    return sight.likeness(poses) + sight.settings.mass * known.log_density(poses, parent)
+
+
+def _system(sight: Sight, known: Known, poses: SE3, parent: Int[Tensor, "h"], slope_px: float) -> System:
+    """Outline and surface, and what was known before in their units."""
+    seen, before = sight.system(poses, slope_px), known.term(parent, sight.settings.spread)
+    return seen if before is None else total([seen, before])
+
+
+def _settle(work: Work, known: Known, candidates: Candidates, size_px: int) -> Candidates:
     """Levenberg–Marquardt on outline and surface; a candidate that would look less like the photo stays."""
     s, poses = work.settings, candidates.cam_from_world
     with work.meter.stage(f"settle {size_px}"):
@@ -120,15 +138,15 @@ def _settle(work: Work, candidates: Candidates, size_px: int) -> Candidates:
         moved = poses
         steps = LMSettings(s.steps, policy="decrease", trust=0.3, stop=s.stop)
         for slope in s.slopes_px:
-            system = sight.system(moved, slope)
+            system = _system(sight, known, moved, candidates.parent, slope)
             moved = levenberg_marquardt(system, moved, steps, length=work.radius, pivot=work.middle).cam_from_world
-        score, before = sight.likeness(moved), sight.likeness(poses)
+        score, before = (_score(sight, known, p, candidates.parent) for p in (moved, poses))
     settled = Candidates(where(score >= before, moved, poses), torch.maximum(score, before), candidates.parent)
     work.trace.append(settled.step(f"settle {size_px}"))
     return settled
 
 
-def _scattered(work: Work, around: Candidates, turn_deg: float, generator: torch.Generator) -> Candidates:
+def _scattered(work: Work, known: Known, around: Candidates, turn_deg: float, generator: torch.Generator) -> Candidates:
     """The best of poses drawn about each candidate: out of the small dips that steps end in."""
     s, count = work.settings, work.settings.scatter
     parent = around.parent.repeat_interleave(count)
@@ -146,7 +164,7 @@ def _scattered(work: Work, around: Candidates, turn_deg: float, generator: torch
     if sight is None:
         return around
     with work.meter.stage("scatter"):
-        drawn = Candidates(moved, sight.likeness(moved), parent)
+        drawn = Candidates(moved, _score(sight, known, moved, parent), parent)
         best = drawn.score.topk(min(s.scatter_keep, len(parent))).indices
     return drawn.take(best)
 
