@@ -7,6 +7,7 @@ from typing import Any
 
 import tyro
 
+from resect.cli.fit_rotations import FitRotationsArguments, fit_rotations
 from resect.cli.fit_shape import FitShapeArguments, fit_shape
 from resect.cli.fit_views import FitViewsArguments, fit_views
 from resect.cli.options import COMMON, CommonFlags, generator, parse_with_settings, refuse_overwrite, start
@@ -57,11 +58,15 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _way(name: str) -> tuple[type[Any], Callable[[str, Any, Any], int], str]:
-    """Flags, action and example by what a method learns from: photos of a place, shapes, or crops with viewpoints."""
+    """Flags, action and example by what a method learns from: photos of a place, shapes, crops with viewpoints or
+    rotations.
+    """
     if entry(name, fitted=True).role == "shape":
         return FitShapeArguments, fit_shape, "SHAPES --out runs/chairs"
     if name.startswith("viewpoint"):
         return FitViewsArguments, fit_views, "VIEWS --out runs/viewpoint"
+    if name.startswith(("image2sphere", "ipdf")):
+        return FitRotationsArguments, fit_rotations, "solids:cube --out runs/cube"
     return FitArguments, _fit, "PHOTOS --out runs/place"
 
 

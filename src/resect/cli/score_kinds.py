@@ -51,10 +51,18 @@ def views(answers: Path, truth: Path) -> bool:
     return truth.is_dir() and (truth / "views.txt").is_file()
 
 
+def rotations(answers: Path, truth: Path) -> bool:
+    """Whether the answers are a network for distributions over rotations."""
+    from resect.artifact import read_facts
+
+    return (answers / "artifact.json").is_file() and read_facts(answers)["kind"] in ("image2sphere", "ipdf")
+
+
 KINDS = (
     Kind("two trajectories (TUM, KITTI, EuRoC)", trajectories, "resect.cli.score_trajectory"),
     Kind("BOP results and a BOP dataset", bop_results, "resect.cli.score_objects"),
     Kind("two lists of boxes", boxes, "resect.cli.score_boxes"),
+    Kind("a network for rotations and images with rotations", rotations, "resect.cli.score_rotations"),
     Kind("a viewpoint network or a list of views and a folder of views", views, "resect.cli.score_views"),
     Kind("a shape network or meshes and a folder of shapes", shapes, "resect.cli.score_shapes"),
 )
@@ -62,7 +70,9 @@ KINDS = (
 
 def kind_of(arguments: Sequence[str]) -> Kind | None:
     """The kind of the first two paths among the arguments; `None` for a pose file, or where there are not two."""
-    paths = [Path(a) for a in arguments if not a.startswith("-") and Path(a).exists()]
+    from resect.cli.rotation_data import is_solids
+
+    paths = [Path(a) for a in arguments if not a.startswith("-") and (Path(a).exists() or is_solids(a))]
     if len(paths) < 2:
         return None
     return next((kind for kind in KINDS if kind.fits(paths[0], paths[1])), None)

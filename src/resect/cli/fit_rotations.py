@@ -1,0 +1,67 @@
+"""`resect fit image2sphere DATA --out DIR`: learn the rotation of an object from its crop, as a density."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import tyro
+
+from resect.cli.options import COMMON, CommonFlags, generator, refuse_overwrite, start
+from resect.cli.output import result, say
+from resect.errors import ResectError
+from resect.zoo import entry, resolve
+
+
+@dataclass(frozen=True)
+class FitRotationsArguments:
+    """Where the images are and what to make of them."""
+
+    data: tyro.conf.Positional[str]
+    """Images with rotations: a folder with rotations.csv, SYMSOL, ModelNet10-SO(3), PASCAL3D+, SPEED+, an .npz file,
+    photos of known objects; or drawn solids, "solids" or "solids:cube,cyl"."""
+    out: Path
+    """Folder to make."""
+    split: str = "train"
+    """Which part of the dataset to learn from."""
+    held_out: str = ""
+    """Part by which the best network is kept, such as val; by default the last network is."""
+    overwrite: bool = False
+    """Start anew over what is in --out; without it the same command resumes."""
+    common: CommonFlags = COMMON
+
+
+def fit_rotations(name: str, flags: FitRotationsArguments, settings: Any) -> int:
+    """Fits one of the networks for rotations."""
+    from resect.cli.fit import clear
+    from resect.cli.progress import bar
+    from resect.cli.rotation_data import read_rotation_data
+    from resect.training.checkpoint import checkpoint_path
+
+    start(flags.common)
+    if flags.held_out == flags.split:
+        raise ResectError("--held-out", "another part than --split", flags.held_out)
+    data = read_rotation_data(flags.data, flags.split, side=settings.side, device=settings.device)
+    held_out = None
+    if flags.held_out:
+        held_out = read_rotation_data(flags.data, flags.held_out, side=settings.side, device=settings.device)
+    known = data.known
+    told = "equivalents known" if data.equivalents is not None else "equivalents not known"
+    say(f"{data.format}: {len(data)} images of {', '.join(known[:12])}; {told}")
+    if flags.overwrite:
+        clear(flags.out)
+    elif not checkpoint_path(flags.out).is_file():
+        refuse_overwrite(flags.out, overwrite=False)
+    fit = resolve(entry(name, fitted=True).fit)
+    with bar("training") as progress:
+        fit(
+            data,
+            settings,
+            out=flags.out,
+            resume=True,
+            generator=generator(flags.common),
+            held_out=held_out,
+            progress=progress,
+        )
+    say(f"now: resect score {flags.out} {flags.data}")
+    result(flags.common, {"out": str(flags.out), "images": len(data), "categories": list(known)}, str(flags.out))
+    return 0

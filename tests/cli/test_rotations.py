@@ -1,0 +1,57 @@
+"""Verbs about distributions over rotations."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from tests.cli.shell import resect
+from tests.priors.image2sphere.as_published import random_model
+
+ONE = ["--threads", "1"]
+
+
+def tiny(kind: str) -> list[str]:
+    own = {
+        "image2sphere": {"lmax": 2, "features": 8, "hidden": 2, "resolution": 3, "grid-level": 1},
+        "ipdf": {"queries": 16},
+    }
+    values = {"encoder-width": 4, "side": 32, "batch": 4, "steps": 2, "density-level": 3, **own[kind]}
+    return [f"--{kind}.{key}={value}" for key, value in values.items()] + [f"--{kind}.no-tensorboard", *ONE]
+
+
+@pytest.mark.parametrize("kind", ["image2sphere", "ipdf"])
+def test_solids_are_learned_and_scored(kind: str, tmp_path: Path) -> None:
+    net, table = tmp_path / "net", tmp_path / "table.csv"
+    made = resect("fit", kind, "solids:cube,cone", "--out", net, "--json", *tiny(kind))
+    assert made.code == 0, made.err
+    assert made.json["categories"] == ["cone", "cube"]
+    assert resect("fit", kind, "solids:cube,cone", "--out", net, *tiny(kind)).code == 2  # finished
+    found = resect("score", net, "solids:cube,cone", "--most", 4, "--out", table, "--json", *ONE)
+    assert found.code == 0, found.err
+    assert found.json["images"] == 4
+    assert found.json["grid_level"] == 3
+    assert found.json["log_likelihood"] < found.json["ceiling"] < 6
+    assert set(found.json["classes"]) == {"cone", "cube"}
+    assert len(table.read_text().splitlines()) == 5
+    assert resect("score", net, "solids:cube", "--most", 2, "--out", table, *ONE).code == 2  # exists
+
+
+def test_a_published_checkpoint_is_imported_and_scored(tmp_path: Path) -> None:
+    path = tmp_path / "checkpoint.pt"
+    torch.save({"epoch": 1, "model_state_dict": random_model(2, classes=2), "done": True}, path)
+    made = resect("import", path, "--out", tmp_path / "net", "--categories", "cube", "cone", "--json", *ONE)
+    assert made.code == 0, made.err
+    assert made.json["categories"] == ["cube", "cone"]
+    assert resect("score", tmp_path / "net", "solids:cube", "--most", 1, "--level", 3, *ONE).code == 0
+    assert resect("import", path, "--out", tmp_path / "net", *ONE).code == 2
+
+
+def test_bad_input_is_said(tmp_path: Path) -> None:
+    out = tmp_path / "net"
+    for data, said in (("solids:egg", "cube"), (tmp_path / "none", "SYMSOL")):
+        failed = resect("fit", "image2sphere", data, "--out", out, *tiny("image2sphere"))
+        assert failed.code == 2
+        assert said in failed.err
+    same = resect("fit", "ipdf", "solids:cube", "--out", out, "--held-out", "train", *tiny("ipdf"))
+    assert same.code == 2
+    assert not out.exists()
