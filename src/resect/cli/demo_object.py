@@ -1,22 +1,24 @@
-"""`resect demo object`: meshes → photos of them in clutter → their poses from boxes → score → report with pictures."""
+"""`resect demo object`: meshes → photos of them in clutter → poses from boxes → score → a camera's path → reports."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from resect.cli.demo_track import Walk, run_track
 from resect.cli.options import generator
 from resect.cli.output import say
 
 if TYPE_CHECKING:
     from resect.cli.demo import DemoArguments
     from resect.data.object_set import ObjectSet
+    from resect.evaluation.trajectory_score import TrajectoryScore
     from resect.geometry.camera import Camera
     from resect.geometry.mesh import Mesh
     from resect.known_objects import KnownObjects
     from resect.types import Photo
 
-MADE = ("objects", "resect_demo-test.poses.run", "report")
+MADE = ("objects", "resect_demo-test.poses.run", "report", "track")
 _MOST_TRIES = 100
 FILES = ("resect_demo-test.csv", "resect_demo-test.poses.csv")
 
@@ -31,6 +33,7 @@ class Sizes:
         in_photo: least and most objects in one.
         side: width of the photos, pixels.
         rotations: laid into each box.
+        walk: around the first object, for its path.
     """
 
     chairs: int = 3
@@ -38,9 +41,10 @@ class Sizes:
     in_photo: tuple[int, int] = (2, 3)
     side: int = 480
     rotations: int = 4000
+    walk: Walk = field(default_factory=Walk)
 
 
-QUICK = Sizes(chairs=1, photos=2, in_photo=(1, 1), side=240, rotations=1200)
+QUICK = Sizes(chairs=1, photos=2, in_photo=(1, 1), side=240, rotations=1200, walk=Walk(6, 15.0, 240))
 
 
 def run_object(flags: "DemoArguments") -> tuple[dict[str, Any], str, Path]:
@@ -54,9 +58,21 @@ def run_object(flags: "DemoArguments") -> tuple[dict[str, Any], str, Path]:
         _photograph(sizes, data, flags)
     objects = KnownObjects(model_files([str(data / "models")]), count=sizes.rotations, seed=flags.common.seed)
     score, report = _posed(objects, data, flags)
-    # Tracking goes here: frames of one of the chairs → the camera's path, beside the score above.
-    facts = {**score.as_json(), "objects": score.visible.objects, "failed": score.visible.missing}
-    return facts, score.text(), report
+    path, path_report = run_track(objects, sizes.walk, flags.out / "track", flags.common.seed)
+    seen = 0 if path is None else int(path.as_json()["matched"])
+    facts = {
+        **score.as_json(), "objects": score.visible.objects, "failed": score.visible.missing + (seen == 0),
+        "track": {"frames": sizes.walk.frames, "poses": seen, **({} if path is None else path.as_json())},
+    }  # fmt: skip
+    return facts, f"{score.text()}\n\n{_path_text(path, sizes.walk, path_report)}", report
+
+
+def _path_text(path: "TrajectoryScore | None", walk: Walk, report: Path) -> str:
+    if path is None:
+        return "the camera's path: the chair was not found in the first frame"
+    error, turn = path.as_json()["ate_rmse"], path.as_json()["ate_rotation_deg"]["rmse"]
+    count = f"{path.as_json()['matched']} of {walk.frames} frames"
+    return f"the camera's path around a chair: {count}, ATE {error:.1f} mm, {turn:.2f}°; {report}"
 
 
 def _posed(objects: "KnownObjects", data: Path, flags: "DemoArguments") -> tuple[Any, Path]:
