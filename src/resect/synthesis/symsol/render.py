@@ -38,6 +38,11 @@ def render(
     return torch.cat([_shown(found, part.float(), rays, side) for part in rotation.split(most)])
 
 
+def brightness(cosine: Float[Tensor, "*b"]) -> Float[Tensor, "*b"]:
+    """Of a surface whose normal makes an angle of this cosine with the light's direction."""
+    return _DARK + (1 - _DARK) * cosine.clamp_min(0)
+
+
 def _shown(found: Shape, rotation: Float[Tensor, "b 3 3"], rays: Float[Tensor, "p 3"], side: int) -> Tensor:
     light = torch.nn.functional.normalize(torch.tensor(LIGHT, device=rays.device), dim=0)
     if found.kind == "polyhedron":
@@ -49,7 +54,7 @@ def _shown(found: Shape, rotation: Float[Tensor, "b 3 3"], rays: Float[Tensor, "
         hit, place, normal = _round(ROUND[found.kind], rotation, rays)
         bright = (normal @ (light @ rotation)[..., None])[..., 0]
         red = _marked(found, place)
-    shade = torch.where(hit, _DARK + (1 - _DARK) * bright.clamp_min(0), 0)
+    shade = torch.where(hit, brightness(bright), 0)
     albedo = torch.where(red[..., None], rays.new_tensor(RED), rays.new_tensor(GREY))
     fine = (shade[..., None] * albedo).view(len(rotation), side, _SAMPLES, side, _SAMPLES, 3)
     return fine.mean((2, 4))
