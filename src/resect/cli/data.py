@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import tyro
 
+from resect.cli.data_rotations import RotationsArguments, rotations
 from resect.cli.data_shapes import PrepareArguments, ShapesArguments, prepare, shapes
 from resect.cli.data_views import ViewsArguments, views
 from resect.cli.main import BAD_INPUT, DONE
@@ -335,6 +336,12 @@ _VERBS: dict[str, SubVerb] = {
         views,
         "resect data views chair --out views --views.images 6000",
         ("views", "resect.synthesis.view_settings:ViewSettings"),
+    ),
+    "rotations": SubVerb(
+        RotationsArguments,
+        rotations,
+        "resect data rotations ModelNet10/chair ModelNet10/sofa --split train --out chairs-and-sofas",
+        ("draw", "resect.synthesis.model_rotations:ModelRotationSettings"),
     ),
     "pose": SubVerb(
         PoseArguments,
