@@ -204,3 +204,12 @@ def test_symmetries(tmp_path: Path) -> None:
     ]
     assert all(0 < row["residual"] < 0.005 for row in rows)
     assert len(record["rows"]) == 2
+
+
+def test_regressors(cache: Path, tmp_path: Path) -> None:
+    flags = ["--sets", "room", "--refine", "", "--rendered", 6, "--cache", cache]
+    rows, written = ran("regressors", *flags, *QUICK, out=tmp_path / "regressors.json")
+    assert [r["row"] for r in rows] == ["nearest", "retrieval", "posenet", "posenet+views"]
+    assert all(r["photos"] == 3 for r in rows)
+    assert rows[2]["training_seconds"] > 0
+    assert len(written["rows"]) == 4

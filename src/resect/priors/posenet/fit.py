@@ -3,9 +3,11 @@
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import torch
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from resect.data.split import leave_out, require
@@ -22,6 +24,8 @@ from resect.training.loop import Turn, finish, run_seed, train
 from resect.types import PhotoSet
 
 Batch = tuple[Tensor, Tensor, Tensor]
+RENDERED = "rendered/"
+"""Beginning of the names of views rendered from a scene."""
 _LEAST_LEFT_OUT = 3
 _AT_ONCE = 16
 
@@ -64,41 +68,55 @@ def fit(
     return made
 
 
-class Source:
-    """Batches of features or pictures with poses.
+@dataclass(frozen=True, eq=False)
+class Kept:
+    """Features of changed pictures, computed once.
 
-    Where the backbone is not trained, features of `settings.views` changed pictures of each photo are computed first.
+    Attributes:
+        features: in half precision.
+        poses: of the pictures.
+        photo: number of the photo of each.
     """
+
+    features: Float[Tensor, "m c i j"]
+    poses: SE3
+    photo: Int[Tensor, "m"]
+
+
+class Source:
+    """Features or pictures with poses. Where the backbone is not trained, features are computed first, once."""
 
     def __init__(
         self, pictures: TrainingPictures, network: PoseNetNetwork, settings: PoseNetSettings, seed: int
     ) -> None:
         self.pictures, self.settings, self.frame = pictures, settings, network.frame
         self.changes = Changes(settings.turn_deg, settings.roll_deg, settings.colour, settings.blur_px)
+        self.rendered = torch.tensor([name.startswith(RENDERED) for name in pictures.data.names])
         held = "backbone" in settings.freeze and not settings.thaw
         self.kept = self._features(network, seed) if held and settings.views > 0 else None
 
-    def _features(self, network: PoseNetNetwork, seed: int) -> list[tuple[Tensor, SE3]]:
-        """For each view of all photos: features (n, c, i, j) in half precision, poses (n). The first is unchanged."""
-        network = network.to(self.settings.device).eval()
-        rows = [range(k, min(k + _AT_ONCE, len(self.pictures))) for k in range(0, len(self.pictures), _AT_ONCE)]
-        found = []
-        for view in range(self.settings.views):
-            changes = self.changes if view else Changes()
-            g = torch.Generator().manual_seed(seed * 1000 + view)
-            made = [self.pictures.changed(some, changes, g) for some in rows]
-            with torch.no_grad():
-                features = [network.see(seen.to(self.settings.device)).half().cpu() for seen, _ in made]
-            poses = SE3(torch.cat([p.R for _, p in made]), torch.cat([p.t for _, p in made]))
-            found.append((torch.cat(features), poses))
-        return found
+    def _features(self, network: PoseNetNetwork, seed: int) -> Kept:
+        """Of all photos unchanged, then of `views` − 1 changed pictures of each; of rendered views changed, once."""
+        network, device = network.to(self.settings.device).eval(), self.settings.device
+        real, more = ((self.rendered == which).nonzero()[:, 0].tolist() for which in (False, True))
+        passes = [(real, view) for view in range(self.settings.views)] + [(more, 1)]
+        features, poses, photos = list[Tensor](), list[SE3](), list[int]()
+        for rows, view in passes:
+            g = torch.Generator().manual_seed((seed * 1_000_003 + len(features)) % 2**63)
+            for k in range(0, len(rows), _AT_ONCE):
+                some = rows[k : k + _AT_ONCE]
+                seen, found = self.pictures.changed(some, self.changes if view else Changes(), g)
+                with torch.no_grad():
+                    features.append(network.see(seen.to(device)).half().contiguous().cpu())
+                poses.append(found)
+                photos += some
+        every = SE3(torch.cat([p.R for p in poses]), torch.cat([p.t for p in poses]))
+        return Kept(torch.cat(features), every, torch.tensor(photos))
 
     def plain(self, network: PoseNetNetwork, rows: Sequence[int]) -> Tensor:
         """Features of unchanged pictures."""
-        if self.kept is not None:
-            return self.kept[0][0][list(rows)].float()
+        parts = [rows[k : k + _AT_ONCE] for k in range(0, len(rows), _AT_ONCE)]
         with torch.no_grad():
-            parts = [rows[k : k + _AT_ONCE] for k in range(0, len(rows), _AT_ONCE)]
             return torch.cat([network.see(self.pictures.plain(p).to(self.settings.device)).cpu() for p in parts])
 
 
@@ -118,17 +136,26 @@ class Batches:
         """That of a turn: features or pictures, positions, quaternions."""
         source, size = self.source, self.source.settings.batch
         g = torch.Generator().manual_seed((turn.seed * 1_000_003 + turn.step) % 2**63)
-        drawn = torch.randint(len(self.rows), (size,), generator=g).tolist()
-        views = torch.randint(max(1, source.settings.views), (size,), generator=g).tolist()
-        mine = turn.mine(range(size))
-        photos = [self.rows[drawn[k]] for k in mine]
+        real, more = self._choices
+        second = torch.rand(size, generator=g) < source.settings.rendered
+        second = second & (len(more) > 0) if len(real) else torch.ones_like(second)
+        drawn = torch.rand(size, generator=g, dtype=torch.float64)
+        pick = [(more if s else real)[int(d * len(more if s else real))] for d, s in zip(drawn, second, strict=True)]
+        mine = [int(pick[k]) for k in turn.mine(range(size))]
         if source.kept is None:
-            seen, poses = source.pictures.changed(photos, source.changes, g)
+            seen, poses = source.pictures.changed(mine, source.changes, g)
         else:
-            chosen = [(source.kept[views[k]], i) for k, i in zip(mine, photos, strict=True)]
-            seen = torch.stack([features[i] for (features, _), i in chosen]).float()
-            poses = SE3.stack([p[i] for (_, p), i in chosen])
+            seen, poses = source.kept.features[mine].float(), source.kept.poses[mine]
         return seen, *source.frame.encode(poses)
+
+    @cached_property
+    def _choices(self) -> tuple[Tensor, Tensor]:
+        """What photos, then what rendered views are drawn from: numbers of kept features, or of photos."""
+        kept, every = self.source.kept, torch.arange(len(self.source.pictures))
+        photo = every if kept is None else kept.photo
+        chosen = torch.isin(photo, torch.tensor(list(self.rows)))
+        rendered = self.source.rendered[photo]
+        return (chosen & ~rendered).nonzero()[:, 0], (chosen & rendered).nonzero()[:, 0]
 
 
 class Trainee(nn.Module):
@@ -197,7 +224,7 @@ def _covariance(
 
 def left_out(data: PhotoSet) -> tuple[list[int], list[int]]:
     """Photos to train a second network on, and photos to measure it on; rendered views near those are left out too."""
-    real = [i for i, name in enumerate(data.names) if not name.startswith("rendered/")]
+    real = [i for i, name in enumerate(data.names) if not name.startswith(RENDERED)]
     kept, held = ([real[k] for k in half] for half in leave_out(len(real)))
     rendered = [i for i in range(len(data)) if i not in set(real)]
     if rendered and held:

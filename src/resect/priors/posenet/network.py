@@ -2,8 +2,8 @@
 
 Kendall, Grimes, Cipolla, "PoseNet", ICCV 2015, in the form of Shavit, Keller, "Camera pose auto-encoders for improving
 pose regression", ECCV 2022: mean of the features → two layers of 256 with ReLU → dropout → 3 and 4 numbers. What may
-differ, by the settings: features keep their place in the picture (`reduce`) and are whitened; poses are regressed in a
-frame of the training cameras.
+differ, by the settings: for the rotation features keep their place in the picture (`reduce`); features are whitened,
+and some are left out in a step; poses are regressed in a frame of the training cameras.
 """
 
 import torch
@@ -34,7 +34,7 @@ class PoseNetNetwork(nn.Module):
         self.reduce = nn.Conv2d(channels, settings.reduce, 1) if settings.reduce else None
         width = settings.reduce * cells**2 if settings.reduce else channels
         self.dropout = nn.Dropout(settings.dropout)
-        self.x_latent, self.q_latent = nn.Linear(width, settings.hidden), nn.Linear(width, settings.hidden)
+        self.x_latent, self.q_latent = nn.Linear(channels, settings.hidden), nn.Linear(width, settings.hidden)
         self.x_reg, self.q_reg = nn.Linear(settings.hidden, 3), nn.Linear(settings.hidden, 4)
         for layer in (self.x_latent, self.q_latent, self.x_reg, self.q_reg):
             nn.init.kaiming_normal_(layer.weight)
@@ -51,9 +51,10 @@ class PoseNetNetwork(nn.Module):
 
     def latents(self, features: Float[Tensor, "b c i j"]) -> tuple[Float[Tensor, "b l"], Float[Tensor, "b l"]]:
         """Of position and of rotation; not negative."""
-        seen = self.whiten(features)
-        seen = seen.mean((2, 3)) if self.reduce is None else self.dropout(functional.relu(self.reduce(seen)).flatten(1))
-        return functional.relu(self.x_latent(seen)), functional.relu(self.q_latent(seen))
+        whitened = self.whiten(features)
+        mean = self.dropout(whitened.mean((2, 3)))
+        placed = mean if self.reduce is None else self.dropout(functional.relu(self.reduce(whitened)).flatten(1))
+        return functional.relu(self.x_latent(mean)), functional.relu(self.q_latent(placed))
 
     def regress(
         self, x_latent: Float[Tensor, "b l"], q_latent: Float[Tensor, "b l"]

@@ -27,9 +27,9 @@ class PoseNetSettings(TrainingSettings):
     """Take a square part of the photo, as published, and not all of it, stretched."""
     stride: Literal[8, 16, 32] = 32
     """Which features are used: at this part of the picture's size."""
-    reduce: int = 0
-    """Channels that features are reduced to before they are laid out in a row, which keeps where in the picture they
-    are; 0 takes their mean over the picture, as published."""
+    reduce: int = 32
+    """For the rotation, channels that features are reduced to before they are laid out in a row, which keeps where in
+    the picture they are; 0 takes their mean over the picture, as published and as for the position."""
     whiten: bool = True
     """Bring features to mean 0 and variance 1 first."""
     hidden: int = 256
@@ -44,8 +44,10 @@ class PoseNetSettings(TrainingSettings):
     thaw: tuple[str, ...] = ()
     """But these are, whose names contain one of these words."""
     views: int = 8
-    """With a backbone that is not trained: changed pictures of each photo, whose features are computed once; 0 makes
-    new ones at each use."""
+    """With a backbone that is not trained: changed pictures of each photo, whose features are computed once (one of
+    each rendered view); 0 makes new ones at each use."""
+    rendered: float = 0.5
+    """Share of a batch that is drawn from rendered views, where there are any."""
     learned: bool = True
     """Learn the balance between position and rotation."""
     s_x: float = 0.0
@@ -83,6 +85,7 @@ class PoseNetSettings(TrainingSettings):
             "hidden": (4, 8192),
             "dropout": (0, 0.9),
             "views": (0, 1000),
+            "rendered": (0, 1),
             "turn_deg": (0, 45),
             "roll_deg": (0, 180),
             "blur_px": (0, 20),
@@ -103,6 +106,7 @@ class PublishedPoseNetSettings(PoseNetSettings):
 
     share: float = 224 / 256
     crop: bool = True
+    reduce: int = 0
     whiten: bool = False
     normalize: bool = False
     freeze: tuple[str, ...] = ()
