@@ -276,6 +276,21 @@ def test_pascal3d_without_lists_or_with_damaged_annotations_is_refused(tmp_path:
         read_rotations(root, "train")
 
 
+def test_rendered_crops_are_mixed_in(tmp_path: Path) -> None:
+    root = pascal(tmp_path)
+    picture(root / "syn_images_cropped_bkg_overlaid/02958343/m1/02958343_m1_a030_e010_t-05_d002.png", 40, 30)
+    found = read_rotations(root, "train+rendered")
+    assert len(found) == 4
+    assert found.categories == ("car",) * 4
+    torch.testing.assert_close(found.rotation[0], found.rotation[3])  # tilt 5 here, −5 there
+    camera = found.photo(3).camera
+    assert camera is not None
+    assert (camera.fx, camera.cx, camera.cy) == (3000.0, 20.0, 15.0)
+    (root / "syn_images_cropped_bkg_overlaid/02958343/m1/x.png").touch()
+    with pytest.raises(ResectError, match="ends in"):
+        read_rotations(root, "train+rendered")
+
+
 # --- SPEED+ -----------------------------------------------------------------------------------------------------------
 
 

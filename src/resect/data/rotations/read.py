@@ -5,13 +5,17 @@ from pathlib import Path
 from resect.data.objects import fits_objects, read_objects
 from resect.data.rotation_set import RotationSet
 from resect.data.rotations.arrays import read_rotation_arrays
+from resect.data.rotations.mixed import mixed
 from resect.data.rotations.modelnet import fits_modelnet, read_modelnet
 from resect.data.rotations.objects import rotations_of
 from resect.data.rotations.pascal3d import fits_pascal3d, read_pascal3d
+from resect.data.rotations.rendered_crops import read_rendered_crops
 from resect.data.rotations.solids import fits_solids, read_solids
 from resect.data.rotations.spacecraft import fits_spacecraft, read_spacecraft
 from resect.data.rotations.table import ROTATIONS_FILE, read_rotation_table
 from resect.errors import ResectError
+
+RENDERED = "+rendered"
 
 
 def read_rotations(path: Path | str, split: str = "train") -> RotationSet:
@@ -20,7 +24,8 @@ def read_rotations(path: Path | str, split: str = "train") -> RotationSet:
     Args:
         path: a folder with `rotations.csv`, or with one such folder a split; an `.npz` file with `imgs` and `rots`;
             SYMSOL, ModelNet10-SO(3), PASCAL3D+, SPEED+ as released; photos of known objects (BOP, PoseCNN).
-        split: "train", "test", or another that the format has; "DOMAIN/SPLIT" for SPEED+.
+        split: "train", "test", or another that the format has; "DOMAIN/SPLIT" for SPEED+, "train+rendered" for
+            PASCAL3D+ with three rendered crops for each photo.
 
     Raises:
         ResectError: none of these, or bad input, naming the file and the entry.
@@ -37,7 +42,8 @@ def read_rotations(path: Path | str, split: str = "train") -> RotationSet:
     if fits_modelnet(path):
         return read_modelnet(path, split)
     if fits_pascal3d(path):
-        return read_pascal3d(path, split)
+        real = read_pascal3d(path, split.removesuffix(RENDERED))
+        return mixed(real, read_rendered_crops(path), 3.0) if split.endswith(RENDERED) else real
     if fits_spacecraft(path):
         domain, _, part = split.rpartition("/")
         return read_spacecraft(path, domain or "synthetic", part)
