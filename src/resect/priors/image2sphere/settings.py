@@ -13,11 +13,11 @@ class Image2SphereSettings(RotationSettings):
 
     lmax: int = 6
     """Greatest degree of the harmonics: details of about 180° over it can be told apart."""
-    features: int = 128
+    features: int = 64
     """Channels on the sphere; published 512."""
     hidden: int = 8
     """Functions on the rotations between the two convolutions."""
-    resolution: int = 8
+    resolution: int = 7
     """Of the rectifier's grid, at least lmax + 1; published 10."""
     projection: Literal["orthographic", "pooled"] = "orthographic"
     """How the feature map comes to the sphere: each point from where it is seen, or all from the map's mean."""
@@ -31,6 +31,8 @@ class Image2SphereSettings(RotationSettings):
     """Random cells of that grid as a step's classes, in place of all; published variant 4096."""
     include_truth: bool = True
     """Put the true cells among the random ones, as one published variant does."""
+    steps: int = 2000
+    rate: float = 3e-3
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -63,6 +65,7 @@ class PublishedImage2SphereSettings(Image2SphereSettings):
     points: int = 20
     batch: int = 64
     steps: int = 45_000
+    rate: float = 1e-3
     optimizer: Literal["adam", "sgd"] = "sgd"
     nesterov: bool = True
     schedule: Literal["cosine", "drops", "constant"] = "drops"

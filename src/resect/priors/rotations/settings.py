@@ -15,7 +15,7 @@ class RotationSettings(TrainingSettings):
 
     encoder: ResNetName = "resnet18"
     """Network that looks at the picture."""
-    encoder_width: int = 32
+    encoder_width: int = 16
     """Channels after its first convolution; published 64."""
     stages: int = 3
     """How many of its four stages are used; each but the first halves the feature map."""
