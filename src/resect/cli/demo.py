@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 class DemoArguments:
     """Which, where to, and how thorough."""
 
-    name: tyro.conf.Positional[Literal["relocalize", "object"]] = "relocalize"
-    """relocalize: photos of a room; object: known objects in clutter."""
+    name: tyro.conf.Positional[Literal["relocalize", "object", "rotations"]] = "relocalize"
+    """relocalize: photos of a room; object: known objects in clutter; rotations: all that a picture allows."""
     out: Path = Path("runs/demo")
-    """Folder to make, by default runs/demo or runs/demo-object; the same command again goes on where it stopped."""
+    """Folder to make, by default runs/demo or runs/demo-NAME; the same command again goes on where it stopped."""
     quick: bool = False
     """Fewer and smaller photos, for a first look."""
     overwrite: bool = False
@@ -37,8 +37,8 @@ def run(arguments: Sequence[str]) -> int:
     description = "The whole way on built-in data: photograph, learn, find the held-out photos, score, report."
     example = "resect demo object --quick"
     flags = parse(DemoArguments, arguments, prog="resect demo", description=description, example=example)
-    if flags.name == "object" and flags.out == DemoArguments.out:
-        flags = replace(flags, out=flags.out.with_name("demo-object"))
+    if flags.name != "relocalize" and flags.out == DemoArguments.out:
+        flags = replace(flags, out=flags.out.with_name(f"demo-{flags.name}"))
     _make_room(flags)
     start(flags.common)
     began = time.perf_counter()
@@ -46,6 +46,10 @@ def run(arguments: Sequence[str]) -> int:
         from resect.cli.demo_object import run_object
 
         facts, text, report = run_object(flags)
+    elif flags.name == "rotations":
+        from resect.cli.demo_rotations import run_rotations
+
+        facts, text, report = run_rotations(flags)
     else:
         facts, text, report = _whole_way(flags)
     seconds = time.perf_counter() - began
@@ -123,9 +127,9 @@ def _photos(flags: DemoArguments) -> "PhotoSet":
 
 def _clear(out: Path) -> None:
     """Removes what an earlier demo wrote, and nothing else."""
-    from resect.cli import demo_object
+    from resect.cli import demo_object, demo_rotations
 
-    for name in ("capture", "place", "poses.run", "report", *demo_object.MADE):
+    for name in ("capture", "place", "poses.run", "report", *demo_object.MADE, *demo_rotations.MADE):
         _remove(out / name)
     for name in ("poses.csv", "demo.json", *demo_object.FILES):
         (out / name).unlink(missing_ok=True)

@@ -26,8 +26,10 @@ class ScoreRotationsArguments:
     """Look at so many images alone, drawn once and for all."""
     out: Path | None = None
     """Table to write, a row an image."""
+    report: Path | None = None
+    """Folder for report.html, with pictures."""
     overwrite: bool = False
-    """Write over --out."""
+    """Write over --out and an existing report."""
     common: CommonFlags = COMMON
 
 
@@ -53,6 +55,8 @@ def run(arguments: Sequence[str]) -> int:
 
     if flags.out is not None:
         refuse_overwrite(flags.out, flags.overwrite)
+    if flags.report is not None:
+        refuse_overwrite(flags.report / "report.html", flags.overwrite)
     kind = artifact.read_facts(flags.answers)["kind"]
     prior = resolve(entry(kind).load)(flags.answers, flags.common.device)
     data = read_rotation_data(flags.truth, flags.split, side=prior.settings.side, device=flags.common.device)
@@ -64,5 +68,9 @@ def run(arguments: Sequence[str]) -> int:
     if flags.out is not None:
         found.write(flags.out)
         say(f"{flags.out}: a row an image")
+    if flags.report is not None:
+        from resect.evaluation.rotation_report import write_rotation_report
+
+        say(f"report: {write_rotation_report(flags.report, prior, data, found, overwrite=flags.overwrite)}")
     result(flags.common, found.as_json(), found.text())
     return 0
