@@ -117,3 +117,13 @@ def test_constants_made_in_inference_mode_serve_training_later() -> None:
     angle = torch.tensor([0.1, 0.5, 0.2], dtype=torch.float64, requires_grad=True)
     harmonics.wigner_d_of_angles(*angle, 2).sum().backward()
     assert angle.grad is not None
+
+
+def test_e3nn_agrees_where_it_is_installed() -> None:
+    o3 = pytest.importorskip("e3nn.o3", reason="e3nn is not installed; SciPy is the oracle above")
+    n, r = directions(6), rotations(6)
+    expected = o3.spherical_harmonics(list(range(9)), n, normalize=True, normalization="component")
+    torch.testing.assert_close(harmonics.spherical_harmonics(n, 8), expected, atol=1e-12, rtol=0)
+    for d in range(9):  # its constants are of single precision
+        expected = o3.wigner_D(d, *o3.matrix_to_angles(r))
+        torch.testing.assert_close(harmonics.wigner_d(r, d), expected, atol=1e-5, rtol=0)
