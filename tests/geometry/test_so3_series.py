@@ -69,3 +69,4 @@ def test_fibres_equal_single_rotations() -> None:
     found = series.evaluate_on_fibres(c, series.basis(starts, 5), tilt, 5)
     assert found.shape == (2, 2, 6, 4)
     torch.testing.assert_close(found, series.evaluate(c, grid.flatten(0, 1), 5).view(2, 2, 6, 4))
+    torch.testing.assert_close(series.evaluate_on_fibres(c[1, 0], series.basis(starts, 5), tilt, 5), found[1, 0])

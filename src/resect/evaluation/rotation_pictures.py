@@ -2,7 +2,7 @@
 
 A rotation is a point and a colour. The point is where an axis of the object looks, in the camera's frame: the map's
 middle is towards the viewer, right and up are the image's. The colour is the turn about that axis. A cell is a disc
-whose area is in proportion to its probability; a true rotation is a ring of its colour.
+whose area is in proportion to its probability, up to the size of a ring; a true rotation is a ring of its colour.
 
 After Murphy et al., "Implicit-PDF", ICML 2021, figure 2, with the camera's frame instead of the object's.
 """
@@ -27,6 +27,7 @@ SKEWED: Direction = (0.35, 0.45, 0.82)
 _FINE = 3  # drawn so much larger, then averaged
 _MOST_CELLS, _MOST_RINGS = 20_000, 180
 _INK = 0.05  # part of the map's area that all discs together cover
+_LARGEST = 1 / 60  # radius of a disc, of the width
 _INKS: dict[str, tuple[int, int, int]] = {"line": (214, 214, 214), "edge": (110, 110, 110), "text": (70, 70, 70)}
 
 
@@ -52,7 +53,7 @@ def draw_density(
     if density is not None:
         mass, index = density.mass.topk(min(_MOST_CELLS, len(density.cell)))
         at, hue = place(density.centers(index), axis)
-        radius = w / 4.2 * np.sqrt(2 * _INK * mass.cpu().numpy())
+        radius = np.minimum(w / 4.2 * np.sqrt(2 * _INK * mass.cpu().numpy()), _LARGEST * w)
         for k in np.flatnonzero(radius > 0.25)[::-1]:
             x, y = _pixel(at[k], w)
             draw.ellipse((x - radius[k], y - radius[k], x + radius[k], y + radius[k]), fill=_color(hue[k]))

@@ -69,7 +69,7 @@ def evaluate_on_fibres(
     order = torch.arange(-lmax, lmax + 1, dtype=tilt.dtype, device=tilt.device)
     phase = order[:, None] * tilt
     turning = torch.stack([phase.cos(), phase.sin()])
-    return torch.einsum("wnbp,wnt->bpt", waves, turning.to(waves)).unflatten(0, batch)
+    return torch.einsum("wnbp,wnt->bpt", waves, turning.to(waves)).reshape(*batch, len(starts), len(tilt))
 
 
 def of_inverse(series: Float[Tensor, "*b k"], lmax: int) -> Float[Tensor, "*b k"]:
