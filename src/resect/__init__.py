@@ -22,6 +22,7 @@ _HOME = {
     "Photo": "resect.types",
     "PhotoSet": "resect.types",
     "Render": "resect.types",
+    "RotationDensity": "resect.types",
     "Split": "resect.types",
     "Status": "resect.types",
     "Target": "resect.types",
@@ -43,6 +44,7 @@ _HOME = {
     "read_mesh": "resect.data.mesh",
     "read_objects": "resect.data.objects",
     "read_photo": "resect.data",
+    "read_rotations": "resect.data.rotations.read",
 }
 
 if TYPE_CHECKING:
@@ -50,6 +52,7 @@ if TYPE_CHECKING:
     from resect.data import read_photo as read_photo
     from resect.data.mesh import read_mesh as read_mesh
     from resect.data.objects import read_objects as read_objects
+    from resect.data.rotations.read import read_rotations as read_rotations
     from resect.data.target import target_from_box as target_from_box
     from resect.data.target import target_from_mask as target_from_mask
     from resect.data.target import with_target as with_target
@@ -73,6 +76,7 @@ if TYPE_CHECKING:
     from resect.types import Photo as Photo
     from resect.types import PhotoSet as PhotoSet
     from resect.types import Render as Render
+    from resect.types import RotationDensity as RotationDensity
     from resect.types import Split as Split
     from resect.types import Status as Status
     from resect.types import Target as Target
