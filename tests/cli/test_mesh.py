@@ -5,8 +5,10 @@ import pytest
 import torch
 from shell import resect
 
+from resect.data.camera_file import write_camera
 from resect.data.mesh import read_mesh, write_mesh
 from resect.geometry import solids
+from resect.geometry.camera import Camera
 from resect.geometry.mesh import Material
 
 
@@ -84,3 +86,22 @@ def test_the_table_of_verbs() -> None:
     assert said.code == 0
     assert all(verb in said.out for verb in ("info", "simplify", "convert"))
     assert "Did you mean 'info'" in resect("mesh", "inof").err
+
+
+def test_scale_from_the_camera_s_height(tmp_path: Path) -> None:
+    """A box 0.8 m high, 3 m before a level camera 1.2 m over the ground: seen from 0.4 m below to 1.2 m below."""
+    write_mesh(solids.box((1.0, 2.0, 1.0)), tmp_path / "box.ply")
+    write_camera(Camera(300.0, 300.0, 160.0, 120.0, 320, 240), tmp_path / "camera.json")
+    out = tmp_path / "metres.ply"
+    seen = ("--box", 140, 120 + 300 * 0.4 / 3, 180, 120 + 300 * 1.2 / 3, "--camera", tmp_path / "camera.json")
+    command = ("mesh", "scale", tmp_path / "box.ply", "--out", out, "--threads", 1, "--json")
+    said = resect(*command, "--camera-height", 1.2, *seen)
+    assert said.code == 0, said.err
+    assert said.json["scale"] == pytest.approx(0.4)
+    mesh = read_mesh(out)
+    assert mesh.meters_per_unit in (None, 1.0)
+    assert float(mesh.bounds[1, 1] - mesh.bounds[0, 1]) == pytest.approx(0.8, abs=1e-5)
+    assert "--overwrite" in resect(*command, "--height", 0.8).err
+    assert resect(*command, "--height", 0.5, "--up", "x", "--overwrite").json["scale"] == pytest.approx(0.5)
+    assert "one of --height" in resect(*command, "--overwrite").err
+    assert "--box and --camera" in resect(*command, "--overwrite", "--camera-height", 1.2).err

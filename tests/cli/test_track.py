@@ -12,6 +12,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tracking"))
 from cube import CAMERA, block, opacity, photograph, ring
 
 from resect.data.mesh import write_mesh
+from resect.data.models_info import ModelInfo, write_models_info
 from resect.data.trajectory import read_trajectory, write_trajectory
 from resect.geometry.trajectory import Trajectory
 
@@ -39,7 +40,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def command(folder: Path, out: Path, *more: object) -> tuple[object, ...]:
-    known = ("--scene", folder / "block.ply", "--camera", folder / "camera.json", "--out", out)
+    known = ("--scene", folder / "block.ply", "--camera", folder / "camera.json", "--out", out, "--follow.count", 64)
     return ("track", folder / "frames", *known, *more)
 
 
@@ -60,6 +61,29 @@ def test_track_from_one_mask_then_score(folder: Path, tmp_path: Path) -> None:
     again = resect(*command(folder, tmp_path / "t.txt", "--mask", folder / "mask.png"))
     assert again.code == 2
     assert "--overwrite" in again.err
+
+
+def test_the_camera_s_height_is_held(folder: Path, tmp_path: Path) -> None:
+    """The camera is 1 over the floor that the block stands on; 1.1 is told, for sure."""
+    frames = sorted((folder / "frames").iterdir())[:2]
+    known = ("--scene", folder / "block.ply", "--camera", folder / "camera.json", "--mask", folder / "mask.png")
+    told = ("--camera-height", 1.1, "--height-sigma", 1e-4, "--follow.count", 64)
+    said = resect("track", *frames, *known, "--out", tmp_path / "t.txt", *told, "--no-smooth", "--json")
+    assert said.code == 0, said.err
+    heights = read_trajectory(tmp_path / "t.txt").positions[:, 2]
+    assert float((heights - 1.1).abs().max()) < 0.01
+    assert "and --mask" in resect("track", *frames, *known[:4], "--out", tmp_path / "u.txt", *told).err
+
+
+def test_symmetries_come_from_a_file(folder: Path, tmp_path: Path) -> None:
+    write_models_info(tmp_path / "models_info.json", {"other": ModelInfo.of(block())})
+    said = resect(
+        *command(
+            folder, tmp_path / "t.txt", "--mask", folder / "mask.png", "--symmetries", tmp_path / "models_info.json"
+        )
+    )
+    assert said.code == 2
+    assert "model 'block'" in said.err
 
 
 def test_what_is_missing_is_said(folder: Path, tmp_path: Path) -> None:

@@ -2,10 +2,12 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
 
 from resect.cli.main import main
 from resect.data.box_list import is_box_list, read_box_list
 from resect.errors import ResectError
+from resect.evaluation.box_report import edges
 from resect.evaluation.box_score import score_boxes
 
 TRUE = "chair 01 0 1 0 1 0 1\nchair 02 0 2 0 1 0 1\nstool 01 0 1 0 1 5 6\n"
@@ -30,6 +32,25 @@ def test_the_command_line_tells_by_content(tmp_path: Path, capsys: pytest.Captur
     given, true = _files(tmp_path)
     assert main(["score", str(given), str(true), "--json"]) == 0
     assert json.loads(capsys.readouterr().out.splitlines()[-1])["iou_mean"] == pytest.approx(4 / 9)
+
+
+def test_the_report_draws_both_the_worst_first(tmp_path: Path) -> None:
+    given, true = _files(tmp_path)
+    out = tmp_path / "report"
+    assert main(["score", str(given), str(true), "--report", str(out)]) == 0
+    page = (out / "report.html").read_text()
+    places = [page.index(said) for said in ("stool 01: no answer", "chair 02: IoU 0.333", "chair 01: IoU 1.000")]
+    assert places == sorted(places)
+    assert page.count("<title>found</title>") == 4  # two boxes with an answer, in space and from above
+    assert json.loads((out / "score.json").read_text())["iou"]["chair 02"] == pytest.approx(1 / 3)
+    assert main(["score", str(given), str(true), "--report", str(out)]) == 2
+
+
+def test_a_box_is_drawn_with_all_its_edges() -> None:
+    line = edges(torch.tensor([[0.0, 0, 0], [1, 2, 3]]))
+    steps = line.diff(dim=0)
+    assert bool(((steps != 0).sum(1) == 1).all())
+    assert len({frozenset(map(tuple, pair.tolist())) for pair in line.unfold(0, 2, 1).mT}) == 12
 
 
 def test_trajectories_are_no_boxes(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""`resect mesh info|simplify|convert`: what is in a mesh file, and what to do with it before it becomes a scene."""
+"""`resect mesh info|symmetries|simplify|convert|scale`: what is in a mesh, and what to do before it becomes a scene."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import tyro
 
 from resect.cli.main import BAD_INPUT, DONE
+from resect.cli.mesh_scale import ScaleArguments, scale
 from resect.cli.mesh_symmetries import SymmetriesArguments, symmetries
 from resect.cli.options import COMMON, CommonFlags, refuse_overwrite
 from resect.cli.output import result, say
@@ -170,5 +171,10 @@ _VERBS: dict[str, SubVerb] = {
     "simplify": SubVerb(SimplifyArguments, _simplify, "resect mesh simplify scan.obj --faces 5000 --out small.ply"),
     "convert": SubVerb(
         ConvertArguments, _convert, "resect mesh convert part.stl --units mm --out-units m --out part.ply"
+    ),
+    "scale": SubVerb(
+        ScaleArguments,
+        scale,
+        "resect mesh scale chair.ply --camera-height 0.75 --box 82 114 140 200 --camera camera.json --out metres.ply",
     ),
 }

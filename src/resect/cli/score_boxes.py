@@ -18,6 +18,10 @@ class ScoreBoxesArguments:
     """Boxes: name x_least x_greatest y_least y_greatest z_least z_greatest, one a line."""
     truth: tyro.conf.Positional[Path]
     """True boxes of the same names."""
+    report: Path | None = None
+    """Folder for a page that draws both in space, the worst first."""
+    overwrite: bool = False
+    """Replace a report that is there."""
     common: CommonFlags = COMMON
 
 
@@ -31,8 +35,15 @@ def run(arguments: Sequence[str]) -> int:
         example="resect score boxes.txt true_boxes.txt",
     )
     start(flags.common)
+    from resect.data.box_list import read_box_list
+    from resect.evaluation.box_report import write_box_report
     from resect.evaluation.box_score import score_boxes
 
-    found = score_boxes(flags.answers, flags.truth)
-    result(flags.common, found.as_json(), found.text())
+    answers, truth = read_box_list(flags.answers), read_box_list(flags.truth)
+    found = score_boxes(answers, truth)
+    facts, text = found.as_json(), found.text()
+    if flags.report is not None:
+        path = write_box_report(flags.report, answers, truth, found, overwrite=flags.overwrite)
+        facts, text = {**facts, "report": str(path)}, f"{text}\n{path}"
+    result(flags.common, facts, text)
     return 0

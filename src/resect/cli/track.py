@@ -4,7 +4,7 @@ import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import tyro
 
@@ -15,6 +15,8 @@ from resect.errors import ResectError
 from resect.tracking.settings import TrackSettings
 
 if TYPE_CHECKING:
+    from resect.geometry.symmetry import Symmetries
+    from resect.refine.levenberg_marquardt import System
     from resect.tracking.run import TrackedObject
     from resect.tracking.sequence import Track
     from resect.types import Photo
@@ -39,6 +41,14 @@ class TrackArguments:
     """Pose of each object in the first frame, or FRAME=POSE: JSON with cam_from_world."""
     sigma: tuple[float, float] = (10.0, 0.1)
     """Standard deviations of --start: degrees, and a part of the object's size."""
+    camera_height: float | None = None
+    """Height of the camera over the ground that the objects stand on, in the units of the meshes; with --mask."""
+    height_sigma: float = 0.01
+    """Standard deviation of --camera-height, part of it."""
+    up: Literal["x", "y", "z"] = "z"
+    """Axis of the meshes that points up, for --camera-height."""
+    symmetries: Path | None = None
+    """models_info.json of `resect mesh symmetries`: of poses that look alike the one nearest to the last is meant."""
     detections: Path | None = None
     """Boxes or masks of the first object: COCO or BOP results, or a folder of masks, one a frame."""
     camera: Path | None = None
@@ -106,6 +116,11 @@ def _check(flags: TrackArguments, beside: Path) -> None:
             raise ResectError(name, f"one for each of the {len(flags.scene)} scenes", str(len(given)))
     if flags.mask and flags.start:
         raise ResectError("--start", "one of --mask and --start", "both")
+    if flags.camera_height is not None and not (flags.camera_height > 0 and flags.mask):
+        raise ResectError(
+            "--camera-height", "more than 0, and --mask", f"{flags.camera_height:g}, masks: {len(flags.mask)}"
+        )
+    at_least("--height-sigma", flags.height_sigma, 1e-6)
     if not (flags.mask or flags.start or flags.detections):
         fix = "Give --mask FIRST.png, --start POSE or --detections FILE."
         raise ResectError("resect track", "where the objects are in the first frame", "nothing", fix)
@@ -164,20 +179,59 @@ def _objects(flags: TrackArguments, names: Sequence[str], load: "Callable[[int],
     for k, path in enumerate(flags.scene):
         scene: Any = zoo.load(path, role="scene")
         mesh = getattr(scene, "mesh", None)
-        prior = None if mesh is None else Views.of(mesh)
+        prior, same = None if mesh is None else Views.of(mesh), _same(flags.symmetries, path)
         if flags.mask:
             first, file = _at(flags.mask[k], names)
             mask = target_from_mask(load(first), file).mask
             masks = MaskSettings(rough=flags.rough)
-            found.append(TrackedObject(scene, Cutout(), prior, mask=mask, masks=masks, first=first))
+            found.append(
+                TrackedObject(
+                    scene,
+                    Cutout(known=_ground(flags, scene)),
+                    prior,
+                    mask=mask,
+                    masks=masks,
+                    first=first,
+                    symmetries=same,
+                )
+            )
         elif flags.start:
             first, file = _at(flags.start[k], names)
             size = float((scene.bounds[1] - scene.bounds[0]).norm())
             guess = read_starts(file, Sigma(flags.sigma[0], flags.sigma[1] * size))(names[first])
-            found.append(TrackedObject(scene, ObjectInversion(), None, guess, first=first))
+            found.append(TrackedObject(scene, ObjectInversion(), None, guess, first=first, symmetries=same))
         else:
-            found.append(TrackedObject(scene, ObjectInversion(), prior, target=_detector(flags.detections)))
+            found.append(
+                TrackedObject(scene, ObjectInversion(), prior, target=_detector(flags.detections), symmetries=same)
+            )
     return found
+
+
+def _ground(flags: TrackArguments, scene: Any) -> "tuple[System, ...]":
+    """The camera's height over what the object stands on, as a term that its poses are held to."""
+    if flags.camera_height is None:
+        return ()
+    import torch
+
+    from resect.tracking.ground import camera_height
+
+    axis = "xyz".index(flags.up)
+    foot, height = float(scene.bounds[0, axis]), flags.camera_height
+    return (camera_height(torch.eye(3)[axis], foot, height, flags.height_sigma * height),)
+
+
+def _same(models_info: Path | None, mesh: Path) -> "Symmetries":
+    """Of a mesh, as a file lists them."""
+    from resect.cli.mesh_symmetries import model_keys
+    from resect.data.models_info import read_models_info
+    from resect.geometry.symmetry import Symmetries
+
+    if models_info is None:
+        return Symmetries()
+    infos, (key,) = read_models_info(models_info), model_keys([mesh])
+    if key not in infos:
+        raise ResectError(models_info, f"model {key!r}", f"models {', '.join(sorted(infos)[:10])}")
+    return infos[key].symmetries
 
 
 def _detector(path: Path | None) -> "Callable[[Photo], Photo]":
