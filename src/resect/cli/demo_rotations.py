@@ -34,6 +34,7 @@ QUICK = Sizes(shapes=("cube", "cone"), steps=160, images=5)
 def run_rotations(flags: "DemoArguments") -> tuple[dict[str, Any], str, Path]:
     """Facts, what to print, and the report."""
     from resect.cli.progress import bar
+    from resect.evaluation.rotation_film import RotationFilm
     from resect.evaluation.rotation_report import write_rotation_report
     from resect.evaluation.rotation_score import score_rotations
     from resect.priors.image2sphere.fit import fit
@@ -47,9 +48,13 @@ def run_rotations(flags: "DemoArguments") -> tuple[dict[str, Any], str, Path]:
     drawn = SolidSettings(sizes.shapes, images=100_000, side=settings.side, seed=SEEDS["train"])
     if not (network / "artifact.json").is_file():
         say(f"learning the rotations of {', '.join(sizes.shapes)} from pictures that are drawn as they are needed …")
+        film = RotationFilm(make_solids(replace(drawn, images=1, seed=SEEDS["val"])))
         with bar("training") as progress:
             data = make_solids(drawn, settings.device)
-            fit(data, settings, out=network, resume=True, generator=generator(flags.common), progress=progress)
+            random = generator(flags.common)
+            fit(data, settings, out=network, resume=True, generator=random, progress=progress, peek=film)
+        if film.write(network / "film.gif"):
+            say(f"{network / 'film.gif'}: how the densities of {len(sizes.shapes)} pictures took shape")
     test = make_solids(replace(drawn, images=sizes.images, seed=SEEDS["test"]), settings.device)
     say(f"asking about {len(test)} new pictures …")
     prior = load_image2sphere(network, settings.device)

@@ -25,6 +25,8 @@ class FitRotationsArguments:
     """Which part of the dataset to learn from."""
     held_out: str = ""
     """Part by which the best network is kept, such as val; by default the last network is."""
+    film: Path | None = None
+    """GIF to write: how the densities of an image of each category take shape."""
     overwrite: bool = False
     """Start anew over what is in --out; without it the same command resumes."""
     common: CommonFlags = COMMON
@@ -35,6 +37,7 @@ def fit_rotations(name: str, flags: FitRotationsArguments, settings: Any) -> int
     from resect.cli.fit import clear
     from resect.cli.progress import bar
     from resect.cli.rotation_data import read_rotation_data
+    from resect.evaluation.rotation_film import RotationFilm
     from resect.training.checkpoint import checkpoint_path
 
     start(flags.common)
@@ -52,6 +55,7 @@ def fit_rotations(name: str, flags: FitRotationsArguments, settings: Any) -> int
     elif not checkpoint_path(flags.out).is_file():
         refuse_overwrite(flags.out, overwrite=False)
     fit = resolve(entry(name, fitted=True).fit)
+    film = RotationFilm(data if held_out is None else held_out) if flags.film is not None else None
     with bar("training") as progress:
         fit(
             data,
@@ -61,7 +65,10 @@ def fit_rotations(name: str, flags: FitRotationsArguments, settings: Any) -> int
             generator=generator(flags.common),
             held_out=held_out,
             progress=progress,
+            peek=film,
         )
+    if film is not None and flags.film is not None and film.write(flags.film):
+        say(f"{flags.film}: how it learned")
     say(f"now: resect score {flags.out} {flags.data}")
     result(flags.common, {"out": str(flags.out), "images": len(data), "categories": list(known)}, str(flags.out))
     return 0

@@ -9,7 +9,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol, TypeVar
@@ -28,6 +28,7 @@ from resect.training.state import State, begin, rate, restore, save
 B = TypeVar("B")
 _LOG_EVERY = 50
 _TELL_SECONDS = 5.0
+_PEEKS = 30
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,7 @@ def train(
     resume: bool = False,
     progress: Progress | None = None,
     judge: Callable[[nn.Module], Mapping[str, float]] | None = None,
+    peek: Callable[[int, nn.Module], None] | None = None,
 ) -> nn.Module:
     """Trains a network in place and returns it, on the settings' device and in training mode.
 
@@ -82,6 +84,8 @@ def train(
         progress: called with (step, steps, remark).
         judge: named scalars of the network in evaluation mode on held-out samples; the network with the greatest first
             one is what training ends with.
+        peek: called some thirty times, more often at first, with the step and the network in evaluation mode; for
+            pictures of how it learns.
 
     Raises:
         KeyboardInterrupt: after Ctrl-C, once the state is saved.
@@ -93,7 +97,7 @@ def train(
             restore(state, settings, data, out)
         out, progress = (out, progress) if rank == 0 else (None, None)
         log = TrainingLog(out, tensorboard=settings.tensorboard, resume_at=state.step or None) if out else None
-        watch = _Watch(settings, data, out, log, progress, judge if rank == 0 else None)
+        watch = _Watch(settings, data, out, log, progress, *((judge, peek) if rank == 0 else (None, None)))
         seen_as = shared(state.network, ranks)
         turn = Turn(state.step, state.seed, rank, ranks)
         with stop_on_interrupt() as stopped, log or nullcontext():
@@ -180,9 +184,10 @@ class _Watch:
         log: TrainingLog | None,
         progress: Progress | None,
         judge: Callable[[nn.Module], Mapping[str, float]] | None,
+        peek: Callable[[int, nn.Module], None] | None,
     ) -> None:
         self._settings, self._data, self._out = settings, data, out
-        self._log, self._progress, self._judge = log, progress, judge
+        self._log, self._progress, self._judge, self._peek = log, progress, judge, peek
         self._sum: dict[str, Tensor] = {}
         self._count = 0
         self._saved = self._told = time.monotonic()
@@ -201,6 +206,9 @@ class _Watch:
             self._sum, self._count = {}, 0
         elif self._progress is not None and now - self._told > _TELL_SECONDS:
             self._tell(state, self._means())
+        if self._peek is not None and _peeks(state.step, s.steps) > _peeks(state.step - 1, s.steps):
+            with _evaluating(state.network):
+                self._peek(state.step, state.network)
         if self._judge is not None and (last or state.step % s.validate_every == 0):
             self._validate(state, self._judge)
         if self._out is not None and not last and now - self._saved > s.checkpoint_seconds:
@@ -229,13 +237,24 @@ class _Watch:
 
     def _validate(self, state: State, judge: Callable[[nn.Module], Mapping[str, float]]) -> None:
         """Keeps the network if it is the best so far."""
-        state.network.eval()
-        with torch.no_grad():
+        with _evaluating(state.network):
             found = dict(judge(state.network))
-        state.network.train()
         if self._log is not None:
             self._log.write(state.step, **found)
         score = next(iter(found.values()))
         if score > state.best_score:
             state.best_score = score
             state.best = {k: v.detach().cpu().clone() for k, v in state.network.state_dict().items()}
+
+
+def _peeks(step: int, steps: int) -> int:
+    """How many peeks there have been after a step."""
+    return int(_PEEKS * math.sqrt(step / steps))
+
+
+@contextmanager
+def _evaluating(network: nn.Module) -> Iterator[None]:
+    network.eval()
+    with torch.no_grad():
+        yield
+    network.train()

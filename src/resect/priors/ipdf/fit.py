@@ -28,6 +28,7 @@ def fit(
     generator: torch.Generator | None = None,
     held_out: RotationSet | None = None,
     progress: Progress | None = None,
+    peek: Callable[[int, RotationPrior], None] | None = None,
 ) -> RotationPrior:
     """Trains a network.
 
@@ -40,6 +41,7 @@ def fit(
         generator: of all randomness; else `settings.seed`.
         held_out: images by which the best network is chosen; the last one is kept when not given.
         progress: called with (step, steps, remark).
+        peek: called now and then with the step and what has been learned; see `training.loop.train`.
 
     Raises:
         KeyboardInterrupt: after Ctrl-C, once the state is saved.
@@ -60,6 +62,7 @@ def fit(
         resume=resume,
         progress=progress,
         judge=judge_of(held_out, pictures, network),
+        peek=None if peek is None else lambda step, it: peek(step, RotationPrior(KIND, it, s, pictures.known)),
     )
     made = RotationPrior(KIND, ready(network, s), s, pictures.known)
     finish(made, out)
