@@ -31,7 +31,7 @@ class Image2SphereSettings(RotationSettings):
     """Random cells of that grid as a step's classes, in place of all; published variant 4096."""
     include_truth: bool = True
     """Put the true cells among the random ones, as one published variant does."""
-    steps: int = 2000
+    steps: int = 4000
     rate: float = 3e-3
 
     def __post_init__(self) -> None:
