@@ -168,3 +168,27 @@ def test_what_cannot_work_is_refused_at_once() -> None:
         Localizer(SCENE, None, Refine(())).estimate(PHOTO)
     with pytest.raises(ResectError, match="a prior or a start"):
         Localizer(SCENE, (), Refine(())).estimate(PHOTO)
+
+
+@dataclass
+class Turns:
+    """Knows rotations alone, but of every `placed`-th pose all."""
+
+    placed: int = 99
+
+    def propose(self, photo: Photo, count: int, generator: torch.Generator) -> Hypotheses:
+        information = torch.zeros(4, 6, 6, dtype=torch.float64)
+        information[:, 3:, 3:] = torch.eye(3, dtype=torch.float64)
+        information[self.placed :: self.placed, :3, :3] = torch.eye(3, dtype=torch.float64)
+        return replace(poses(4, "turns"), information=information)
+
+
+def test_a_rotation_alone_is_no_pose() -> None:
+    assert Localizer(prior=Turns()).estimate(PHOTO).status is Status.NO_TRANSLATION
+    refine = Refine(("turns", "other"))
+    assert Localizer(SCENE, Turns(), refine).estimate(PHOTO).status is Status.NO_TRANSLATION
+    assert refine.seen == []
+    assert Localizer(SCENE, (Turns(), Guess("other")), refine).estimate(PHOTO).ok
+    found = Localizer(SCENE, Turns(placed=2), refine).estimate(PHOTO).modes
+    assert found is not None
+    assert len(found) == 1

@@ -5,20 +5,21 @@ photo = resect.read_photo("photo.jpg", fov_deg=60)
 estimate = where.estimate(resect.with_target(photo, resect.target_from_box(photo, (410, 220, 530, 340))))
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from resect import zoo
 from resect.data.agreement import Finding
 from resect.data.mesh import read_mesh
 from resect.data.mesh.units import judge_size, parse_units
 from resect.data.model_files import meters_of_models
-from resect.errors import unknown_name
+from resect.errors import ResectError, unknown_name
 from resect.geometry.mesh import Mesh, diameter
 from resect.geometry.se3 import SE3
 from resect.localizer import Localizer
 from resect.priors.given import Given
-from resect.protocols import Scene
+from resect.protocols import Prior, Scene
 from resect.types import Estimate, Hypotheses, Photo
 
 VIEWS = 4000
@@ -27,7 +28,14 @@ _NARROW_PX, _WIDE = 4.0, 4.0  # seen smaller, or larger than so many pictures, a
 _SAME_UNITS = "Are mesh and start in the same units, and not one in millimetres and one in metres?"
 
 
-def open_object(mesh: Mesh | Path | str, *, units: str | None = None, count: int = VIEWS, seed: int = 0) -> Localizer:
+def open_object(
+    mesh: Mesh | Path | str,
+    *,
+    units: str | None = None,
+    prior: Sequence[str | Path] = (),
+    count: int = VIEWS,
+    seed: int = 0,
+) -> Localizer:
     """What answers photos of one known object, from a visible box or mask (`Photo.target`) or from a start.
 
     Poses are in the frame and the units of the mesh; `cam_from_world` is the camera from the object.
@@ -36,10 +44,11 @@ def open_object(mesh: Mesh | Path | str, *, units: str | None = None, count: int
         mesh: the object, or its file.
         units: of the file: mm, cm, m, in, or metres per unit. It changes no number of the answer; it is what lengths
             are told by.
+        prior: guesses in the order to try them: "views", which is every rotation and the default, or folders of fitted
+            priors that know the object's rotation from its crop (viewpoint, image2sphere, ipdf).
         count: rotations to lay into the box.
         seed: of all randomness.
     """
-    from resect.priors.views import Views
     from resect.refine.object.refiner import ObjectInversion
     from resect.scenes.mesh.scene import MeshScene
 
@@ -47,7 +56,24 @@ def open_object(mesh: Mesh | Path | str, *, units: str | None = None, count: int
         meters = meters_of_models(Path(mesh)) if units is None else parse_units(units)
         mesh = read_mesh(mesh, meters_per_unit=meters)
     scene = MeshScene(mesh, antialias=False)
-    return Localizer(scene, Views.of(mesh), ObjectInversion(), count=count, seed=seed)
+    priors = tuple(_open_prior(str(name), mesh) for name in prior or ("views",))
+    return Localizer(scene, priors, ObjectInversion(), count=count, seed=seed)
+
+
+def _open_prior(name: str, mesh: Mesh) -> Prior:
+    """A guess of the object's pose: one that can be told the mesh lays its rotations into the box."""
+    from resect.priors.views import Views
+
+    if name == "views":
+        return Views.of(mesh)
+    if not (Path(name) / "artifact.json").is_file():
+        raise unknown_name("--prior", name, ["views", "a folder of a fitted prior"])
+    found = zoo.load(name, role="prior")
+    of = getattr(found, "of", None)
+    if of is None:
+        raise ResectError(name, "a prior for objects: viewpoint, image2sphere or ipdf", type(found).__name__)
+    prior: Prior = of(mesh)
+    return prior
 
 
 def object_start(cam_from_world: SE3, mesh: Mesh, *, sigma_deg: float = 10.0, sigma_part: float = 0.1) -> Hypotheses:
@@ -78,12 +104,14 @@ class KnownObjects:
         units: of all of them, as of `open_object`.
         count: rotations to lay into a box.
         seed: of all randomness.
+        prior: as of `open_object`.
     """
 
     files: Mapping[str, Path]
     units: str | None = None
     count: int = VIEWS
     seed: int = 0
+    prior: tuple[str, ...] = ()
     _opened: dict[str, tuple[Mesh, Localizer]] = field(default_factory=dict, init=False, repr=False)
 
     def mesh(self, object_id: str) -> Mesh:
@@ -112,7 +140,7 @@ class KnownObjects:
             file = self.files[object_id]
             meters = meters_of_models(file) if self.units is None else parse_units(self.units)
             mesh = read_mesh(file, meters_per_unit=meters)
-            self._opened[object_id] = mesh, open_object(mesh, count=self.count, seed=self.seed)
+            self._opened[object_id] = mesh, open_object(mesh, prior=self.prior, count=self.count, seed=self.seed)
         return self._opened[object_id]
 
 

@@ -7,6 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import torch
+from jaxtyping import Bool
+from torch import Tensor
 
 from resect.errors import ResectError
 from resect.geometry.camera import Camera
@@ -69,6 +71,12 @@ class Localizer:
                 if failure.status is Status.NO_HYPOTHESIS:
                     failure = replace(failure, status=Status.NO_CAMERA)
                 continue
+            placed = knows_translation(hypotheses)
+            if not bool(placed.any()):
+                if failure.status in (Status.NO_HYPOTHESIS, Status.NO_CAMERA):
+                    failure = replace(failure, status=Status.NO_TRANSLATION)
+                continue
+            hypotheses = hypotheses if bool(placed.all()) else hypotheses.take(placed.nonzero()[:, 0])
             seen = photo
             if photo.camera is None:
                 seen = replace(photo, camera=hypotheses.camera, camera_source="prior")
@@ -113,3 +121,11 @@ class Localizer:
         modes = hypotheses.take(order)
         modes = replace(modes, log_weight=modes.log_weight.log_softmax(0))
         return Estimate(Status.OK, modes, camera=photo.camera, camera_source=photo.camera_source)
+
+
+def knows_translation(hypotheses: Hypotheses) -> Bool[Tensor, "h"]:
+    """Which hypotheses are whole poses; one that knows its rotation and says that it knows no shift is none."""
+    if hypotheses.information is None:
+        return torch.ones(len(hypotheses), dtype=torch.bool)
+    known = hypotheses.information.diagonal(dim1=1, dim2=2) > 0
+    return known[:, :3].any(1) | ~known[:, 3:].any(1)

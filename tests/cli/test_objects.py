@@ -122,6 +122,24 @@ def test_a_mask_or_what_is_not_transparent_says_where_it_is(desk: Path, tmp_path
     assert found[1] == pytest.approx(TRUTH.t[0].tolist(), abs=30)
 
 
+@pytest.mark.usefixtures("hasty")
+def test_a_fitted_prior_says_how_the_object_is_turned(desk: Path, tmp_path: Path) -> None:
+    """With first weights in place of learned ones, it guesses somehow; the guess is laid into the mask and refined."""
+    from resect.priors.viewpoint.network import make_network
+    from resect.priors.viewpoint.prior import Viewpoint, ready
+    from resect.priors.viewpoint.settings import ViewpointSettings
+
+    settings = ViewpointSettings(encoder_width=4, side=32, hidden=32, bins=16, tensorboard=False)
+    network = ready(make_network(settings, 1, 0), settings)
+    Viewpoint(network, settings, ("ell",), 300.0).save(tmp_path / "viewpoint")
+    alone = estimate(desk, "--mask", desk / "mask.png", "--prior", tmp_path / "viewpoint")
+    assert alone.code in (0, 3), alone.err
+    (row,) = alone.json["photos"]
+    assert row["target"] == "ell"
+    both = estimate(desk, "--mask", desk / "mask.png", "--prior", tmp_path / "viewpoint", "views")
+    assert both.code == 0, both.err
+
+
 def test_a_start_needs_no_box(desk: Path) -> None:
     said = estimate(desk, "--start", desk / "start.json", "--sigma", 6, 0.05)
     assert said.code == 0, said.err
@@ -160,7 +178,7 @@ def test_detections_name_their_objects(desk: Path, tmp_path: Path) -> None:
         (("--detections", "nothing.json"), "--detections"),
         (("--start", "nothing.json"), "nothing.json"),
         (("--units", "furlong", "--box", "10,10,40,40"), "--units"),
-        (("--prior", "views", "--box", "10,10,40,40"), "--prior"),
+        (("--prior", "retrieval", "--box", "10,10,40,40"), "views"),
         (("--lock", "rotation", "--start", "x.json"), "--lock"),
         (("--scene", "nothing.ply"), "nothing there"),
     ],

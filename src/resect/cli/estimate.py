@@ -31,7 +31,7 @@ class EstimateArguments:
     """Folder that 'resect fit' made; or the mesh of a known object, ID=MESH, or a folder of meshes. Again for more."""
     prior: tuple[str, ...] = ()
     """Guesses in the order to try them: landmarks, retrieval, view-sphere, or a folder of a fitted prior; by default
-    those learned with the scene."""
+    those learned with the scene. For an object: views (every rotation), or folders of viewpoint, image2sphere, ipdf."""
     start: Path | None = None
     """Where to start, in place of a prior: JSON with cam_from_world, or a pose file with the photos' rows."""
     near: Path | None = None

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from resect.types import Hypotheses, Photo
 
 Ask = Callable[["Photo", Path], "list[tuple[Photo, Hypotheses | None]]"]
-_OF_PLACES = ("prior", "near", "lock", "up", "world_up", "depth", "focal_sigma")
+_OF_PLACES = ("near", "lock", "up", "world_up", "depth", "focal_sigma")
 _MANY_FACES = 60_000
 
 
@@ -33,7 +33,7 @@ def run_objects(flags: "EstimateArguments") -> int:
             raise ResectError(flag, "the folder of a place as --scene", f"meshes: {flags.scene[0]}")
     if flags.units is not None:
         parse_units(flags.units)
-    objects = KnownObjects(model_files(flags.scene), flags.units, flags.count or VIEWS, flags.common.seed)
+    objects = KnownObjects(model_files(flags.scene), flags.units, flags.count or VIEWS, flags.common.seed, flags.prior)
     asking = Asking(flags.box, flags.mask, flags.contour, flags.detections, flags.start, flags.sigma)
     files = photo_files(flags.photos)
     asking.check(objects, len(files))

@@ -25,11 +25,11 @@ def run_objects(flags: "PredictArguments") -> int:
     from resect.data.model_files import model_files
     from resect.known_objects import VIEWS, KnownObjects
 
-    if flags.prior or flags.lock:
-        raise ResectError("--prior" if flags.prior else "--lock", "the folder of a place as --scene", "meshes")
+    if flags.lock:
+        raise ResectError("--lock", "the folder of a place as --scene", "meshes")
     check_name(flags.out)
     poses = poses_beside(flags.out)
-    objects = KnownObjects(model_files(flags.scene), None, flags.count or VIEWS, flags.common.seed)
+    objects = KnownObjects(model_files(flags.scene), None, flags.count or VIEWS, flags.common.seed, flags.prior)
     photos = _photos(flags.data, objects)
     starts = None if flags.start is None else _starts(flags.start, objects, flags.sigma)
     start(flags.common)
@@ -68,12 +68,27 @@ def predict_objects(
             photos,
             Split((), tuple(range(len(photos))), "given"),
             poses_beside(out),
-            settings={"objects": _digests(objects), "count": objects.count, "seed": objects.seed, **(settings or {})},
+            settings={
+                "objects": _digests(objects),
+                "count": objects.count,
+                "seed": objects.seed,
+                **_priors(objects),
+                **(settings or {}),
+            },
             overwrite=overwrite,
             progress=lambda done: advance(done.count, done.total, f"{done.photo} {done.status}"),
         )
     write_results(out, results_of(found.rows), overwrite=True)
     return found
+
+
+def _priors(objects: "KnownObjects") -> dict[str, Any]:
+    """The priors that were asked for, as answers depend on them."""
+    from resect.artifact import digest
+
+    folders = {name: Path(name) / "artifact.json" for name in objects.prior}
+    asked = [[name, digest(Path(name)) if file.is_file() else ""] for name, file in folders.items()]
+    return {"prior": asked} if asked else {}
 
 
 def poses_beside(out: Path) -> Path:
