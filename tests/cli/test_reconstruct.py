@@ -11,10 +11,11 @@ from resect.data.procedural_shapes.families import draw
 from resect.data.procedural_shapes.make import make_shapes
 from resect.data.procedural_shapes.settings import ProceduralSettings
 from resect.data.shapes import read_shapes
+from resect.data.view_list import read_views
 from resect.errors import ResectError
 from resect.evaluation.pose_file import read_poses
 from resect.geometry import so3
-from resect.priors.upright import viewpoint_of
+from resect.priors.upright import viewpoint_of, viewpoint_rotation
 from resect.shape.network import make_network
 from resect.shape.occupancy import Occupancy
 from resect.shape.settings import OccupancySettings
@@ -58,8 +59,10 @@ def test_mesh_pose_and_tables(chairs: Path, perfect: Path, tmp_path: Path, capsy
     assert float((row.cam_from_world.t - truth.t).norm()) < 0.1
     expected = viewpoint_of(truth.R).rad2deg()
     assert facts["viewpoint_deg"][1] == pytest.approx(float(expected[1]), abs=3)
-    _, azimuth, *_ = (out / "viewpoints.csv").read_text().splitlines()[1].split(",")
-    assert 0 <= float(azimuth) < 360
+    views = read_views(out / "views.txt")
+    assert views.names == (row.photo,)
+    assert so3.angle(viewpoint_rotation(views.viewpoint[0]), row.cam_from_world.R.double()) < 1e-4
+    assert float(views.distance[0]) == pytest.approx(float(row.cam_from_world.center.norm()), rel=1e-4)
     _, *sides = (out / "boxes.txt").read_text().split()
     seen = row.cam_from_world.apply(read_mesh(out / "000.ply").vertices.double())
     assert [float(x) for x in sides] == pytest.approx(

@@ -29,7 +29,7 @@ class ReconstructArguments:
     """Folder that 'resect fit occupancy' or 'resect import' made."""
     out: Path
     """Folder to make: NAME.ply for each photo; with a known camera also NAME.overlay.png, NAME.gif, poses.csv,
-    viewpoints.csv, boxes.txt."""
+    views.txt, boxes.txt."""
     photos: tyro.conf.Positional[tuple[Path, ...]] = ()
     """Photos of one object each."""
     batch: Path | None = None
@@ -208,26 +208,33 @@ def _write(made: Made, flags: ReconstructArguments) -> None:
 
 
 def _tables(made: Sequence[Made], flags: ReconstructArguments) -> None:
-    """poses.csv, viewpoints.csv and boxes.txt: the mesh's box in the camera's frame, as `resect score` reads it."""
+    """poses.csv, views.txt and boxes.txt (of the meshes, in the camera's frame), as `resect score` reads them."""
+    import torch
+
     from resect.artifact import write_atomic
+    from resect.data.view_list import VIEWS_FILE, write_views
     from resect.evaluation.pose_file import rows_of, write_poses
+    from resect.priors.upright import viewpoint_of
 
     posed = [(m, m.estimate) for m in made if m.estimate is not None]
     if not posed:
         return
     rows = [row for m, e in posed for row in rows_of(m.row.name, e, seconds=e.cost.seconds)]
     write_poses(flags.out / "poses.csv", rows, "scene", overwrite=flags.overwrite)
-    lines, boxes = ["photo,azimuth_deg,elevation_deg,tilt_deg,distance"], []
+    names, views, away, boxes = [], [], [], []
     for m, estimate in posed:
         pose = estimate.cam_from_world
         if pose is None:
             continue
-        angles = ",".join(f"{x:.4f}" for x in viewpoint_deg(estimate))
-        lines.append(f"{m.row.name},{angles},{float(pose.center.norm()):.6f}")
+        names.append(m.row.name.replace(" ", "_"))
+        views.append(viewpoint_of(pose.R.double()))
+        away.append(pose.center.norm())
         seen = pose.double().apply(m.mesh.vertices.double())
         sides = [f"{float(x):.6f}" for axis in range(3) for x in (seen[:, axis].min(), seen[:, axis].max())]
-        boxes.append(" ".join([m.row.name.replace(" ", "_"), *sides]))
-    write_atomic(flags.out / "viewpoints.csv", "\n".join([*lines, ""]).encode())
+        boxes.append(" ".join([names[-1], *sides]))
+    if names:
+        models = [Path(name).with_suffix("").as_posix() for name in names]
+        write_views(flags.out / VIEWS_FILE, models, names, torch.stack(views), torch.stack(away)[:, None])
     write_atomic(flags.out / "boxes.txt", "\n".join([*boxes, ""]).encode())
 
 
