@@ -27,7 +27,7 @@ SKEWED: Direction = (0.35, 0.45, 0.82)
 _FINE = 3  # drawn so much larger, then averaged
 _MOST_CELLS, _MOST_RINGS = 20_000, 180
 _INK = 0.05  # part of the map's area that all discs together cover
-_LARGEST = 1 / 60  # radius of a disc, of the width
+_LARGEST, _LEAST = 1 / 60, 0.25  # greatest radius of a disc, of the width; least one in pixels that is drawn
 _INKS: dict[str, tuple[int, int, int]] = {"line": (214, 214, 214), "edge": (110, 110, 110), "text": (70, 70, 70)}
 
 
@@ -48,23 +48,12 @@ def draw_density(
     """
     w = width * _FINE
     picture = Image.new("RGB", (w, round(0.62 * w)), "white")
-    draw = ImageDraw.Draw(picture)
-    _graticule(draw, w)
+    _graticule(ImageDraw.Draw(picture), w)
     if density is not None:
-        mass, index = density.mass.topk(min(_MOST_CELLS, len(density.cell)))
-        at, hue = place(density.centers(index), axis)
-        radius = np.minimum(w / 4.2 * np.sqrt(2 * _INK * mass.cpu().numpy()), _LARGEST * w)
-        for k in np.flatnonzero(radius > 0.25)[::-1]:
-            x, y = _pixel(at[k], w)
-            draw.ellipse((x - radius[k], y - radius[k], x + radius[k], y + radius[k]), fill=_color(hue[k]))
+        picture = _with_discs(picture, density, axis)
+    draw = ImageDraw.Draw(picture)
     if truths is not None:
-        some = truths[torch.linspace(0, len(truths) - 1, min(len(truths), _MOST_RINGS)).long()]
-        at, hue = place(some, axis)
-        ring, thick = w / 50 / (1 + (len(some) > 24)), max(2, w // (280 if len(some) <= 24 else 500))
-        for k in range(len(some)):
-            x, y = _pixel(at[k], w)
-            draw.ellipse((x - ring, y - ring, x + ring, y + ring), outline=(60, 60, 60), width=thick + 2)
-            draw.ellipse((x - ring, y - ring, x + ring, y + ring), outline=_color(hue[k]), width=thick)
+        _rings(draw, truths, w, axis)
     _wheel(draw, w)
     return picture.resize((width, round(0.62 * width)), Image.Resampling.BOX)
 
@@ -146,13 +135,43 @@ def mollweide(longitude: NDArray[np.float64], latitude: NDArray[np.float64]) -> 
         slope = 2 + 2 * np.cos(2 * theta)
         step = (2 * theta + np.sin(2 * theta) - target) / np.maximum(slope, 1e-6)
         theta = np.clip(theta - step, -np.pi / 2, np.pi / 2)
+        if np.abs(step).max(initial=0) < 1e-6:
+            break
     return np.stack([2 / np.pi * np.asarray(longitude) * np.cos(theta), np.sin(theta)], -1)
 
 
-def _pixel(at: NDArray[np.float64], w: int) -> tuple[float, float]:
-    """Pixel of a point of the map in a picture of width w."""
+def _with_discs(picture: Image.Image, density: RotationDensity, axis: Direction) -> Image.Image:
+    """The picture with a disc a cell, the least probable first; what is smaller than a pixel is one pixel."""
+    w = picture.width
+    mass, index = density.mass.topk(min(_MOST_CELLS, len(density.cell)))
+    radius = np.minimum(w / 4.2 * np.sqrt(2 * _INK * mass.cpu().numpy()), _LARGEST * w)
+    at, hue = place(density.centers(index[torch.from_numpy(radius > _LEAST)]), axis)
+    center, color, radius = _pixels(at, w), _colors(hue), radius[radius > _LEAST]
+    values = np.array(picture)
+    column, row = center.astype(int).T
+    values[row[::-1], column[::-1]] = color[::-1]
+    painted = Image.fromarray(values)
+    draw = ImageDraw.Draw(painted)
+    for (x, y), r, c in zip(center[::-1], radius[::-1], color[::-1].tolist(), strict=True):
+        if r > 1:
+            draw.ellipse((x - r, y - r, x + r, y + r), fill=tuple(c))
+    return painted
+
+
+def _rings(draw: ImageDraw.ImageDraw, truths: Float[Tensor, "s 3 3"], w: int, axis: Direction) -> None:
+    some = truths[torch.linspace(0, len(truths) - 1, min(len(truths), _MOST_RINGS)).long()]
+    many = len(some) > 24
+    r, thick = w / (100 if many else 50), max(2, w // (500 if many else 280))
+    at, hue = place(some, axis)
+    for (x, y), color in zip(_pixels(at, w), _colors(hue).tolist(), strict=True):
+        draw.ellipse((x - r, y - r, x + r, y + r), outline=(60, 60, 60), width=thick + 2)
+        draw.ellipse((x - r, y - r, x + r, y + r), outline=tuple(color), width=thick)
+
+
+def _pixels(at: NDArray[np.float64], w: int) -> NDArray[np.float64]:
+    """Pixels (x, y) of points of the map in a picture of width w."""
     scale = w / 4.2
-    return float(w / 2 + at[0] * scale), float(0.27 * w - at[1] * scale)
+    return np.stack([w / 2 + at[:, 0] * scale, 0.27 * w - at[:, 1] * scale], -1)
 
 
 def _graticule(draw: ImageDraw.ImageDraw, w: int) -> None:
@@ -161,25 +180,26 @@ def _graticule(draw: ImageDraw.ImageDraw, w: int) -> None:
     lines = [mollweide(np.full(91, np.radians(k)), half) for k in range(-120, 121, 60)]
     lines += [mollweide(turn, np.full(181, np.radians(k))) for k in range(-60, 61, 30)]
     for line in lines:
-        draw.line([_pixel(p, w) for p in line], fill=_INKS["line"], width=max(1, w // 900))
+        draw.line(_pixels(line, w).flatten().tolist(), fill=_INKS["line"], width=max(1, w // 900))
     edge = np.concatenate([mollweide(np.full(91, np.pi), half), mollweide(np.full(91, -np.pi), half)[::-1]])
-    draw.line([_pixel(p, w) for p in [*edge, edge[0]]], fill=_INKS["edge"], width=max(2, w // 500))
+    draw.line(
+        _pixels(np.concatenate([edge, edge[:1]]), w).flatten().tolist(), fill=_INKS["edge"], width=max(2, w // 500)
+    )
 
 
 def _wheel(draw: ImageDraw.ImageDraw, w: int) -> None:
     """Which colour is which tilt."""
     x, y, r = 0.94 * w, 0.555 * w, 0.045 * w
-    for k in range(120):
+    for k, color in enumerate(_colors((np.arange(120) + 0.5) / 120).tolist()):
         start = -360 * (k + 1) / 120
-        draw.pieslice((x - r, y - r, x + r, y + r), start - 0.5, start + 3.5, fill=_color((k + 0.5) / 120))
+        draw.pieslice((x - r, y - r, x + r, y + r), start - 0.5, start + 3.5, fill=tuple(color))
     inner = 0.55 * r
     draw.ellipse((x - inner, y - inner, x + inner, y + inner), fill="white")
     font = ImageFont.load_default(max(10, w // 30))
     draw.text((x - 1.25 * r, y), "tilt", fill=_INKS["text"], font=font, anchor="rm")
 
 
-def _color(hue: float) -> tuple[int, int, int]:
+def _colors(hue: NDArray[np.float64]) -> NDArray[np.uint8]:
     """A wheel of colours of about equal strength."""
-    wave = [0.5 + 0.5 * math.cos(2 * math.pi * (hue - k / 3)) for k in range(3)]
-    red, green, blue = (round(255 * (0.08 + 0.84 * v)) for v in wave)
-    return red, green, blue
+    wave = 0.5 + 0.5 * np.cos(2 * np.pi * (np.asarray(hue)[:, None] - np.arange(3) / 3))
+    return (255 * (0.08 + 0.84 * wave)).round().astype(np.uint8)
