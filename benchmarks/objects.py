@@ -65,6 +65,8 @@ class Arguments:
     """Levels of the disturbed starts, degrees/millimetres."""
     draws: int = DRAWS
     """Starts an object and photo."""
+    every: int = 1
+    """Take the first of so many photos of each object."""
     box: bool = True
     """Also from the visible box alone."""
     methods: tuple[str, ...] = ("start", "one start", "default")
@@ -95,12 +97,12 @@ class Known:
         return float(add_s(*many, self.points, self.objects.symmetries)) / self.diameter
 
 
-def known_objects(quick: bool) -> dict[str, Known]:
+def known_objects(quick: bool, every: int = 1) -> dict[str, Known]:
     found = {}
     for name, objects in bop_objects(read_bop(data_folder() / "lmo")).items():
         assert objects.load_mesh is not None
         mesh = objects.load_mesh()
-        chosen = objects.subset(range(1)) if quick else objects
+        chosen = objects.subset(range(0, 1 if quick else len(objects), every))
         scene = MeshScene(mesh, antialias=False)
         found[name] = Known(chosen, scene, mesh.vertices.double(), objects.diameter or diameter(mesh.vertices))
     return found
@@ -232,7 +234,7 @@ def from_boxes(known: dict[str, Known], out: Path, journal: Journal) -> list[dic
 
 def main(args: Arguments) -> None:
     use_threads(args.threads)
-    known = known_objects(args.quick)
+    known = known_objects(args.quick, args.every)
     file = None if args.out is None else args.out.with_suffix(".trials.jsonl")
     journal = Journal.open(file, f"seed {args.seed}, {VIEWS} views")
     rows = [from_starts(known, level, method, args, journal) for level in args.starts for method in args.methods]

@@ -15,8 +15,9 @@ from resect.errors import ResectError
 from resect.geometry import so3
 from resect.geometry.se3 import SE3
 from resect.protocols import Scene
-from resect.refine.halving import Candidates, join, suppress
+from resect.refine.halving import Candidates, join
 from resect.refine.levenberg_marquardt import LMSettings, State, System, levenberg_marquardt, total
+from resect.refine.object.distinct import distinct
 from resect.refine.object.known import Known
 from resect.refine.object.search import search
 from resect.refine.object.settings import ObjectSettings
@@ -65,13 +66,15 @@ class ObjectInversion:
         before = s.mass * known.log_density(candidates.cam_from_world, candidates.parent)
         candidates = candidates.scored(candidates.score + before)
         for size, keep in zip(s.settle_px, s.keep, strict=True):
-            candidates = suppress(candidates, keep, s.apart_deg / 2, s.apart_shift / 2 * work.radius)
+            candidates = distinct(work, candidates, keep, s.apart_deg / 2, s.apart_shift / 2)
             candidates = _settle(work, known, candidates, size)
         generator = torch.Generator().manual_seed(self.seed)
         for turn_deg in s.scatter_deg:
-            best = suppress(candidates, s.scatter_around, s.apart_deg / 2, s.apart_shift / 2 * work.radius)
+            best = distinct(work, candidates, s.scatter_around, s.apart_deg / 2, s.apart_shift / 2)
             drawn = _scattered(work, known, best, turn_deg, generator)
             candidates = join([candidates, _settle(work, known, drawn, s.settle_px[-1])])
+        candidates = distinct(work, candidates, s.polish_keep, s.apart_deg / 2, s.apart_shift / 2)
+        candidates = _polished(work, known, candidates)
         with work.meter.stage("judge"):
             return self._judge(work, known, starts, candidates)
 
@@ -89,7 +92,7 @@ class ObjectInversion:
             index = parents[best_start : best_start + 1]
             candidates = Candidates(starts.cam_from_world[index], before[best_start][None], index)
         else:
-            candidates = suppress(candidates.scored(score), s.keep[-1], s.apart_deg, s.apart_shift * work.radius)
+            candidates = distinct(work, candidates.scored(score), s.keep[-1], s.apart_deg, s.apart_shift)
         modes = self._modes(sight, known, starts, candidates)
         looks = float(sight.likeness(modes.cam_from_world[:1]))
         loss = -float(candidates.score[0]), -float(before[candidates.parent[0] == parents][0])
@@ -103,7 +106,7 @@ class ObjectInversion:
         chosen = candidates.take(order)
         poses = chosen.cam_from_world
         nothing = torch.zeros(len(poses), 0, dtype=torch.float64)
-        system = _system(sight, known, poses, chosen.parent, s.slopes_px[-1])
+        system = _fine_system(sight, known, poses, chosen.parent)
         rows = system(State(poses, nothing, torch.arange(len(poses)), 0)).matrix
         names = tuple(starts.source[int(k)] for k in chosen.parent) if starts.source else ()
         weight = mass[order].log_softmax(0).to(starts.log_weight)
@@ -126,6 +129,28 @@ def _system(sight: Sight, known: Known, poses: SE3, parent: Int[Tensor, "h"], sl
     """Outline and surface, and what was known before in their units."""
     seen, before = sight.system(poses, slope_px), known.term(parent, sight.settings.spread)
     return seen if before is None else total([seen, before])
+
+
+def _fine_system(sight: Sight, known: Known, poses: SE3, parent: Int[Tensor, "h"]) -> System:
+    """The same for poses that are nearly right."""
+    seen, before = sight.fine_system(poses), known.term(parent, sight.settings.spread)
+    return seen if before is None else total([seen, before])
+
+
+def _polished(work: Work, known: Known, candidates: Candidates) -> Candidates:
+    """As fine as the photo allows; scores stay those of before."""
+    s, poses = work.settings, candidates.cam_from_world
+    with work.meter.stage("polish"):
+        sight = work.sight(poses, s.polish_px)
+        if sight is None:
+            return candidates
+        steps = LMSettings(s.polish_steps, policy="decrease", trust=0.1, stop=s.stop / 3)
+        for _ in range(s.polish_rounds):
+            system = _fine_system(sight, known, poses, candidates.parent)
+            poses = levenberg_marquardt(system, poses, steps, length=work.radius, pivot=work.middle).cam_from_world
+    found = Candidates(poses, candidates.score, candidates.parent)
+    work.trace.append(found.step("polish"))
+    return found
 
 
 def _settle(work: Work, known: Known, candidates: Candidates, size_px: int) -> Candidates:

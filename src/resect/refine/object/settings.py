@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from resect.refine.object.likeness import LikenessSettings
+from resect.refine.object.outline import OutlineSettings
 from resect.refine.object.region import RegionSettings
 from resect.refine.object.surface import SurfaceSettings
 from resect.refine.object.templates import TemplateSettings
@@ -28,6 +29,10 @@ class ObjectSettings:
             in each.
         steps: of Levenberg–Marquardt in each round.
         stop: a shorter step, |(v / radius, ω)|, is the last.
+        polish_px: size at which the last candidates are settled for good; rarely more than the photo has.
+        polish_keep: how many of them.
+        polish_rounds: colours beside the outline are learned anew in each.
+        polish_steps: of Levenberg–Marquardt in each.
         margin: around the object, part of its radius.
         apart_deg: closer poses (and closer than `apart_shift`) count as one.
         apart_shift: see `apart_deg`, part of the object's radius.
@@ -43,6 +48,7 @@ class ObjectSettings:
         spread: by how much squared errors exceed what the rows explain; information is divided by it.
         template: what templates compare.
         region: how the sides of the outline are told apart.
+        outline: what lies beside the outline, for the last steps.
         surface: how colours on the surface are compared.
         likeness: what the ranking compares.
     """
@@ -61,10 +67,14 @@ class ObjectSettings:
     slopes_px: tuple[float, ...] = (2.4, 1.2)
     steps: int = 5
     stop: float = 1e-3
+    polish_px: int = 160
+    polish_keep: int = 4
+    polish_rounds: int = 3
+    polish_steps: int = 5
     margin: float = 1.5
     apart_deg: float = 6.0
     apart_shift: float = 0.1
-    scatter_deg: tuple[float, ...] = (6.0, 3.0)
+    scatter_deg: tuple[float, ...] = (6.0,)
     scatter: int = 48
     scatter_around: int = 3
     scatter_keep: int = 6
@@ -76,5 +86,6 @@ class ObjectSettings:
     spread: float = 10.0
     template: TemplateSettings = field(default_factory=TemplateSettings)
     region: RegionSettings = field(default_factory=RegionSettings)
+    outline: OutlineSettings = field(default_factory=OutlineSettings)
     surface: SurfaceSettings = field(default_factory=SurfaceSettings)
     likeness: LikenessSettings = field(default_factory=LikenessSettings)

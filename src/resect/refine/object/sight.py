@@ -11,6 +11,7 @@ from resect.protocols import Scene
 from resect.refine.levenberg_marquardt import Normal, State, System
 from resect.refine.object.crop import crop_around, projected_circles, sphere_around
 from resect.refine.object.likeness import likeness
+from resect.refine.object.outline import outline
 from resect.refine.object.region import Region
 from resect.refine.object.settings import ObjectSettings
 from resect.refine.object.shown import Lens
@@ -36,6 +37,16 @@ class Sight:
             shown, s = self.lens.shown(state.cam_from_world), self.settings.surface
             outline = self.region.normal(shown, foreground[state.index], slope_px)
             return outline + surface(self.view, shown, s) if s.strength > 0 else outline
+
+        return normal
+
+    def fine_system(self, poses: SE3) -> System:
+        """The same with the outline to a fraction of a pixel: for poses that are nearly right."""
+        seen, s = replace(self.view, channel="alpha"), self.settings
+        sides = outline(seen, poses, self.lens.shown(poses), self.region.usable, s.outline)
+
+        def normal(state: State) -> Normal:
+            return sides(state) + surface(self.view, self.lens.shown(state.cam_from_world), s.surface)
 
         return normal
 

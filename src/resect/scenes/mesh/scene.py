@@ -34,8 +34,8 @@ class MeshScene:
 
     Depth and normal are those at the centres of pixels. With `antialias`, colour, opacity and expected depth are means
     over the squares of the pixels as far as edges go (expected depth over their covered part), and their derivatives
-    include the motion of the visible contour; without, they are those at the centres too. Opacity in `linearize` is such
-    a mean whatever `antialias` says: at the centres it has no derivative.
+    include the motion of the visible contour; without, they are those at the centres too. Opacity in `linearize` is
+    such a mean whatever `antialias` says: at the centres it has no derivative.
 
     A lens bends the rays through pixels; those more than 87° from the optical axis see the background.
 
@@ -138,7 +138,7 @@ class MeshScene:
         return edge_length(self.mesh)
 
     def lod(self, pixel_rad: float, distance: float | None = None) -> "MeshScene":
-        """A copy with about a vertex a pixel at a distance, made once and kept; itself where that is no less, or unknown.
+        """A copy with about a vertex a pixel at a distance, made once and kept; itself where none is known.
 
         Cells are mean edges of the mesh doubled until the next doubling would exceed a pixel.
         """

@@ -1,0 +1,40 @@
+"""Which poses of an object are one: by how far they move what is seen of it."""
+
+import math
+
+import torch
+from jaxtyping import Bool
+from torch import Tensor
+
+from resect.geometry import so3
+from resect.geometry.se3 import SE3
+from resect.refine.halving import Candidates
+from resect.refine.object.sight import Work
+
+
+def alike(work: Work, poses: SE3, turn_deg: float, shift: float) -> Bool[Tensor, "h h"]:
+    """Pairs turned less than `turn_deg` about the object's middle, and shifted less than a part of its radius.
+
+    A shift along the optical axis counts as far as it moves the outline: Δz / z of the radius.
+    """
+    turn = so3.angle(poses.R[:, None].expand(-1, len(poses), 3, 3), poses.R[None].expand(len(poses), -1, 3, 3))
+    middle = work.centers(poses)
+    gap = middle[:, None] - middle[None]
+    depth = gap[..., 2] / middle[:, 2].clamp_min(1e-9)
+    moved = (gap[..., :2].square().sum(-1) / work.radius**2 + depth.square()).sqrt()
+    return (turn < math.radians(turn_deg)) & (moved < shift)
+
+
+def distinct(work: Work, candidates: Candidates, keep: int, turn_deg: float, shift: float) -> Candidates:
+    """The best `keep`, none of them like a better one."""
+    order = candidates.score.nan_to_num(-9.0).argsort(descending=True)
+    same = alike(work, candidates.cam_from_world[order], turn_deg, shift)
+    chosen: list[int] = []
+    taken = torch.zeros(len(order), dtype=torch.bool, device=order.device)
+    for k in range(len(order)):
+        if len(chosen) == keep:
+            break
+        if not bool(taken[k]):
+            chosen.append(k)
+            taken |= same[k]
+    return candidates.take(order[chosen])
