@@ -36,7 +36,7 @@ from journal import Journal
 from record import RESULTS, Stopwatch, save, table, use_threads
 from sets import data_folder
 
-from resect.data.bop import read_bop, read_results, result_of, write_results
+from resect.data.bop import BopFolder, read_bop, read_results, result_of, write_results
 from resect.data.bop.photos import bop_objects
 from resect.data.object_set import ObjectSet
 from resect.evaluation.bop import score_bop
@@ -66,7 +66,7 @@ class Arguments:
     draws: int = DRAWS
     """Starts an object and photo."""
     every: int = 1
-    """Take the first of so many photos of each object."""
+    """Take the first of so many photos in a row, when time is short; the row says how many objects are left."""
     box: bool = True
     """Also from the visible box alone."""
     methods: tuple[str, ...] = ("start", "one start", "default")
@@ -97,12 +97,22 @@ class Known:
         return float(add_s(*many, self.points, self.objects.symmetries)) / self.diameter
 
 
-def known_objects(quick: bool, every: int = 1) -> dict[str, Known]:
+def photos(every: int) -> BopFolder:
+    """The first of so many images in a row, and what is in them."""
+    folder = read_bop(data_folder() / "lmo")
+    kept = sorted(folder.images)[::every]
+    inside = [k for k, o in enumerate(folder.objects) if (o.scene, o.image) in kept]
+    objects = tuple(folder.objects[k] for k in inside)
+    images = {key: folder.images[key] for key in kept}
+    return replace(folder, images=images, objects=objects, cam_from_obj=folder.cam_from_obj[inside], targets=None)
+
+
+def known_objects(folder: BopFolder, quick: bool) -> dict[str, Known]:
     found = {}
-    for name, objects in bop_objects(read_bop(data_folder() / "lmo")).items():
+    for name, objects in bop_objects(folder).items():
         assert objects.load_mesh is not None
         mesh = objects.load_mesh()
-        chosen = objects.subset(range(0, 1 if quick else len(objects), every))
+        chosen = objects.subset(range(1)) if quick else objects
         scene = MeshScene(mesh, antialias=False)
         found[name] = Known(chosen, scene, mesh.vertices.double(), objects.diameter or diameter(mesh.vertices))
     return found
@@ -210,7 +220,7 @@ def estimate_of(row: dict[str, Any]) -> Estimate:
     return Estimate(Status[row["status"]], modes)
 
 
-def from_boxes(known: dict[str, Known], out: Path, journal: Journal) -> list[dict[str, Any]]:
+def from_boxes(known: dict[str, Known], folder: BopFolder, out: Path, journal: Journal) -> list[dict[str, Any]]:
     answers, seconds = [], []
     for one in known.values():
         views = Views.of(one.scene.mesh)
@@ -220,7 +230,6 @@ def from_boxes(known: dict[str, Known], out: Path, journal: Journal) -> list[dic
             row = journal.trial(key, lambda one=one, k=k, views=views: in_box(one, k, views))  # type: ignore[misc]
             answers.append((photo, estimate_of(row)))
             seconds.append(row["seconds"])
-    folder = read_bop(data_folder() / "lmo")
     result = result_of(answers)
     write_results(out.with_name("resect_lmo-test.csv"), result, overwrite=True)
     third = read_results(data_folder() / "lmo" / "third_party_results_lmo-test.csv")
@@ -234,14 +243,15 @@ def from_boxes(known: dict[str, Known], out: Path, journal: Journal) -> list[dic
 
 def main(args: Arguments) -> None:
     use_threads(args.threads)
-    known = known_objects(args.quick, args.every)
+    folder = photos(args.every)
+    known = known_objects(folder, args.quick)
     file = None if args.out is None else args.out.with_suffix(".trials.jsonl")
     journal = Journal.open(file, f"seed {args.seed}, {VIEWS} views")
     rows = [from_starts(known, level, method, args, journal) for level in args.starts for method in args.methods]
     print(table(rows, COLUMNS))
     boxes: list[dict[str, Any]] = []
     if args.box:
-        boxes = from_boxes(known, args.out or Path("runs/objects.json"), journal)
+        boxes = from_boxes(known, folder, args.out or Path("runs/objects.json"), journal)
         print(table(boxes, {k: k for k in boxes[0] if k not in ("what",)}))
     save(args.out, "objects", args, [*rows, *boxes])
 
