@@ -79,22 +79,6 @@ def require(photos: PhotoSet, least: int, purpose: str = "this") -> None:
         raise ResectError(photos.root, f"at least {least} posed photos for {purpose}", str(len(photos)), fix)
 
 
-def leave_out(count: int, most: int = 24) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Indices to fit the second scene to, and indices left out: a run of an eighth, and every sixth of the others.
-
-    New photos may lie between the others or beyond them, where a scene is less exact and looks less like its photos.
-    Neighbours in the order of the photos mostly are neighbours on the path that the camera took.
-
-    Args:
-        count: of the training photos.
-        most: isolated photos to leave out.
-    """
-    run = range(count // 4, count // 4 + count // 8)
-    every = max(6, count // most)
-    held = set(range(every // 2, count, every)) | set(run)
-    return tuple(i for i in range(count) if i not in held), tuple(sorted(held))
-
-
 def _integers(rule: str, text: str, count: int) -> list[int]:
     words = text.split(":")
     if len(words) != count or not all(w.isdecimal() and 1 <= int(w) <= 10**6 for w in words):

@@ -21,12 +21,22 @@ class TrainingPictures:
         share: of the photo that the network sees; the rest is room for turns.
         crop: whether the picture is a square part of the photo; see `view_camera`.
         memory_gb: most to keep.
+        camera: that the network's view is of; by default that of the first photo.
     """
 
-    def __init__(self, data: PhotoSet, side: int, share: float, *, crop: bool = False, memory_gb: float = 4.0) -> None:
+    def __init__(
+        self,
+        data: PhotoSet,
+        side: int,
+        share: float,
+        *,
+        crop: bool = False,
+        memory_gb: float = 4.0,
+        camera: Camera | None = None,
+    ) -> None:
         self.data = data
-        self.camera: Camera = view_camera(data.cameras[0], side, share, crop=crop)
-        self.wide: Camera = view_camera(data.cameras[0], round(side / share), crop=crop)
+        self.camera: Camera = view_camera(camera or data.cameras[0], side, share, crop=crop)
+        self.wide: Camera = view_camera(camera or data.cameras[0], round(side / share), crop=crop)
         self.poses: SE3 = data.truth.cam_from_world.double()
         self._kept: dict[int, Tensor] = {}
         self._left = memory_gb * 2**30

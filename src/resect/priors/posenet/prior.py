@@ -13,9 +13,11 @@ from resect.errors import ResectError
 from resect.geometry.camera import Camera
 from resect.geometry.se3 import SE3
 from resect.nn.picture import look, shows_nothing, turned, view_camera
+from resect.nn.pose_loss import PoseFrame
+from resect.nn.training_pictures import TrainingPictures
 from resect.priors.posenet.network import PoseNetNetwork, make_network
 from resect.priors.posenet.settings import PoseNetSettings
-from resect.types import Hypotheses, Photo
+from resect.types import Hypotheses, Photo, PhotoSet
 
 KIND = "posenet"
 
@@ -48,11 +50,28 @@ class PoseNet:
         with torch.no_grad():
             return self.network(self.picture(photo).to(self.settings.device)).double().to("cpu")
 
+    @property
+    def frame(self) -> PoseFrame:
+        """What poses are regressed in."""
+        return self.network.frame
+
+    def training_pictures(self, data: PhotoSet, memory_gb: float) -> TrainingPictures:
+        """Photos as the network sees them."""
+        s = self.settings
+        return TrainingPictures(data, s.side, s.share, crop=s.crop, memory_gb=memory_gb, camera=self.camera)
+
+    def latents(self, pictures: Float[Tensor, "b 3 s s"]) -> Float[Tensor, "b l"]:
+        """What the network thinks of pictures before it says a pose: latents of position and rotation in a row."""
+        return torch.cat(self.network.latents(self.network.see(pictures.to(self.settings.device))), -1)
+
     def latent(self, photo: Photo) -> Float[Tensor, "l"]:
-        """What the network thinks of a photo before it says a pose: the latents of position and rotation in a row."""
+        """The same of a photo."""
         with torch.no_grad():
-            features = self.network.see(self.picture(photo).to(self.settings.device))
-            return torch.cat(self.network.latents(features), -1)[0].cpu()
+            return self.latents(self.picture(photo))[0].cpu()
+
+    def regress_latents(self, latents: Float[Tensor, "b l"]) -> tuple[Float[Tensor, "b 3"], Float[Tensor, "b 4"]]:
+        """Position and quaternion in the network's frame; differentiable in the latents."""
+        return self.network.regress(*latents.chunk(2, -1))
 
     def propose(self, photo: Photo, count: int, generator: torch.Generator) -> Hypotheses:
         """One pose; none for a photo without any contrast."""
