@@ -77,6 +77,54 @@ ZOO: dict[str, Entry] = {
         load="resect.priors.posenet.prior:PoseNet.load",
         cite=("posenet", "geometricloss", "poseautoencoders"),
     ),
+    "ms-transformer": Entry(
+        "prior",
+        "pose regressed by transformers, in several places at once, which it tells apart; minutes on a CPU",
+        settings="resect.priors.ms_transformer.settings:MSTransformerSettings",
+        fit="resect.priors.ms_transformer.fit:fit",
+        load="resect.priors.ms_transformer.prior:MSTransformer.load",
+        cite=("mstransformer", "detr", "mobilenetv2"),
+    ),
+    "ms-transformer-full": Entry(
+        "prior",
+        "MS-Transformer as published for rooms; for a GPU",
+        settings="resect.priors.ms_transformer.settings:PublishedMSTransformerSettings",
+        fit="resect.priors.ms_transformer.fit:fit",
+        load="resect.priors.ms_transformer.prior:MSTransformer.load",
+        cite=("mstransformer", "detr", "efficientnet"),
+    ),
+    "ms-transformer-outdoor": Entry(
+        "prior",
+        "MS-Transformer as published for streets and squares, first stage; for a GPU",
+        settings="resect.priors.ms_transformer.settings:OutdoorMSTransformerSettings",
+        fit="resect.priors.ms_transformer.fit:fit",
+        load="resect.priors.ms_transformer.prior:MSTransformer.load",
+        cite=("mstransformer", "detr", "efficientnet"),
+    ),
+    "ms-transformer-finetune": Entry(
+        "prior",
+        "its second stage, positions alone, begun from the first; for a GPU",
+        settings="resect.priors.ms_transformer.settings:FinetunedMSTransformerSettings",
+        fit="resect.priors.ms_transformer.fit:fit",
+        load="resect.priors.ms_transformer.prior:MSTransformer.load",
+        cite=("mstransformer", "detr", "efficientnet"),
+    ),
+    "pose-decoder": Entry(
+        "scene",
+        "pose auto-encoder: what a pose regressor would think of a photo from there; scores 10 000 poses in no time",
+        settings="resect.scenes.pose_decoder.settings:PoseDecoderSettings",
+        fit="resect.scenes.pose_decoder.fit:fit",
+        load="resect.zoo:load_pose_decoder",
+        cite=("poseautoencoders",),
+    ),
+    "pose-decoder-full": Entry(
+        "scene",
+        "the pose auto-encoder as published, but with a pose loss that has a gradient; for a GPU",
+        settings="resect.scenes.pose_decoder.settings:PublishedPoseDecoderSettings",
+        fit="resect.scenes.pose_decoder.fit:fit",
+        load="resect.zoo:load_pose_decoder",
+        cite=("poseautoencoders",),
+    ),
     "occupancy": Entry(
         "shape",
         "mesh of an object from one photo: an occupancy network small enough for a CPU",
@@ -193,6 +241,16 @@ CITATIONS: dict[str, str] = {
   title={{MobileNetV2}: Inverted Residuals and Linear Bottlenecks},
   author={Sandler, Mark and Howard, Andrew and Zhu, Menglong and Zhmoginov, Andrey and Chen, Liang-Chieh},
   booktitle={CVPR}, year={2018}}""",
+    "mstransformer": """@inproceedings{shavit2021learning,
+  title={Learning Multi-Scene Absolute Pose Regression with Transformers},
+  author={Shavit, Yoli and Ferens, Ron and Keller, Yosi}, booktitle={ICCV}, year={2021}}""",
+    "detr": """@inproceedings{carion2020end,
+  title={End-to-End Object Detection with Transformers},
+  author={Carion, Nicolas and Massa, Francisco and Synnaeve, Gabriel and Usunier, Nicolas and Kirillov, Alexander and
+    Zagoruyko, Sergey}, booktitle={ECCV}, year={2020}}""",
+    "efficientnet": """@inproceedings{tan2019efficientnet,
+  title={{EfficientNet}: Rethinking Model Scaling for Convolutional Neural Networks},
+  author={Tan, Mingxing and Le, Quoc}, booktitle={ICML}, year={2019}}""",
     "poseautoencoders": """@inproceedings{shavit2022camera,
   title={Camera Pose Auto-Encoders for Improving Pose Regression},
   author={Shavit, Yoli and Keller, Yosi}, booktitle={ECCV}, year={2022}}""",
@@ -268,3 +326,9 @@ def load(folder: Path | str, *, role: Literal["scene", "prior", "shape"] | None 
     if Path(folder).is_file():
         return resolve("resect.scenes.mesh.scene:MeshScene")(resolve("resect.data.mesh:read_mesh")(folder))
     return resolve(ZOO[artifact.read_facts(folder)["kind"]].load)(Path(folder))
+
+
+def load_pose_decoder(folder: Path) -> Any:
+    """A pose decoder with the teacher that lies in its folder: scenes and priors do not know each other."""
+    decoder = resolve("resect.scenes.pose_decoder.scene:PoseDecoder.load")(folder)
+    return decoder.taught_by(load(Path(folder) / "teacher", role="prior"))

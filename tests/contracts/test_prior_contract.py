@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 import torch
 from tests.priors.captures import TEST, TRAIN, capture, landmarks, retrieval
+from tests.priors.ms_transformer_networks import one as ms_transformer
+from tests.priors.ms_transformer_networks import tiny as small_ms_transformer
 from tests.priors.posenet_networks import posenet
 from tests.priors.posenet_networks import tiny as small_posenet
 from tests.priors.viewpoint.crops import network as viewpoint
@@ -45,9 +47,15 @@ PRIORS: dict[str, Callable[[], Prior]] = {
     "landmarks": landmarks,
     "viewpoint": viewpoint,
     "posenet": posenet,
+    "ms-transformer": ms_transformer,
 }
-LOOKS = ("retrieval", "landmarks", "viewpoint", "posenet")  # those that look at the photo
-FITTED: dict[str, Callable[[], Any]] = {"retrieval": lambda: None, "landmarks": lambda: None, "posenet": small_posenet}
+LOOKS = ("retrieval", "landmarks", "viewpoint", "posenet", "ms-transformer")  # those that look at the photo
+FITTED: dict[str, Callable[[], Any]] = {
+    "retrieval": lambda: None,
+    "landmarks": lambda: None,
+    "posenet": small_posenet,
+    "ms-transformer": small_ms_transformer,
+}
 
 
 def ask(prior: Prior, photo: Photo, count: int = 6, seed: int = 0) -> Hypotheses:

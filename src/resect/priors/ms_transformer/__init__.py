@@ -1,0 +1,1 @@
+"""MS-Transformer: one network for several places, which tells them apart and regresses the pose in each."""
