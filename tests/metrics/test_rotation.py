@@ -79,6 +79,15 @@ def test_precision_and_recall_of_half_the_equivalents() -> None:
     assert precision_recall(on_cells(cells, 2), truths, 5.0) == pytest.approx((1.0, 1.0), abs=1e-6)
 
 
+def test_recall_of_a_continuum_asks_for_all_of_it() -> None:
+    """A third of a circle of equivalents: its middle gets thrice its due, its ends half of that, the rest nothing."""
+    turns = torch.arange(360, dtype=torch.float64)[:, None] * torch.tensor([0.0, 0.0, math.pi / 180]).double()
+    truths = rotations(1, 3)[0] @ so3.exp(turns)
+    precision, recall = precision_recall(on_cells(so3_grid.cell_of(truths[:120], 3), 3), truths, 15.0)
+    assert precision == pytest.approx(1, abs=1e-6)
+    assert recall == pytest.approx(1 / 3 + 2 * 10 / 360, abs=0.04)
+
+
 def test_judging_counts_a_symmetric_answer_as_right_and_the_second_mode_as_second() -> None:
     truths = rotations(1, 2)[0] @ half_turns()
     cells = so3_grid.cell_of(truths, 3)
@@ -92,13 +101,16 @@ def test_judging_counts_a_symmetric_answer_as_right_and_the_second_mode_as_secon
     assert one.level == 3
     assert one.log_likelihood < one.ceiling
     assert one.region == pytest.approx((0.4, 1.0), abs=1e-6)
+    assert (one.precision, one.recall) == pytest.approx((1.0, 1.0), abs=1e-6)
     assert judge(density, truths[0]).log_likelihood == pytest.approx(
         float(density.log_prob(truths[0])) - so3_grid.LOG_PI2
     )
 
 
 def one(category: str, error: float, region: tuple[float, float] = (0.0, 0.0)) -> JudgedRotation:
-    return JudgedRotation(category, error, error / 2, (error,) * 4, 1.0 + (category == "b"), 5.0, 3, 4.0, region)
+    return JudgedRotation(
+        category, error, error / 2, (error,) * 4, 1.0 + (category == "b"), 5.0, 3, 4.0, region, 0.5, 1.0
+    )
 
 
 def test_medians_are_taken_per_class_and_then_averaged() -> None:

@@ -124,6 +124,8 @@ def _facts(s: RotationSummary) -> dict[str, Any]:
         "acc_30": s.acc30,
         "reduced_acc_15": s.reduced_acc15,
         "spread_deg": s.spread_deg,
+        "precision_15": s.precision,
+        "recall_15": s.recall,
     }
     return {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in values.items()}
 

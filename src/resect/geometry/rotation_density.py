@@ -135,14 +135,15 @@ class RotationDensity:
         """
         return find_modes(self, count, radius_deg, least)
 
-    def spread(self, truth: Float[Tensor, "s 3 3"], *, chunk: int = 1 << 20) -> Float[Tensor, ""]:
-        """Mean angle to the nearest of the true rotations, radians: E min_s d(R, truth_s).
-
-        Cells with less than 1e-9 of the probability in all are left out.
-        """
+    def heaviest(self, rest: float = 1e-9) -> tuple[Int[Tensor, "k"], Float[Tensor, "k"]]:
+        """Indices of the fewest cells that leave out at most `rest` of the probability, and theirs, scaled to 1."""
         mass, order = self.mass.sort(descending=True)
-        kept = int((mass.cumsum(0) < 1 - 1e-9).sum()) + 1
-        index, mass = order[:kept], mass[:kept] / mass[:kept].sum()
+        kept = int((mass.cumsum(0) < (1 - rest) * mass.sum()).sum()) + 1
+        return order[:kept], mass[:kept] / mass[:kept].sum()
+
+    def spread(self, truth: Float[Tensor, "s 3 3"], *, chunk: int = 1 << 20) -> Float[Tensor, ""]:
+        """Mean angle to the nearest of the true rotations, radians: E min_s d(R, truth_s)."""
+        index, mass = self.heaviest()
         flat = truth.to(self.cell.device).double().flatten(1)
         angles = []
         for part in index.split(max(1, chunk // len(flat))):

@@ -19,6 +19,8 @@ from resect.geometry.rotation_density import RotationDensity
 from resect.metrics.calibration import LEVELS, Share, wilson
 from resect.metrics.pose import median
 
+NEAR_DEG = 15.0
+"""Precision and recall count what lies within this angle."""
 TOP = 4
 """Errors are also given for the best of the first 2 … 4 modes: an object whose symmetries are not labelled."""
 
@@ -37,6 +39,8 @@ class JudgedRotation:
         level: the grid's finest.
         spread_deg: mean angle to the nearest equivalent.
         region: probability of what is denser than the labelled rotation, and of what is as dense or denser.
+        precision: probability within 15° of some equivalent; see `precision_recall`.
+        recall: share of the equivalents with their due within 15°.
     """
 
     category: str
@@ -48,6 +52,8 @@ class JudgedRotation:
     level: int
     spread_deg: float
     region: tuple[float, float]
+    precision: float
+    recall: float
 
 
 def judge(
@@ -73,6 +79,7 @@ def judge(
     to_label = so3.angle(modes, label.expand_as(modes)).rad2deg().cummin(0).values.tolist()
     best = density.best()
     low, high = density.region_mass(label)
+    precision, recall = precision_recall(density, truths, NEAR_DEG)
     return JudgedRotation(
         category=category,
         error_deg=math.degrees(float(so3.angle(best, label))),
@@ -83,6 +90,8 @@ def judge(
         level=density.deepest,
         spread_deg=math.degrees(float(density.spread(truths))),
         region=(float(low), float(high)),
+        precision=precision,
+        recall=recall,
     )
 
 
@@ -118,17 +127,19 @@ def precision_recall(
         chunk: at most so many pairs of a cell and a truth at a time.
 
     Returns:
-        Precision: mass within the angle of any truth. Recall: share of truths with a mass of at least 1 / (2 s) within
-        the angle, half of what each would get if all got the same.
+        Precision: mass within the angle of any truth. Recall: share of truths with at least half the mass within the
+        angle that they would have if all truths had the same: 1 / (2 s) where truths lie apart.
     """
     flat = truths.to(density.cell.device).double().flatten(1)
     least = 1 + 2 * math.cos(math.radians(angle_deg))
     precision, each = density.mass.new_zeros(()), density.mass.new_zeros(len(flat))
-    for index in torch.arange(len(density.cell), device=flat.device).split(max(1, chunk // len(flat))):
-        near = density.centers(index).flatten(1) @ flat.mT >= least
-        mass = density.mass[index]
+    index, mass_of = density.heaviest(1e-6)
+    size = max(1, chunk // len(flat))
+    for part, mass in zip(index.split(size), mass_of.split(size), strict=True):
+        near = density.centers(part).flatten(1) @ flat.mT >= least
         precision, each = precision + mass[near.any(-1)].sum(), each + mass @ near.double()
-    return float(precision.clamp_max(1)), float((each >= 0.5 / len(flat)).double().mean())
+    due = (flat @ flat.mT >= least).double().mean(-1)
+    return float(precision.clamp_max(1)), float((each >= 0.5 * due).double().mean())
 
 
 @dataclass(frozen=True)
@@ -147,6 +158,8 @@ class RotationSummary:
         ceiling: mean of what it could be.
         level: the grid's finest.
         spread_deg: mean.
+        precision: mean probability within 15° of some equivalent.
+        recall: mean share of the equivalents with their due within 15°.
     """
 
     count: int
@@ -160,6 +173,8 @@ class RotationSummary:
     ceiling: float
     level: int
     spread_deg: float
+    precision: float
+    recall: float
 
 
 @dataclass(frozen=True)
@@ -217,6 +232,8 @@ def _summary(judged: Sequence[JudgedRotation]) -> RotationSummary:
         ceiling=float(column("ceiling").mean()),
         level=max((one.level for one in judged), default=0),
         spread_deg=float(column("spread_deg").mean()),
+        precision=float(column("precision").mean()),
+        recall=float(column("recall").mean()),
     )
 
 
@@ -236,4 +253,6 @@ def _mean(parts: Sequence[RotationSummary]) -> RotationSummary:
         ceiling=mean("ceiling"),
         level=max((part.level for part in parts), default=0),
         spread_deg=mean("spread_deg"),
+        precision=mean("precision"),
+        recall=mean("recall"),
     )
