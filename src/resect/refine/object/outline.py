@@ -152,15 +152,17 @@ def _sums(image: Float[Tensor, "h c y x"], reach: int, dim: int) -> Float[Tensor
 
 
 def _blurred(image: Float[Tensor, "h c y x"], sigma_px: float, dim: int) -> Float[Tensor, "h c y x"]:
-    """Gaussian blur along a dimension, cut off at 3σ; beyond the border lies nothing."""
+    """Gaussian blur along a dimension, cut off at 3σ; of pixels in the image only."""
     n, reach = image.shape[dim], math.ceil(3 * sigma_px)
     weights = torch.exp(-0.5 * (torch.arange(reach + 1) / max(sigma_px, 1e-6)) ** 2)
     weights = (weights / (2 * weights.sum() - weights[0])).tolist()
-    found = image * weights[0]
+    found, total = image * weights[0], image.new_full((n,), weights[0])
     for k in range(1, min(reach, n - 1) + 1):
         found.narrow(dim, k, n - k).add_(image.narrow(dim, 0, n - k), alpha=weights[k])
         found.narrow(dim, 0, n - k).add_(image.narrow(dim, k, n - k), alpha=weights[k])
-    return found
+        total[k:] += weights[k]
+        total[: n - k] += weights[k]
+    return found.div_(total if dim == 3 else total[:, None])
 
 
 def _solve(matrix: Float[Tensor, "*b 6"], vector: Float[Tensor, "*b 3"]) -> Float[Tensor, "*b 3"]:
