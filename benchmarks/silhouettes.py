@@ -77,6 +77,8 @@ class Arguments:
     """Which, joined by commas; or "made"."""
     views: int = 40
     """Of each mesh."""
+    quick: bool = False
+    """One made chair, one tiny view."""
     threads: int = 1
     """0 takes all cores."""
     out: Path | None = None
@@ -210,6 +212,10 @@ def measured(name: str, items: Sequence[Subject], lens: str, views: int) -> dict
 def main(args: Sequence[str] | None = None) -> list[dict[str, Any]]:
     arguments = tyro.cli(Arguments, args=args, description=__doc__)
     use_threads(arguments.threads)
+    if arguments.quick:
+        rows = [measured("made", [subject(draw("chair", "train", 0).mesh())], "tiny", 1)]
+        save(arguments.out, "silhouettes", arguments, rows)
+        return rows
     rows = []
     for name in arguments.meshes.split(","):
         if name == "made":

@@ -42,6 +42,7 @@ from resect.shape.hull import colored, visual_hull
 from resect.shape.scale import standing
 from resect.shape.symmetry import find_symmetries
 from resect.tracking.masks import MaskFollower, MaskSettings, enlarged
+from resect.tracking.recut import outline
 from resect.tracking.run import TrackedObject, track
 from resect.tracking.sequence import Track
 from resect.tracking.settings import TrackSettings
@@ -55,7 +56,7 @@ CHAIR = Camera(245.0, 245.0, 112.0, 112.0, 224, 224)
 CABINET = Camera(535.4, 539.2, 320.6, 248.1, 640, 480)
 APART = TrackSettings(shift=0.2, turn_deg=15.0, patience=0)  # frames a third of a second to a second apart
 MASKS = MaskSettings(enlarge=4, rough=True)
-SIMPLE = MaskSettings(enlarge=1, rough=True)
+SIMPLE = MaskSettings(enlarge=1, rough=True, again=1)
 OUTLINE = CutoutSettings(sides=(32, 64, 160), color=0.0)
 COLUMNS = {
     "sequence": "sequence", "what": "what", "frames": "frames", "poses": "poses", "ate_se3": "ATE, rigid",
@@ -214,6 +215,7 @@ def cabinet(arguments: Arguments) -> list[dict[str, Any]]:
     truth = read_trajectory(folder / "truth_cam_poses.txt")
     truth = replace(truth, seconds=torch.arange(len(truth)).double(), stamps=tuple(map(str, range(len(truth)))))
     rows, first = [], dark_part(photos[0])
+    arguments.cache.mkdir(parents=True, exist_ok=True)
     refiner, size, what = Cutout(OUTLINE), declared, "box of declared size"
     for _ in range(2):
         mesh = box_mesh(size)
@@ -236,12 +238,13 @@ def proportioned(
     """Length and width, for the same height, at which the outlines of every third frame agree best."""
     scene, masks, poses = MeshScene(box_mesh(size)), MaskFollower(photos[0], first, SIMPLE), {}
     for k, photo in enumerate(photos):
-        cut = masks.cut(photo)
+        masks.cut(photo)
         if k in found.rows:
             pose = found.cam_from_world[found.rows.index(k)][None].float()
-            masks.learn(photo, scene.render(CABINET, pose, ("alpha",)).alpha.reshape(photo.image.shape[:2]) > 0.5)
+            seen = outline(scene, photo, pose[0])
             if k % 3 == 0:
-                poses[k] = cut, pose
+                poses[k] = masks.cut(photo, expected=seen), pose
+            masks.learn(photo, seen)
 
     one = replace(OUTLINE, sides=(96,), keep=(1,))
 

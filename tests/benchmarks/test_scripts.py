@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 from xml.dom import minidom
 
+import numpy as np
 import pytest
 import torch
+from scipy.spatial.transform import Rotation
 
 from resect.evaluation.run_folder import finite
 
@@ -213,3 +215,30 @@ def test_regressors(cache: Path, tmp_path: Path) -> None:
     assert all(r["photos"] == 3 for r in rows)
     assert rows[2]["training_seconds"] > 0
     assert len(written["rows"]) == 4
+
+
+def test_silhouettes(tmp_path: Path) -> None:
+    (row,), record = ran("silhouettes", *QUICK, out=tmp_path / "silhouettes.json")
+    assert (row["mesh"], row["lens"], row["views"], row["failed"]) == ("made", "tiny", 1, 0)
+    assert set(row["each"][0]) == {"deg", "stated", "ambiguous", "twin", "both"}
+    assert len(record["rows"]) == 1
+
+
+def test_structure_turned_inside_out_looks_the_same_from_afar() -> None:
+    """Necker: mirrored in depth and turned the other way, up to perspective."""
+    g = np.random.default_rng(0)
+    points = g.normal((5.0, 1.0, 0.0), size=(30, 3))
+    rotation = Rotation.from_rotvec(0.3 * g.normal(size=(4, 3))).as_matrix()
+    shift = np.array([0.0, 0.0, 1e5]) - rotation @ points.mean(0)
+    free = np.concatenate([rotation, shift[:, :, None]], 2)
+    other, mirrored = import_module("level_structure")._reversed(free, points)
+
+    def seen(cameras: "np.ndarray", xyz: "np.ndarray") -> "np.ndarray":
+        at = np.einsum("nij,kj->nki", cameras[:, :, :3], xyz) + cameras[:, None, :, 3]
+        return 1e5 * at[..., :2] / at[..., 2:]
+
+    assert np.allclose(np.linalg.det(other[:, :, :3]), 1)
+    assert np.abs(seen(free, points) - seen(other, mirrored)).max() < 1e-3
+    assert np.abs(mirrored[:, 2]).max() > 0.5
+    between = [r[1] @ r[0].T for r in (free[:, :, :3], other[:, :, :3])]
+    assert not np.allclose(*between, atol=0.1)

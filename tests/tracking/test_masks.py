@@ -65,6 +65,27 @@ def test_a_mask_that_is_known_only_gets_a_soft_edge() -> None:
     assert float(((alpha > 0.5) != known).float().mean()) < 0.01
 
 
+def test_where_it_is_foretold_place_counts_too() -> None:
+    """Half of the object looks like the floor, and a shadow as dark as the object lies beside it."""
+    pose = ring(1)[0]
+    photo, true = photograph(pose), opacity(pose) > 0.5
+    follower = MaskFollower(photo, true)
+    rows, columns = true.nonzero().unbind(1)
+    image, middle = photo.image.clone(), int(rows.median())
+    image[middle - 6 : middle + 6, int(columns.median()) - 4 : int(columns.median()) + 4] = photo.image[2, 2]
+    low = int(rows.max())
+    image[low - 3 : low + 14, int(columns.min()) : int(columns.max())] = photo.image[true].median(0).values
+
+    def wrong(expected: torch.Tensor | None) -> float:
+        follower.learn(photo, true)
+        found = follower.cut(replace(photo, image=image), expected=expected).target
+        assert found is not None
+        assert found.mask is not None
+        return float((found.mask != true).sum() / true.sum())
+
+    assert wrong(true.roll(1, 1)) < 0.6 * wrong(None)
+
+
 def test_specks_are_filled_and_parts_elsewhere_are_not_taken() -> None:
     pose = ring(1)[0]
     photo, true = photograph(pose), opacity(pose)

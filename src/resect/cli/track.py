@@ -37,6 +37,8 @@ class TrackArguments:
     frame by its colours; nothing else of the frames is looked at."""
     rough: bool = False
     """The masks are drawn roughly: in the first frame, too, edges are found by colour."""
+    recut: int = 0
+    """With --mask, how often each frame is cut again where the object was found: for shadows and mirrored lamps."""
     start: tuple[str, ...] = ()
     """Pose of each object in the first frame, or FRAME=POSE: JSON with cam_from_world."""
     sigma: tuple[float, float] = (10.0, 0.1)
@@ -120,6 +122,7 @@ def _check(flags: TrackArguments, beside: Path) -> None:
         raise ResectError(
             "--camera-height", "more than 0, and --mask", f"{flags.camera_height:g}, masks: {len(flags.mask)}"
         )
+    at_least("--recut", flags.recut, 0)
     at_least("--height-sigma", flags.height_sigma, 1e-6)
     if not (flags.mask or flags.start or flags.detections):
         fix = "Give --mask FIRST.png, --start POSE or --detections FILE."
@@ -183,7 +186,7 @@ def _objects(flags: TrackArguments, names: Sequence[str], load: "Callable[[int],
         if flags.mask:
             first, file = _at(flags.mask[k], names)
             mask = target_from_mask(load(first), file).mask
-            masks = MaskSettings(rough=flags.rough)
+            masks = MaskSettings(rough=flags.rough, again=flags.recut)
             found.append(
                 TrackedObject(
                     scene,

@@ -25,7 +25,7 @@ from resect.refine.reflected import reflected
 from resect.refine.robust import Robust
 from resect.refine.rows import normal_of
 from resect.refine.view import Meter
-from resect.types import Channel, Estimate, Hypotheses, Linearized, Photo, Status
+from resect.types import Channel, Estimate, Hypotheses, Linearized, Photo, Status, Step
 
 
 @dataclass(frozen=True)
@@ -157,7 +157,7 @@ class Cutout:
         return replace(answer, cost=meter.cost, camera=photo.camera, camera_source=photo.camera_source)
 
     def _answer(self, scene: Scene, part: Photo, hypotheses: Hypotheses, meter: Meter) -> Estimate:
-        s, trace = self.settings, []
+        s, trace = self.settings, list[Step]()
         bounds = scene.bounds.double()
         middle, radius = bounds.mean(0), 0.5 * float((bounds[1] - bounds[0]).norm())
         poses = hypotheses.cam_from_world.float()

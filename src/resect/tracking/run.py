@@ -2,16 +2,17 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import torch
 from jaxtyping import Bool
 from torch import Tensor
 
 from resect.errors import ResectError
-from resect.geometry.se3 import SE3
 from resect.geometry.symmetry import Symmetries
 from resect.protocols import Prior, Refiner, Scene
 from resect.tracking.masks import MaskFollower, MaskSettings
+from resect.tracking.recut import Recut, outline
 from resect.tracking.sequence import Track, combine
 from resect.tracking.settings import TrackSettings
 from resect.tracking.smooth import SmoothSettings
@@ -112,15 +113,9 @@ class _Run:
         if self.masks is None:
             return self.tracker.step(photo if each.target is None else each.target(photo), beats, start)
         known = each.mask if k == each.first and not self.masks.settings.rough else None
+        again = partial(self.masks.cut, photo)
+        self.tracker.refiner = Recut(each.refiner, again, 0 if known is not None else self.masks.settings.again)
         frame = self.tracker.step(self.masks.cut(photo, known), beats, start)
         if frame.cam_from_world is not None:
-            self.masks.learn(photo, _outline(each.scene, photo, frame.cam_from_world))
+            self.masks.learn(photo, outline(each.scene, photo, frame.cam_from_world))
         return frame
-
-
-def _outline(scene: Scene, photo: Photo, pose: SE3) -> Bool[Tensor, "h w"]:
-    """Where the object is seen."""
-    camera = photo.known_camera()
-    alpha = scene.render(camera, pose[None].float(), ("alpha",)).alpha
-    assert alpha is not None
-    return alpha.reshape(camera.height, camera.width) > 0.5
