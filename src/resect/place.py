@@ -63,20 +63,11 @@ def fit_place(
     Returns:
         The scene, or the prior.
     """
-    from resect.data.split import save_split
-
-    train = photos.subset(split.train)
     seed = 0 if generator is None else generator.initial_seed()
-    made_from = _made_from(train, split, name, settings, seed)
     parts = {name: settings}
     for prior in priors:
         parts[f"priors/{prior}"] = zoo.resolve(zoo.entry(prior, role="prior", fitted=True).settings)()
-    if resume:
-        _refuse_others(out, made_from)
-    facts = {**_facts(train), "photos": len(photos), "made_from": made_from}
-    out.mkdir(parents=True, exist_ok=True)
-    artifact.write_json(out / "place.json", facts)
-    save_split(split, photos, out / "split.json")
+    train = note_place(photos, split, name, settings, out, seed=seed, resume=resume)
     for part, chosen in parts.items():
         own = torch.Generator().manual_seed((seed + zlib.crc32(part.encode())) % 2**63)
         with (stage or _silent)(part.rpartition("/")[2]) as progress:
@@ -85,6 +76,41 @@ def fit_place(
         with (stage or _silent)("errors") as progress:
             _measure_errors(name, train, settings, out, torch.Generator().manual_seed(seed), progress)
     return zoo.load(out)
+
+
+def note_place(
+    photos: PhotoSet,
+    split: Split,
+    name: str,
+    settings: object,
+    out: Path,
+    *,
+    seed: int = 0,
+    resume: bool = True,
+    further: Mapping[str, Any] | None = None,
+) -> PhotoSet:
+    """Writes `place.json` and `split.json`, before anything is learned, and gives the training photos.
+
+    Args:
+        photos: all photos.
+        split: which are held out.
+        name: of the method.
+        settings: its settings.
+        out: the folder to make.
+        seed: of all randomness.
+        resume: refuse a folder that was made from anything else.
+        further: what else the result depends on, as JSON.
+    """
+    from resect.data.split import save_split
+
+    train = photos.subset(split.train)
+    made_from = {**_made_from(train, split, name, settings, seed), **(further or {})}
+    if resume:
+        _refuse_others(out, made_from)
+    out.mkdir(parents=True, exist_ok=True)
+    artifact.write_json(out / "place.json", {**_facts(train), "photos": len(photos), "made_from": made_from})
+    save_split(split, photos, out / "split.json")
+    return train
 
 
 def _measure_errors(
@@ -331,10 +357,32 @@ def _open_prior(folder: Path, name: str, scene: Scene, facts: PlaceFacts) -> Pri
     inside = learned_priors(folder)
     if name in inside:
         return zoo.load(inside[name], role="prior")
-    if (Path(name) / "artifact.json").is_file():
-        return zoo.load(name, role="prior")
+    path, _, asked = name.rpartition(":") if not (Path(name) / "artifact.json").is_file() else (name, "", "")
+    if path and (Path(path) / "artifact.json").is_file():
+        return _asked_about(zoo.load(path, role="prior"), asked, path)
     if name == "view-sphere":
         from resect.priors.view_sphere import ViewSphere
 
         return ViewSphere.around(scene.bounds, facts.cam_from_world)
     raise unknown_name("--prior", name, [*inside, "view-sphere", "a folder of a fitted prior"])
+
+
+def _asked_about(prior: Any, scene: str, path: str) -> Prior:
+    """A prior of several places, asked about one of them; others as they are."""
+    names: tuple[str, ...] = getattr(prior, "names", ()) if hasattr(prior, "places") else ()
+    if scene:
+        if not names:
+            raise ResectError(f"{path}:{scene}", "a prior of several places before the colon", "one of one place")
+        found: Prior = prior.of(scene)
+        return found
+    if len(names) > 1 and prior.scene is None:
+        raise ResectError(
+            path, "the place to ask about", f"{len(names)} places", f"Give {path}:{names[0]}, or another."
+        )
+    return prior
+
+
+def load_pose_decoder(folder: Path) -> Any:
+    """A pose decoder with the teacher that lies in its folder: scenes and priors do not know each other."""
+    decoder = zoo.resolve("resect.scenes.pose_decoder.scene:PoseDecoder.load")(folder)
+    return decoder.taught_by(zoo.load(Path(folder) / "teacher", role="prior"))

@@ -114,7 +114,7 @@ ZOO: dict[str, Entry] = {
         "pose auto-encoder: what a pose regressor would think of a photo from there; scores 10 000 poses in no time",
         settings="resect.scenes.pose_decoder.settings:PoseDecoderSettings",
         fit="resect.scenes.pose_decoder.fit:fit",
-        load="resect.zoo:load_pose_decoder",
+        load="resect.place:load_pose_decoder",
         cite=("poseautoencoders",),
     ),
     "pose-decoder-full": Entry(
@@ -122,7 +122,7 @@ ZOO: dict[str, Entry] = {
         "the pose auto-encoder as published, but with a pose loss that has a gradient; for a GPU",
         settings="resect.scenes.pose_decoder.settings:PublishedPoseDecoderSettings",
         fit="resect.scenes.pose_decoder.fit:fit",
-        load="resect.zoo:load_pose_decoder",
+        load="resect.place:load_pose_decoder",
         cite=("poseautoencoders",),
     ),
     "occupancy": Entry(
@@ -326,9 +326,3 @@ def load(folder: Path | str, *, role: Literal["scene", "prior", "shape"] | None 
     if Path(folder).is_file():
         return resolve("resect.scenes.mesh.scene:MeshScene")(resolve("resect.data.mesh:read_mesh")(folder))
     return resolve(ZOO[artifact.read_facts(folder)["kind"]].load)(Path(folder))
-
-
-def load_pose_decoder(folder: Path) -> Any:
-    """A pose decoder with the teacher that lies in its folder: scenes and priors do not know each other."""
-    decoder = resolve("resect.scenes.pose_decoder.scene:PoseDecoder.load")(folder)
-    return decoder.taught_by(load(Path(folder) / "teacher", role="prior"))

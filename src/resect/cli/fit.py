@@ -7,6 +7,7 @@ from typing import Any
 
 import tyro
 
+from resect.cli.fit_regressor import REGRESSORS, FitRegressorArguments, fit_regressor
 from resect.cli.fit_rotations import FitRotationsArguments, fit_rotations
 from resect.cli.fit_shape import FitShapeArguments, fit_shape
 from resect.cli.fit_views import FitViewsArguments, fit_views
@@ -63,6 +64,8 @@ def _way(name: str) -> tuple[type[Any], Callable[[str, Any, Any], int], str]:
     """
     if entry(name, fitted=True).role == "shape":
         return FitShapeArguments, fit_shape, "SHAPES --out runs/chairs"
+    if name.startswith(REGRESSORS):
+        return FitRegressorArguments, fit_regressor, "PHOTOS --out runs/regressor"
     if name.startswith("viewpoint"):
         return FitViewsArguments, fit_views, "VIEWS --out runs/viewpoint"
     if name.startswith(("image2sphere", "ipdf")):
@@ -101,12 +104,24 @@ def clear(out: Path) -> None:
     """Removes what an earlier fit wrote, and nothing else; a link is removed, not what it points at."""
     import shutil
 
-    written = ("artifact.json", "weights.safetensors", "split.json", "place.json", "errors.json", "log.jsonl")
+    from resect.training.ranks import is_first
+
+    if not is_first():
+        return
+    written = (
+        "artifact.json",
+        "weights.safetensors",
+        "split.json",
+        "place.json",
+        "places.json",
+        "errors.json",
+        "log.jsonl",
+    )
     for name in written:
         (out / name).unlink(missing_ok=True)
         for cut_short in out.glob(f".{name}.*"):  # what a killed process was writing
             cut_short.unlink(missing_ok=True)
-    for name in ("priors", "checkpoints", "tensorboard"):
+    for name in ("priors", "checkpoints", "tensorboard", "teacher"):
         if (out / name).is_symlink():
             (out / name).unlink()
         elif (out / name).is_dir():

@@ -1,0 +1,134 @@
+"""`resect fit posenet|ms-transformer|pose-decoder PHOTOS… --out DIR`: pose regressors, decoders of their latents."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import tyro
+
+from resect.cli.options import COMMON, CommonFlags, generator, refuse_overwrite, start
+from resect.cli.output import result, say
+from resect.errors import ResectError
+from resect.zoo import entry, resolve
+
+if TYPE_CHECKING:
+    from resect.types import PhotoSet, Split
+
+REGRESSORS = ("posenet", "ms-transformer", "pose-decoder")
+"""What the names begin with."""
+
+
+@dataclass(frozen=True)
+class FitRegressorArguments:
+    """Where the photos are and what to make of them."""
+
+    data: tyro.conf.Positional[tuple[str, ...]]
+    """Folder of posed photos; for ms-transformer also several, NAME=FOLDER, or a label list (CSV) of several places."""
+    out: Path
+    """Folder to make."""
+    poses: Path | None = None
+    """List that picks the poses of a 7-Scenes or Cambridge folder."""
+    test: str | None = None
+    """Photos held out: every:8, blocks:20:4, file:NAMES, given or none; by default the format's own, else every:8."""
+    teacher: Path | None = None
+    """Of a pose decoder: folder of the pose regressor whose latents it learns."""
+    begin: Path | None = None
+    """Folder of a regressor of the same kind to begin from, for training in stages."""
+    views_from: Path | None = None
+    """Folder of a scene of the place: also learn from views rendered from it at plausible new poses."""
+    rendered: int = 1000
+    """How many views."""
+    overwrite: bool = False
+    """Start anew over what is in --out; without it the same command resumes."""
+    common: CommonFlags = COMMON
+
+
+def fit_regressor(name: str, flags: FitRegressorArguments, settings: Any) -> int:
+    """Fits a regressor or a decoder."""
+    start(flags.common)
+    from resect import artifact, zoo
+    from resect.cli.fit import clear
+    from resect.cli.progress import bar
+
+    decoder = name.startswith("pose-decoder")
+    if decoder != (flags.teacher is not None):
+        got = "none" if decoder else f"--teacher {flags.teacher}"
+        raise ResectError("--teacher", "the folder of a regressor" if decoder else "none for a regressor", got)
+    given = {"teacher": flags.teacher, "begin": flags.begin, "views from": flags.views_from}
+    further: dict[str, Any] = {key: artifact.digest(path) for key, path in given.items() if path is not None}
+    further |= {"rendered": flags.rendered} if flags.views_from else {}
+    parents = tuple(zoo.load(p, role="prior") for p in (flags.teacher, flags.begin) if p is not None)
+    places = _read(name, flags)
+    if flags.overwrite:
+        clear(flags.out)
+    elif not (flags.out / "place.json").is_file() and not (flags.out / "places.json").is_file():
+        refuse_overwrite(flags.out, overwrite=False)
+    train = _training(name, flags, settings, places, further)
+    fit = resolve(entry(name, fitted=True).fit)
+    with bar(name) as progress:
+        fit(
+            train, settings, out=flags.out, parents=parents, resume=True,
+            generator=generator(flags.common), progress=progress,
+        )  # fmt: skip
+    counts = {key: [len(split.train), len(split.test)] for key, (_, split) in places.items()}
+    say(f"now: resect predict {flags.data[0]} --scene {flags.out} --out poses.csv" if not decoder else "")
+    result(flags.common, {"out": str(flags.out), "places": counts}, str(flags.out))
+    return 0
+
+
+def _read(name: str, flags: FitRegressorArguments) -> "dict[str, tuple[PhotoSet, Split]]":
+    """Photos and split of each place; several only for methods that take them."""
+    from resect.data import read
+    from resect.data.scenes import read_scenes
+    from resect.data.split import make_split, require
+
+    several = name.startswith("ms-transformer")
+    if not several and len(flags.data) != 1:
+        fix = "ms-transformer takes several."
+        raise ResectError(f"resect fit {name}", "photos of one place", f"{len(flags.data)} places", fix)
+    if several and flags.poses is None:
+        photos = read_scenes(flags.data)
+    else:
+        photos = {Path(flags.data[0]).resolve().name: read(flags.data[0], poses=flags.poses)}
+    found = {}
+    for key, some in photos.items():
+        split = make_split(some, flags.test)
+        say(f"{key}: {some.format}: {len(some)} photos, {len(split.train)} to learn from, {len(split.test)} held out")
+        for note in some.notes:
+            say(f"note: {note}")
+        require(some.subset(split.train), 2, f"'{name}'")
+        found[key] = (some, split)
+    return found
+
+
+def _training(
+    name: str,
+    flags: FitRegressorArguments,
+    settings: Any,
+    places: "Mapping[str, tuple[PhotoSet, Split]]",
+    further: Mapping[str, Any],
+) -> "PhotoSet | dict[str, PhotoSet]":
+    """Training photos of the place or places, with rendered views; the facts of one place are noted in its folder."""
+    from resect import zoo
+    from resect.artifact import write_json
+    from resect.place import note_place
+    from resect.synthesis.scene_views import SceneViewSettings, joined, scene_views
+
+    if len(places) > 1 or name.startswith("ms-transformer"):
+        if flags.views_from is not None:
+            raise ResectError("--views-from", "a method for one place", name)
+        split = {key: {"train": list(s.train), "test": list(s.test), "rule": s.rule} for key, (_, s) in places.items()}
+        flags.out.mkdir(parents=True, exist_ok=True)
+        write_json(flags.out / "places.json", {"splits": split, "method": name})
+    (photos, split_), *rest = places.values()
+    if rest:
+        return {key: some.subset(s.train) for key, (some, s) in places.items()}
+    train = note_place(
+        photos, split_, name, settings, flags.out, seed=flags.common.seed, resume=not flags.overwrite, further=further
+    )
+    if flags.views_from is not None:
+        say(f"rendering {flags.rendered} views while they are learned from")
+        views = SceneViewSettings(count=flags.rendered, seed=flags.common.seed)
+        train = joined(train, scene_views(zoo.load(flags.views_from, role="scene"), train, views))
+    return {next(iter(places)): train} if name.startswith("ms-transformer") else train

@@ -1,0 +1,66 @@
+"""Regressors from the command line: fitted, predicted with, as a start of refinement, with views from a scene."""
+
+import json
+from pathlib import Path
+
+import pytest
+from tests.priors.posenet_networks import backbone
+
+from resect.artifact import read_json
+from resect.cli.main import main
+from resect.data.synthetic import SyntheticSettings, make_capture
+
+ONE = ["--threads", "1"]
+SETTINGS = {"side": 32, "hidden": 8, "views": 1, "steps": 2, "batch": 4, "reduce": 2}
+
+
+def tiny(name: str, **more: object) -> list[str]:
+    values = {"pretrained": backbone(), **SETTINGS, **more}
+    return [f"--{name}.{key}={value}" for key, value in values.items()] + ONE
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("made") / "room"
+    make_capture(SyntheticSettings(photos=9, width=64, height=48, path="orbit"), out)
+    return out
+
+
+@pytest.fixture(scope="module")
+def net(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("made") / "net"
+    assert main(["fit", "posenet", str(photos), "--out", str(out), *tiny("posenet")]) == 0
+    return out
+
+
+def test_a_regressor_is_fitted_and_predicted_with(
+    photos: Path, net: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert read_json(net / "split.json")["rule"] == "every:8"
+    assert len(read_json(net / "place.json")["trained_on"]) == 7
+    poses = tmp_path / "poses.csv"
+    assert main(["predict", str(photos), "--scene", str(net), "--out", str(poses), *ONE]) == 0
+    capsys.readouterr()
+    assert main(["score", str(poses), str(photos), "--json", *ONE]) == 0
+    said = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert (said["photos"], said["failed"]) == (2, 0)
+    again = ["fit", "posenet", str(photos), "--out", str(net), *tiny("posenet", hidden=16)]
+    assert main(again) == 2  # another configuration is refused
+
+
+def test_a_decoder_learns_from_a_teacher(photos: Path, net: Path, tmp_path: Path) -> None:
+    out = tmp_path / "decoder"
+    few = ["--pose-decoder.steps=2", "--pose-decoder.views=1", "--pose-decoder.batch=4", *ONE]
+    assert main(["fit", "pose-decoder", str(photos), "--out", str(out), *few]) == 2  # no teacher
+    assert main(["fit", "pose-decoder", str(photos), "--teacher", str(net), "--out", str(out), *few]) == 0
+    assert (out / "teacher" / "artifact.json").is_file()
+
+
+def test_several_places(photos: Path, tmp_path: Path) -> None:
+    out = tmp_path / "both"
+    command = ["fit", "ms-transformer", f"a={photos}", f"b={photos}", "--out", str(out)]
+    flags = {"pretrained": backbone(), "side": 32, "width": 8, "heads": 2, "head": 8, "views": 1, "steps": 2}
+    flags = [f"--ms-transformer.{key}={value}" for key, value in {**flags, "batch": 4}.items()]
+    assert main([*command, *flags, *ONE]) == 0
+    assert list(read_json(out / "artifact.json")["extra"]["places"]) == ["a", "b"]
+    assert main(["fit", "posenet", str(photos), str(photos), "--out", str(tmp_path / "two"), *tiny("posenet")]) == 2
