@@ -96,7 +96,9 @@ class ObjectInversion:
         modes = self._modes(sight, known, starts, candidates)
         looks = float(sight.likeness(modes.cam_from_world[:1]))
         loss = -float(candidates.score[0]), -float(before[candidates.parent[0] == parents][0])
-        return Estimate(self._status(modes, looks, improved), modes, tuple(work.trace), work.meter.cost, loss=loss)
+        told = known.information is not None or starts.target is not None
+        status = self._status(modes, looks >= (s.least_told if told else s.least), improved)
+        return Estimate(status, modes, tuple(work.trace), work.meter.cost, loss=loss)
 
     def _modes(self, sight: Sight, known: Known, starts: Hypotheses, candidates: Candidates) -> Hypotheses:
         prior = starts.log_weight.double().log_softmax(0)[candidates.parent]
@@ -112,8 +114,8 @@ class ObjectInversion:
         weight = mass[order].log_softmax(0).to(starts.log_weight)
         return Hypotheses(poses, weight, rows / s.spread, source=names, target=starts.target)
 
-    def _status(self, modes: Hypotheses, looks: float, improved: bool) -> Status:
-        if not looks >= self.settings.least:
+    def _status(self, modes: Hypotheses, agrees: bool, improved: bool) -> Status:
+        if not agrees:
             return Status.NO_AGREEMENT
         if len(modes) > 1 and float(modes.log_weight[1].exp()) >= self.settings.ambiguous:
             return Status.AMBIGUOUS

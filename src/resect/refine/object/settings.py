@@ -45,6 +45,7 @@ class ObjectSettings:
         mass: likeness by which a mode must be better to weigh e times as much.
         ambiguous: mass of the second mode from which the answer is ambiguous.
         least: likeness below which the photo is said not to show the object.
+        least_told: the same where a box, a mask or a start with its spread says that it does.
         spread: by how much squared errors exceed what the rows explain; information is divided by it.
         template: what templates compare.
         region: how the sides of the outline are told apart.
@@ -83,6 +84,7 @@ class ObjectSettings:
     mass: float = 0.03
     ambiguous: float = 0.25
     least: float = 0.45
+    least_told: float = 0.3
     spread: float = 10.0
     template: TemplateSettings = field(default_factory=TemplateSettings)
     region: RegionSettings = field(default_factory=RegionSettings)
