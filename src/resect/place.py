@@ -253,6 +253,8 @@ def open_place(
         camera = read_place(folder).camera if (folder / "place.json").is_file() else None
         return Localizer(prior=zoo.load(folder), camera=camera, count=count, seed=seed)
     facts, scene = read_place(folder), zoo.load(folder)
+    if scene.channels == ("feature",):
+        return _open_latent(folder, scene, prior, facts, count, seed)
     names = prior if prior is not None else _default_priors(folder)
     guesses = tuple(_open_prior(folder, name, scene, facts) for name in names)
     settings = RefineSettings(focal_sigma=focal_sigma)
@@ -260,6 +262,16 @@ def open_place(
     errors = _read_errors(folder)
     refiner = Inversion(settings, errors, seed=seed, known=tuple(known), locked=tuple(locked), anchor=anchor)
     return Localizer(scene, guesses, refiner, camera=facts.camera, count=count, seed=seed)
+
+
+def _open_latent(
+    folder: Path, scene: Any, prior: Sequence[str] | None, facts: "PlaceFacts", count: int, seed: int
+) -> Localizer:
+    """A pose decoder, which guesses by its teacher and is inverted among latents."""
+    from resect.refine.latent import LatentRefiner
+
+    guesses = (scene.teacher,) if prior is None else tuple(_open_prior(folder, n, scene, facts) for n in prior)
+    return Localizer(scene, guesses, LatentRefiner(), camera=facts.camera, count=count, seed=seed)
 
 
 def _default_priors(folder: Path) -> tuple[str, ...]:

@@ -54,6 +54,7 @@ def test_a_decoder_learns_from_a_teacher(photos: Path, net: Path, tmp_path: Path
     assert main(["fit", "pose-decoder", str(photos), "--out", str(out), *few]) == 2  # no teacher
     assert main(["fit", "pose-decoder", str(photos), "--teacher", str(net), "--out", str(out), *few]) == 0
     assert (out / "teacher" / "artifact.json").is_file()
+    assert main(["predict", str(photos), "--scene", str(out), "--out", str(tmp_path / "poses.csv"), *ONE]) == 0
 
 
 def test_several_places(photos: Path, tmp_path: Path) -> None:

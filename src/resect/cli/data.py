@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import tyro
 
+from resect.cli.data_labels import LabelsArguments, PairsArguments, labels, pairs
 from resect.cli.data_rotations import RotationsArguments, rotations
 from resect.cli.data_shapes import PrepareArguments, ShapesArguments, prepare, shapes
 from resect.cli.data_views import ViewsArguments, views
@@ -313,6 +314,8 @@ _VERBS: dict[str, SubVerb] = {
     "get": SubVerb(GetArguments, _get, "resect data get 7scenes-heads --out heads"),
     "check": SubVerb(CheckArguments, _check, "resect data check PHOTOS --draw cameras.png"),
     "convert": SubVerb(ConvertArguments, _convert, "resect data convert PHOTOS --to colmap --out converted"),
+    "labels": SubVerb(LabelsArguments, labels, "resect data labels chess heads --fraction 0.3 --out labels.csv"),
+    "pairs": SubVerb(PairsArguments, pairs, "resect data pairs PHOTOS --scene runs/place --out pairs.csv"),
     "make": SubVerb(
         MakeArguments,
         _make,

@@ -6,7 +6,7 @@ all rows of a list are judged together.
 """
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -14,11 +14,14 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from resect.artifact import write_atomic
 from resect.data.gather import MAX_FRAMES, Part
 from resect.data.rigid import number, rigid_from_quaternion
 from resect.errors import ResectError
+from resect.geometry import so3
 from resect.geometry.look_at import nearest_point_to_axes
 from resect.geometry.se3 import SE3
+from resect.types import PhotoSet, Split
 
 COLUMNS = ("scene", "split", "seq", "img_path", "t1", "t2", "t3", "q1", "q2", "q3", "q4")
 _MAX_BYTES = 1 << 30
@@ -89,6 +92,36 @@ def rows_of(rows: list[SceneRow], scene: str, path: Path) -> list[SceneRow]:
         fix = "Name the folder as the list does, or give the list itself to a method that takes several places."
         raise ResectError(path, f"one scene, or one of the name '{scene}'", ", ".join(known[:8]), fix)
     return [row for row in rows if row.scene == scene or len(known) == 1]
+
+
+def write_scene_csv(
+    scenes: Mapping[str, tuple[PhotoSet, Split]], path: Path, fraction: float = 1.0, seed: int = 0
+) -> int:
+    """Writes a label list of one or several places, rotations world_from_cam, and returns how many rows it has.
+
+    Args:
+        scenes: name → all photos of a place, and which are held out.
+        path: the file.
+        fraction: part of each place's training photos to list, drawn without replacement; held-out ones are all listed.
+        seed: of the draw.
+    """
+    g = torch.Generator().manual_seed(seed)
+    lines = [",".join(COLUMNS)]
+    for scene, (photos, split) in scenes.items():
+        count = max(1, round(fraction * len(split.train)))
+        drawn = torch.randperm(len(split.train), generator=g)[:count].sort().values.tolist()
+        rows = [(split.train[k], "train") for k in drawn] + [(i, "test") for i in split.test]
+        poses = photos.truth.cam_from_world.double()
+        quaternions, centers = so3.to_quaternion(poses.R.mT).tolist(), poses.center.tolist()
+        for i, part in sorted(rows):
+            name = photos.names[i]
+            folder = name.rpartition("/")[0].rpartition("/")[2]
+            if any(c in f"{scene}{name}" for c in ',"\n'):
+                raise ResectError(name, "names without commas, quotes and line ends", repr(f"{scene}/{name}"))
+            cells = [scene, part, folder, f"{scene}/{name}", *map(repr, centers[i] + quaternions[i])]
+            lines.append(",".join(cells))
+    write_atomic(path, ("\n".join(lines) + "\n").encode())
+    return len(lines) - 1
 
 
 def rotation_direction(center: Tensor, rotation: Tensor, scenes: Sequence[str]) -> tuple[Direction, str]:
