@@ -13,10 +13,11 @@ from resect import zoo
 from resect.data.agreement import Finding
 from resect.data.mesh import read_mesh
 from resect.data.mesh.units import judge_size, parse_units
-from resect.data.model_files import meters_of_models
+from resect.data.model_files import meters_of_models, symmetries_of_models
 from resect.errors import ResectError, unknown_name
 from resect.geometry.mesh import Mesh, diameter
 from resect.geometry.se3 import SE3
+from resect.geometry.symmetry import Symmetries
 from resect.localizer import Localizer
 from resect.priors.given import Given
 from resect.protocols import Prior, Scene
@@ -35,6 +36,7 @@ def open_object(
     prior: Sequence[str | Path] = (),
     count: int = VIEWS,
     seed: int = 0,
+    symmetries: Symmetries | None = None,
 ) -> Localizer:
     """What answers photos of one known object, from a visible box or mask (`Photo.target`) or from a start.
 
@@ -48,16 +50,19 @@ def open_object(
             priors that know the object's rotation from its crop (viewpoint, image2sphere, ipdf).
         count: rotations to lay into the box.
         seed: of all randomness.
+        symmetries: of the object; by default those that a `models_info.json` beside its file lists.
     """
     from resect.refine.object.refiner import ObjectInversion
     from resect.scenes.mesh.scene import MeshScene
 
     if not isinstance(mesh, Mesh):
         meters = meters_of_models(Path(mesh)) if units is None else parse_units(units)
+        symmetries = symmetries_of_models(Path(mesh)) if symmetries is None else symmetries
         mesh = read_mesh(mesh, meters_per_unit=meters)
     scene = MeshScene(mesh, antialias=False)
     priors = tuple(_open_prior(str(name), mesh) for name in prior or ("views",))
-    return Localizer(scene, priors, ObjectInversion(), count=count, seed=seed)
+    refiner = ObjectInversion(symmetries=symmetries or Symmetries())
+    return Localizer(scene, priors, refiner, count=count, seed=seed)
 
 
 def _open_prior(name: str, mesh: Mesh) -> Prior:
@@ -139,8 +144,9 @@ class KnownObjects:
         if object_id not in self._opened:
             file = self.files[object_id]
             meters = meters_of_models(file) if self.units is None else parse_units(self.units)
-            mesh = read_mesh(file, meters_per_unit=meters)
-            self._opened[object_id] = mesh, open_object(mesh, prior=self.prior, count=self.count, seed=self.seed)
+            mesh, same = read_mesh(file, meters_per_unit=meters), symmetries_of_models(file)
+            where = open_object(mesh, prior=self.prior, count=self.count, seed=self.seed, symmetries=same)
+            self._opened[object_id] = mesh, where
         return self._opened[object_id]
 
 

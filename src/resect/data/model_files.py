@@ -6,7 +6,9 @@ from pathlib import Path
 
 from resect.data.bop.scene import METERS_PER_UNIT
 from resect.data.mesh.read import SUFFIXES
+from resect.data.models_info import read_models_info
 from resect.errors import ResectError
+from resect.geometry.symmetry import Symmetries
 
 _NUMBERED = re.compile(r"obj_0*([0-9]{1,9})")
 
@@ -55,6 +57,13 @@ def object_id_of(file: Path) -> str:
 def meters_of_models(file: Path) -> float | None:
     """Millimetres where a mesh lies beside `models_info.json`, which BOP defines so; else unknown."""
     return METERS_PER_UNIT if (file.parent / "models_info.json").is_file() else None
+
+
+def symmetries_of_models(file: Path) -> Symmetries:
+    """What the `models_info.json` beside a mesh lists for it; none where there is no such file or entry."""
+    path = file.parent / "models_info.json"
+    entry = read_models_info(path).get(object_id_of(file)) if path.is_file() else None
+    return Symmetries() if entry is None else entry.symmetries
 
 
 def _inside(folder: Path) -> list[Path]:

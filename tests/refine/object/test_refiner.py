@@ -4,9 +4,14 @@ from solids_in_view import CAMERA, apart, disturbed, painted, photograph, pose, 
 
 from resect.errors import ResectError
 from resect.geometry import so3
+from resect.geometry.mesh import Mesh
+from resect.geometry.rotation_group import closure, turn
 from resect.geometry.se3 import SE3
+from resect.geometry.solids import box
+from resect.geometry.symmetry import Symmetries
 from resect.priors.views import Views
 from resect.refine.object.refiner import ObjectInversion
+from resect.scenes.mesh.scene import MeshScene
 from resect.types import Hypotheses, Photo, Status, Target
 
 
@@ -88,3 +93,27 @@ def test_what_is_known_of_the_start_holds_where_the_photo_says_something_else() 
     assert answer.modes.information is not None
     assert start.information is not None
     assert bool((torch.linalg.eigvalsh(answer.modes.information[0].double() - start.information[0]) > -1e-3).all())
+
+
+def test_all_poses_of_a_symmetric_solid_are_modes_of_equal_mass() -> None:
+    cube = box((40.0, 40.0, 40.0))
+    red = torch.tensor([0.8, 0.25, 0.15]).expand(len(cube.vertices), 3).contiguous()
+    scene = MeshScene(Mesh(cube.vertices, cube.faces, red), antialias=False)
+    truth = pose(4)
+    axes = torch.eye(3, dtype=torch.float64)
+    group = closure([turn(axes[0], 4), turn(axes[2], 4)])
+    assert group is not None
+    turns = SE3(group, torch.zeros(24, 3, dtype=torch.float64))
+    start = disturbed(truth, 8.0, 4.0, 4, scene.bounds.mean(0))
+    answer = ObjectInversion(symmetries=Symmetries(turns)).refine(
+        scene, photograph(scene, truth), Hypotheses(start, torch.zeros(1))
+    )
+    assert answer.status is Status.AMBIGUOUS
+    assert answer.modes is not None
+    assert len(answer.modes) == 24
+    mass = answer.modes.log_weight.exp()
+    assert float(mass.max() / mass.min()) < 1.1
+    found = answer.modes.cam_from_world.R.double()[:, None].expand(24, 24, 3, 3)
+    apart_rad = so3.angle(found, (truth.R.double() @ group)[None].expand(24, 24, 3, 3))
+    assert sorted(apart_rad.argmin(1).tolist()) == list(range(24))
+    assert float(apart_rad.amin(1).max()) < 0.02

@@ -1,4 +1,4 @@
-"""Which poses of an object are one: by how far they move what is seen of it."""
+"""Which poses of an object are one, by how far they move what is seen of it; and which look alike by symmetry."""
 
 import math
 
@@ -8,6 +8,7 @@ from torch import Tensor
 
 from resect.geometry import so3
 from resect.geometry.se3 import SE3
+from resect.geometry.symmetry import Symmetries
 from resect.refine.halving import Candidates
 from resect.refine.object.sight import Work
 
@@ -23,6 +24,22 @@ def alike(work: Work, poses: SE3, turn_deg: float, shift: float) -> Bool[Tensor,
     depth = gap[..., 2] / middle[:, 2].clamp_min(1e-9)
     moved = (gap[..., :2].square().sum(-1) / work.radius**2 + depth.square()).sqrt()
     return (turn < math.radians(turn_deg)) & (moved < shift)
+
+
+def with_equivalents(candidates: Candidates, symmetries: Symmetries, apart_deg: float) -> Candidates:
+    """The candidates, and what looks like each by the object's symmetries; about an axis, 3 `apart_deg` apart."""
+    if symmetries.trivial:
+        return candidates
+    motions = symmetries.sampled(1.5 * math.radians(apart_deg))
+    poses, count = candidates.cam_from_world, len(motions)
+    repeated = SE3(poses.R.repeat_interleave(count, 0), poses.t.repeat_interleave(count, 0))
+    same = SE3(motions.R.repeat(len(poses), 1, 1), motions.t.repeat(len(poses), 1))
+    found = repeated.double() @ same
+    return Candidates(
+        SE3(found.R.to(poses.R), found.t.to(poses.t)),
+        candidates.score.repeat_interleave(count),
+        candidates.parent.repeat_interleave(count),
+    )
 
 
 def distinct(work: Work, candidates: Candidates, keep: int, turn_deg: float, shift: float) -> Candidates:

@@ -154,8 +154,7 @@ def _sums(image: Float[Tensor, "h c y x"], reach: int, dim: int) -> Float[Tensor
 def _blurred(image: Float[Tensor, "h c y x"], sigma_px: float, dim: int) -> Float[Tensor, "h c y x"]:
     """Gaussian blur along a dimension, cut off at 3σ; of pixels in the image only."""
     n, reach = image.shape[dim], math.ceil(3 * sigma_px)
-    weights = torch.exp(-0.5 * (torch.arange(reach + 1) / max(sigma_px, 1e-6)) ** 2)
-    weights = (weights / (2 * weights.sum() - weights[0])).tolist()
+    weights = [math.exp(-0.5 * (k / max(sigma_px, 1e-6)) ** 2) for k in range(reach + 1)]
     found, total = image * weights[0], image.new_full((n,), weights[0])
     for k in range(1, min(reach, n - 1) + 1):
         found.narrow(dim, k, n - k).add_(image.narrow(dim, 0, n - k), alpha=weights[k])

@@ -14,10 +14,11 @@ from torch import Tensor
 from resect.errors import ResectError
 from resect.geometry import so3
 from resect.geometry.se3 import SE3
+from resect.geometry.symmetry import Symmetries
 from resect.protocols import Scene
 from resect.refine.halving import Candidates, join
 from resect.refine.levenberg_marquardt import LMSettings, State, System, levenberg_marquardt, total
-from resect.refine.object.distinct import distinct
+from resect.refine.object.distinct import distinct, with_equivalents
 from resect.refine.object.known import Known
 from resect.refine.object.search import search
 from resect.refine.object.settings import ObjectSettings
@@ -35,10 +36,13 @@ class ObjectInversion:
     Attributes:
         settings: sizes, stages and weights.
         seed: of what is drawn around the last candidates.
+        symmetries: of the object, as far as they are known: the poses that should look like the answer are looked at
+            too, and are modes where they do.
     """
 
     settings: ObjectSettings = field(default_factory=ObjectSettings)
     seed: int = 0
+    symmetries: Symmetries = field(default_factory=Symmetries)
 
     def refine(self, scene: Scene, photo: Photo, hypotheses: Hypotheses) -> Estimate:
         """The pose of the object in a photo; a photo without it gets a status, never an exception."""
@@ -75,10 +79,12 @@ class ObjectInversion:
             candidates = join([candidates, _settle(work, known, drawn, s.settle_px[-1])])
         candidates = distinct(work, candidates, s.polish_keep, s.apart_deg / 2, s.apart_shift / 2)
         candidates = _polished(work, known, candidates)
+        repeated = with_equivalents(candidates, self.symmetries, s.apart_deg)
+        keep = max(s.keep[-1], len(repeated.score) // len(candidates.score))
         with work.meter.stage("judge"):
-            return self._judge(work, known, starts, candidates)
+            return self._judge(work, known, starts, repeated, keep)
 
-    def _judge(self, work: Work, known: Known, starts: Hypotheses, candidates: Candidates) -> Estimate:
+    def _judge(self, work: Work, known: Known, starts: Hypotheses, candidates: Candidates, keep: int) -> Estimate:
         """Modes from likeness; a start that looks more like the photo than what was made of it is the answer."""
         s = self.settings
         parents = candidates.parent.unique()
@@ -92,7 +98,7 @@ class ObjectInversion:
             index = parents[best_start : best_start + 1]
             candidates = Candidates(starts.cam_from_world[index], before[best_start][None], index)
         else:
-            candidates = distinct(work, candidates.scored(score), s.keep[-1], s.apart_deg, s.apart_shift)
+            candidates = distinct(work, candidates.scored(score), keep, s.apart_deg, s.apart_shift)
         modes = self._modes(sight, known, starts, candidates)
         looks = float(sight.likeness(modes.cam_from_world[:1]))
         loss = -float(candidates.score[0]), -float(before[candidates.parent[0] == parents][0])
@@ -117,7 +123,7 @@ class ObjectInversion:
     def _status(self, modes: Hypotheses, agrees: bool, improved: bool) -> Status:
         if not agrees:
             return Status.NO_AGREEMENT
-        if len(modes) > 1 and float(modes.log_weight[1].exp()) >= self.settings.ambiguous:
+        if len(modes) > 1 and float(modes.log_weight[:2].softmax(0)[1]) >= self.settings.ambiguous:
             return Status.AMBIGUOUS
         return Status.OK if improved else Status.NOT_IMPROVED
 

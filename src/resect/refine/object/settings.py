@@ -43,7 +43,7 @@ class ObjectSettings:
         scatter_px: size at which they are compared.
         scatter_along: their spread along the optical axis, over that of a point of the object by a turn.
         mass: likeness by which a mode must be better to weigh e times as much.
-        ambiguous: mass of the second mode from which the answer is ambiguous.
+        ambiguous: mass of the second mode, part of that of the best two, from which the answer is ambiguous.
         least: likeness below which the photo is said not to show the object.
         least_told: the same where a box, a mask or a start with its spread says that it does.
         spread: by how much squared errors exceed what the rows explain; information is divided by it.
