@@ -189,6 +189,22 @@ ZOO: dict[str, Entry] = {
         load="resect.priors.ipdf.prior:load_ipdf",
         cite=("ipdf", "resnet"),
     ),
+    "nerf": Entry(
+        "scene",
+        "NeRF in a small size; learns slowly, for comparison and for other people's checkpoints",
+        settings="resect.scenes.nerf.settings:NerfSettings",
+        fit="resect.scenes.nerf.fit:fit",
+        load="resect.scenes.nerf.scene:Nerf.load",
+        cite=("nerf",),
+    ),
+    "nerf-full": Entry(
+        "scene",
+        "NeRF at its published size; for a GPU",
+        settings="resect.scenes.nerf.settings:PublishedNerfSettings",
+        fit="resect.scenes.nerf.fit:fit",
+        load="resect.scenes.nerf.scene:Nerf.load",
+        cite=("nerf",),
+    ),
     "mesh": Entry("scene", "a known object: PLY, OBJ, OFF, STL, GLB or glTF as it is; nothing to learn"),
     "views": Entry("prior", "every rotation of a known object, laid into its visible box or mask", cite=("deep3dbox",)),
     "object": Entry(

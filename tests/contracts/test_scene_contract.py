@@ -8,6 +8,7 @@ from typing import get_args
 import pytest
 import torch
 from tests.scenes.field.conftest import smooth_grid
+from tests.scenes.nerf.toy import random_nerf
 from torch import Tensor
 
 from resect.data.synthetic import SyntheticSettings, make_capture
@@ -106,7 +107,17 @@ def composite() -> Case:
     return replace(case, scene=Composite(parts, (0.2, 0.3, 0.4)))
 
 
+def nerf() -> Case:
+    """Random weights. Finer samples move with the pose, which derivatives leave out."""
+    scene: RayScene = random_nerf()
+    centers = torch.tensor([[2.5, 0.0, 1.0], [-1.0, 2.2, 0.5], [0.4, -2.0, -1.5]])
+    photo = make_capture(SyntheticSettings(photos=1, width=64, height=48))[0]
+    poses = look_at(centers, torch.zeros(3, 3))
+    return Case(scene, Camera.from_fov(0.8, 16, 12), poses, photo, step=1e-3, tolerance=0.2, agreement=0.8)
+
+
 SCENES: dict[str, Callable[[], Case]] = {
+    "nerf": nerf,
     "room": room,
     "field": field,
     "mesh": mesh,

@@ -135,6 +135,7 @@ def test_schedules() -> None:
     assert rate(50, s) == pytest.approx(0.6)
     assert rate(100, s) == pytest.approx(0.2)
     assert [rate(i, replace(s, schedule="drops")) for i in (29, 30, 60)] == pytest.approx([1.0, 0.1, 0.01])
+    assert [rate(i, replace(s, schedule="exponential")) for i in (30, 60)] == pytest.approx([0.1, 0.01])
     assert rate(99, replace(s, schedule="constant")) == 1.0
 
 
@@ -170,7 +171,12 @@ def test_two_processes_make_the_network_of_one(tmp_path: Path) -> None:
         )
         for r in range(2)
     ]
-    assert [p.wait(120) for p in running] == [0, 0]
+    try:
+        assert [p.wait(250) for p in running] == [0, 0]
+    finally:
+        for p in running:
+            p.kill()
+            p.wait()
     alone = run()
     for r in range(2):
         found = torch.load(tmp_path / f"rank{r}.pt", weights_only=True)

@@ -19,14 +19,14 @@ class TrainingSettings:
     """Adam with decoupled weight decay, or SGD with momentum."""
     rate: float = 1e-3
     """Its learning rate."""
-    schedule: Literal["cosine", "drops", "constant"] = "cosine"
-    """How the rate falls: by half a cosine, by a factor every few steps, or not at all."""
+    schedule: Literal["cosine", "drops", "exponential", "constant"] = "cosine"
+    """How the rate falls: by half a cosine, by a factor every few steps, by that factor but smoothly, or not at all."""
     warmup: int = 0
     """Steps in which the rate rises from nothing."""
     final_rate: float = 0.0
     """Share of the rate at the end of the cosine."""
     drop_every: int = 20_000
-    """Steps between drops."""
+    """Steps between drops, or in which the rate falls by as much smoothly."""
     drop_to: float = 0.1
     """Share of the rate that a drop leaves."""
     momentum: float = 0.9

@@ -63,6 +63,8 @@ def rate(step: int, settings: TrainingSettings) -> float:
     rise = min(1.0, (step + 1) / (s.warmup + 1))
     if s.schedule == "drops":
         return s.rate * rise * s.drop_to ** (step // s.drop_every)
+    if s.schedule == "exponential":
+        return s.rate * rise * s.drop_to ** (step / s.drop_every)
     if s.schedule == "constant":
         return s.rate * rise
     return s.rate * rise * (s.final_rate + (1 - s.final_rate) * 0.5 * (1 + math.cos(math.pi * step / s.steps)))

@@ -1,11 +1,8 @@
-"""Small grids in closed form, rays through them, and a small capture."""
+"""Small grids in closed form, and rays through them."""
 
 import numpy as np
-import pytest
 
-from resect.data.synthetic import SyntheticSettings, make_capture
 from resect.scenes.field.grid import BLOCK, Grid, March, aligned_zeros, block_voxel_indices, make_table
-from resect.types import PhotoSet
 
 
 def smooth_grid(resolution: int = 32, seed: int = 0, occupied: np.ndarray | None = None) -> Grid:
@@ -35,12 +32,3 @@ def rays(count: int, seed: int = 0, radius: float = 2.0) -> tuple[np.ndarray, np
     direction = rng.uniform(-0.4, 0.4, (count, 3)) - origin + 0.3 * rng.normal(size=(count, 3))
     direction /= np.linalg.norm(direction, axis=1, keepdims=True)
     return origin.astype(np.float32), direction.astype(np.float32)
-
-
-@pytest.fixture(scope="session")
-def capture() -> PhotoSet:
-    """Sixteen small clean photos around a table."""
-    wanted = SyntheticSettings(
-        photos=16, width=48, height=36, path="orbit", noise=0.0, blur_px=0.0, exposure=0.0, distortion=False
-    )
-    return make_capture(wanted)

@@ -8,8 +8,8 @@ from tests.scenes.field.conftest import march, rays, smooth_grid
 from resect.scenes.field import reference
 from resect.scenes.field.eager import EagerBackend
 from resect.scenes.field.grid import BLOCK, Grid, March, full_grid, make_table
-from resect.scenes.field.pixels import Batch
 from resect.scenes.field.trainer import Loss, Rates, TrainState
+from resect.scenes.pixels import Batch
 
 pytest.importorskip("numba")
 from resect.scenes.field import rendering

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from resect.scenes.field import reference
 from resect.scenes.field.grid import BLOCK, Grid, March
-from resect.scenes.field.pixels import Batch
 from resect.scenes.field.trainer import Loss, Rates, TrainState
+from resect.scenes.pixels import Batch
 
 Floats = NDArray[np.float32]
 _RAYS_AT_ONCE = 2048

@@ -1,6 +1,5 @@
 """Fits a voxel field to posed photos: reads them, trains, keeps a log and checkpoints, saves the artefact."""
 
-import hashlib
 import math
 import time
 from collections.abc import Callable
@@ -16,12 +15,12 @@ from resect.data.split import require
 from resect.errors import NotInstalledError, ResectError
 from resect.geometry.se3 import SE3
 from resect.scenes.field.frame import Frame, find_frame
-from resect.scenes.field.pixels import Batches, PixelPool, load_pixels
 from resect.scenes.field.rendering import has_numba
 from resect.scenes.field.scene import Field
 from resect.scenes.field.settings import FieldSettings
 from resect.scenes.field.store import checked_grid, grid_tensors
 from resect.scenes.field.trainer import Backend, TrainState, initial_state, loss_of, march_of, train
+from resect.scenes.pixels import Batches, PixelPool, load_pixels, opaque_rays, photos_digest
 from resect.training.checkpoint import checkpoint_path, load_checkpoint, save_checkpoint
 from resect.training.interrupt import stop_on_interrupt
 from resect.training.log import Progress, TrainingLog
@@ -141,7 +140,7 @@ def _frame(data: PhotoSet, pool: PixelPool, settings: FieldSettings) -> Frame:
     poses = _double(data)
     silhouettes = None
     if pool.transparent:
-        silhouettes = [s for i in range(pool.photos) if len((s := _opaque_rays(pool, i, poses))[0])]
+        silhouettes = [s for i in range(pool.photos) if len((s := opaque_rays(pool, i, poses))[0])]
     frame = find_frame(poses, silhouettes, data.world.depth_range)
     scale = float(frame.local_from_world.s)
     near = frame.near if settings.near is None else settings.near * scale
@@ -151,22 +150,6 @@ def _frame(data: PhotoSet, pool: PixelPool, settings: FieldSettings) -> Frame:
     return Frame(frame.local_from_world, near, far, frame.typical, frame.case)
 
 
-def _opaque_rays(pool: PixelPool, photo: int, poses: SE3) -> tuple[torch.Tensor, torch.Tensor]:
-    """World rays (origins, directions) through the opaque pixels of a photo."""
-    first, last = int(pool.first_pixel[photo]), int(pool.first_pixel[photo + 1])
-    opaque = np.flatnonzero(pool.colour[first:last, 3] > 0.05)
-    ray = torch.from_numpy(pool.ray[pool.first_ray[photo] + opaque]).double()
-    direction = ray @ poses.R[photo]
-    return poses.center[photo].expand_as(direction), direction
-
-
-def _digest(data: PhotoSet) -> str:
-    """Of the photos' names, cameras and poses: what a checkpoint belongs to."""
-    pose = data.truth.cam_from_world
-    text = repr((data.names, data.cameras)).encode()
-    return hashlib.sha256(text + pose.R.numpy().tobytes() + pose.t.numpy().tobytes()).hexdigest()
-
-
 def _resume(out: Path, settings: FieldSettings, data: PhotoSet) -> tuple[TrainState, int] | None:
     """The saved state and its seed, or `None` if there is none."""
     path = checkpoint_path(out)
@@ -174,7 +157,7 @@ def _resume(out: Path, settings: FieldSettings, data: PhotoSet) -> tuple[TrainSt
     if found is None:
         return None
     tensors, facts = found
-    if facts.get("data") != _digest(data):
+    if facts.get("data") != photos_digest(data):
         raise ResectError(path, "the photos and poses the run began with", "others", "Fit with --overwrite.")
     grid = checked_grid(tensors, facts.get("resolution"), path)
     sizes = {"mean_square": (len(grid.density), 2), "strongest": (grid.blocks,), "log_gain": (len(data), 3)}
@@ -239,7 +222,7 @@ class _Watch:
             tensors[name] = torch.from_numpy(getattr(state, name))
         facts = {
             "settings": artifact.as_json(self._settings),
-            "data": _digest(self._data),
+            "data": photos_digest(self._data),
             "resolution": state.grid.resolution,
             "step": state.step,
             "seed": self._seed,

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from resect.scenes.field.grid import BLOCK, RECORD, Grid, March, aligned_zeros
 from resect.scenes.field.kernel import accumulate, update
-from resect.scenes.field.pixels import Batch
 from resect.scenes.field.trainer import Loss, Rates, TrainState
+from resect.scenes.pixels import Batch
 
 Floats = NDArray[np.float32]
 

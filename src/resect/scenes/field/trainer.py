@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from resect.scenes.field.frame import Case
 from resect.scenes.field.grid import BLOCK, Grid, March, full_grid, prune, reachable_maximum, refine
-from resect.scenes.field.pixels import Batch, Batches
 from resect.scenes.field.settings import FieldSettings
+from resect.scenes.pixels import Batch, Batches
 
 Floats = NDArray[np.float32]
 FADE_AROUND = 3.0

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from resect.errors import ResectError
-from resect.scenes.field.pixels import Batches, load_pixels, tile_order
+from resect.scenes.pixels import Batches, load_pixels, tile_order
 from resect.types import PhotoSet
 
 
@@ -59,7 +59,7 @@ def test_a_draw_depends_on_seed_and_step_only(capture: PhotoSet) -> None:
 
 
 def test_very_many_pixels_are_drawn_at_random(capture: PhotoSet, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("resect.scenes.field.pixels.MOST_SHUFFLED", 100)
+    monkeypatch.setattr("resect.scenes.pixels.MOST_SHUFFLED", 100)
     one, two = batches(capture).draw(7), batches(capture).draw(7)
     assert len(one.photo) == 100
     assert np.array_equal(one.direction, two.direction)

@@ -1,18 +1,22 @@
-"""The pixels that a field is trained on: colours, rays, and the batches drawn from them.
+"""The pixels that a scene is trained on: colours, rays, and the batches drawn from them.
 
 Pixels are held photo by photo, within a photo in tiles of 8x8, so that a sorted batch visits the grid coherently.
 """
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import torch
+from jaxtyping import Float
 from numpy.typing import NDArray
+from torch import Tensor
 
 from resect.data.image import resize_area
 from resect.errors import ResectError
 from resect.geometry.camera import Camera
+from resect.geometry.se3 import SE3
 from resect.types import Photo, PhotoSet
 
 TILE = 8
@@ -110,6 +114,22 @@ def tile_order(width: int, height: int) -> Longs:
     """Row-order indices of an image's pixels, tile by tile."""
     y, x = np.divmod(np.arange(width * height), width)
     return np.lexsort((x % TILE, y % TILE, x // TILE, y // TILE))
+
+
+def opaque_rays(pool: PixelPool, photo: int, poses: SE3) -> tuple[Float[Tensor, "n 3"], Float[Tensor, "n 3"]]:
+    """World rays (origins, directions) through the opaque pixels of a photo, where photos have opacity."""
+    first, last = int(pool.first_pixel[photo]), int(pool.first_pixel[photo + 1])
+    opaque = np.flatnonzero(pool.colour[first:last, 3] > 0.05)
+    ray = torch.from_numpy(pool.ray[pool.first_ray[photo] + opaque]).double()
+    direction = ray @ poses.R[photo]
+    return poses.center[photo].expand_as(direction), direction
+
+
+def photos_digest(data: PhotoSet) -> str:
+    """Of the photos' names, cameras and poses: what a checkpoint belongs to."""
+    pose = data.truth.cam_from_world
+    text = repr((data.names, data.cameras)).encode()
+    return hashlib.sha256(text + pose.R.numpy().tobytes() + pose.t.numpy().tobytes()).hexdigest()
 
 
 def _colours(photo: Photo, camera: Camera) -> Floats:

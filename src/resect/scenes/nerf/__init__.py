@@ -1,0 +1,1 @@
+"""NeRF as published: a place in the weights of two networks, rendered by marching rays."""

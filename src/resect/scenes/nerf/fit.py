@@ -1,0 +1,167 @@
+"""Trains a NeRF on posed photos; every batch is fixed by the seed and the step."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from resect.data.split import require
+from resect.errors import ResectError
+from resect.geometry.se3 import SE3
+from resect.scenes.field.frame import find_frame
+from resect.scenes.nerf.march import CoarseAndFine
+from resect.scenes.nerf.scene import Nerf, ready
+from resect.scenes.nerf.settings import NerfSettings
+from resect.scenes.nerf.space import Space, ahead
+from resect.scenes.pixels import PixelPool, load_pixels, opaque_rays, photos_digest, tile_order
+from resect.training.log import Progress
+from resect.training.loop import Turn, finish, run_seed, train
+from resect.types import PhotoSet
+
+Batch = tuple[Tensor, Tensor, Tensor, Tensor]
+_LOOKED_AT = 16  # photos, and pixels along their longer side, that the bounds are found by
+
+
+def fit(
+    data: PhotoSet,
+    settings: NerfSettings | None = None,
+    *,
+    out: Path | None = None,
+    parents: tuple[object, ...] = (),
+    resume: bool = False,
+    generator: torch.Generator | None = None,
+    progress: Progress | None = None,
+) -> Nerf:
+    """Trains both networks.
+
+    Args:
+        data: the training photos; nothing else is looked at.
+        settings: how; the small ones when not given.
+        out: folder for the artefact, `log.jsonl` and checkpoints; nothing is written when not given.
+        parents: not used; a NeRF has none.
+        resume: go on from the checkpoint in `out`, if there is one.
+        generator: of all randomness; else `settings.seed`.
+        progress: called with (step, steps, remark).
+
+    Raises:
+        KeyboardInterrupt: after Ctrl-C, once the state is saved.
+    """
+    del parents
+    s = settings or NerfSettings()
+    require(data, 2, "'nerf'")
+    seed = run_seed(s, generator)
+    pool = load_pixels(data, s.max_side, progress=progress)
+    space = space_of(data, pool, s)
+    level = 1.0 if s.background == "white" or (s.background == "auto" and pool.transparent) else 0.0
+    networks = CoarseAndFine(s, seed)
+    batch = Rays(data, pool, s, level).batch
+    trained = train(
+        networks, batch, _loss(space, s.device), s, seed=seed, data=photos_digest(data), out=out, resume=resume,
+        progress=progress,
+    )  # fmt: skip
+    both = ready(cast(CoarseAndFine, trained), s)
+    nothing = torch.zeros(2, 3)
+    made = Nerf(both, space, (level, level, level), nothing, s)
+    made.bounds = bounds_of(made, data)
+    finish(made, out)
+    return made
+
+
+def space_of(data: PhotoSet, pool: PixelPool, s: NerfSettings) -> Space:
+    """Where the NeRF lies: by the rule of `field.frame`, warped where the cameras look ahead."""
+    poses = data.truth.cam_from_world.double()
+    silhouettes = None
+    if pool.transparent:
+        silhouettes = [r for i in range(pool.photos) if len((r := opaque_rays(pool, i, poses))[0])]
+    frame = find_frame(poses, silhouettes, data.world.depth_range)
+    if s.warped == "yes" or (s.warped == "auto" and frame.case == "ahead"):
+        if data.world.depth_range is None:
+            fix = "Take --warped no, or photos in LLFF's format."
+            raise ResectError("NerfSettings.warped", "photos that say how near what they show is", "none", fix)
+        return ahead(poses, data.cameras[0], data.world.depth_range[0] if s.near is None else s.near)
+    scale = float(frame.local_from_world.s)
+    near = frame.near if s.near is None else s.near * scale
+    far = frame.far if s.far is None else s.far * scale
+    if not 0 <= near < far:
+        raise ResectError("NerfSettings.near", f"a number below far ({far / scale:g})", f"{near / scale:g}")
+    return Space(frame.local_from_world, near, far)
+
+
+class Rays:
+    """Draws batches of rays: all pixels of all photos alike, at first those in the middle of the photos alone.
+
+    Args:
+        data: the photos.
+        pool: their pixels.
+        settings: sizes.
+        level: grey of what is behind everything.
+    """
+
+    def __init__(self, data: PhotoSet, pool: PixelPool, settings: NerfSettings, level: float) -> None:
+        pose = data.truth.cam_from_world.double()
+        self.pool, self.settings, self.level = pool, settings, level
+        self.rotation, self.center = pose.R.mT.float(), pose.center.float()
+        self.all = np.arange(len(pool.colour)) if pool.usable is None else pool.usable
+        middle = _middle(data, pool, settings)
+        self.middle = np.intersect1d(self.all, middle) if settings.centre_steps else self.all
+
+    def batch(self, turn: Turn) -> Batch:
+        """Origins, unit directions, colours and background of a turn's rays, world frame."""
+        among = self.middle if turn.step < self.settings.centre_steps and len(self.middle) else self.all
+        draw = np.random.default_rng([turn.seed, turn.step]).integers(len(among), size=self.settings.batch)
+        pixel = np.sort(among[draw[turn.mine(range(len(draw)))]])
+        photo = np.searchsorted(self.pool.first_pixel, pixel, side="right") - 1
+        ray = torch.from_numpy(self.pool.ray[self.pool.first_ray[photo] + pixel - self.pool.first_pixel[photo]])
+        colour = torch.from_numpy(self.pool.colour[pixel].astype(np.float32))
+        index: Int[Tensor, n] = torch.from_numpy(photo)
+        direction = (self.rotation[index] @ ray[..., None])[..., 0]
+        behind = torch.full((3,), self.level)
+        target = colour[:, :3] + (1 - colour[:, 3:]) * behind if self.pool.transparent else colour
+        return self.center[index], direction, target, behind
+
+
+def _middle(data: PhotoSet, pool: PixelPool, s: NerfSettings) -> np.ndarray:
+    """Pixels in the middle of the photos."""
+    found = []
+    for i in range(len(data)):
+        camera = data.cameras[i].fit_within(s.max_side)
+        y, x = np.divmod(tile_order(camera.width, camera.height), camera.width)
+        off = np.maximum(np.abs((x + 0.5) / camera.width - 0.5), np.abs((y + 0.5) / camera.height - 0.5))
+        found.append(pool.first_pixel[i] + np.flatnonzero(off < 0.5 * s.centre_share))
+    return np.concatenate(found)
+
+
+def _loss(space: Space, device: str) -> Callable[[nn.Module, Batch], Mapping[str, Tensor]]:
+    """Mean squared error of both networks' colours."""
+
+    def loss(network: nn.Module, batch: Batch) -> Mapping[str, Tensor]:
+        origin, direction, target, behind = (x.to(device) for x in batch)
+        o, d = space.local(origin, direction)
+        seen = network(space, o, d, behind)
+        errors = [(rgb - target).square().mean() for rgb in seen]
+        return {"loss": torch.stack(errors).sum(), "psnr": -10 * errors[-1].detach().clamp_min(1e-12).log10()}
+
+    return loss
+
+
+def bounds_of(model: Nerf, data: PhotoSet) -> Float[Tensor, "2 3"]:
+    """Box around what the training cameras see: of all but the outermost hundredth of the points."""
+    some = range(0, len(data), max(1, len(data) // _LOOKED_AT))
+    points = []
+    for i in some:
+        camera, pose = data.cameras[i].fit_within(_LOOKED_AT), data.truth.cam_from_world[i : i + 1].float()
+        with torch.no_grad():
+            depth = model.render(camera, pose, ("depth",)).depth
+        assert depth is not None
+        ray = camera.rays(camera.pixels())
+        at = (ray / ray[:, 2:] * depth[0, :, None])[depth[0] > 0]
+        points.append(pose.inverse().apply(at[None])[0])
+    every = torch.cat(points)
+    if len(every) < 8:
+        center, size = SE3(pose.R, pose.t).center[0], 1 / float(model.space.local_from_world.s)
+        return torch.stack([center - size, center + size])
+    return every.quantile(torch.tensor([0.01, 0.99]), 0)
