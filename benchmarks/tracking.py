@@ -258,7 +258,7 @@ def proportioned(
         return total
 
     begin = np.array([size[0] / size[2], size[1] / size[2]])
-    best = minimize(loss, begin, method="Nelder-Mead", options={"xatol": 3e-3, "fatol": 0.05, "maxfev": 40})
+    best = minimize(loss, begin, method="Nelder-Mead", options={"xatol": 3e-3, "fatol": 0.05, "maxfev": 24})
     return size[2] * float(best.x[0]), size[2] * float(best.x[1]), size[2]
 
 
