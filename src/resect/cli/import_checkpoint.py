@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import tyro
 
@@ -16,11 +17,21 @@ class ImportArguments:
     """Which checkpoint, and where the artefact goes."""
 
     checkpoint: tyro.conf.Positional[Path]
-    """PyTorch file (.pt) of Occupancy Networks, for single images or point clouds, or of Image2Sphere."""
+    """PyTorch file of Occupancy Networks (for single images or point clouds), of Image2Sphere, or of NeRF (.tar)."""
     out: Path
     """Folder to make."""
     categories: tuple[str, ...] = ()
     """Names of the classes that a network is told, in its order, where it is told any."""
+    photos: Path | None = None
+    """Of a NeRF: the photos it was learned from; needed for captures that look ahead (LLFF)."""
+    near: float = 2.0
+    """Of a NeRF without such photos: first sample before a camera, units of its world."""
+    far: float = 6.0
+    """Last sample."""
+    background: Literal["white", "black"] = "white"
+    """Behind everything."""
+    samples: tuple[int, int] = (64, 128)
+    """Of a NeRF along each ray, coarse and finer."""
     overwrite: bool = False
     """Replace an artefact that is there."""
     common: CommonFlags = COMMON
@@ -33,11 +44,13 @@ def run(arguments: Sequence[str]) -> int:
     flags = parse(ImportArguments, arguments, prog="resect import", description=description, example=example)
     start(flags.common)
     from resect.nn.backbone.weights import read_checkpoint
-    from resect.priors.image2sphere.published import is_published
+    from resect.priors.image2sphere import published as rotations
+    from resect.scenes.nerf import published as nerf
 
     refuse_overwrite(flags.out, flags.overwrite)
-    rotations = is_published(read_checkpoint(flags.checkpoint))
-    kind, what, facts = _rotations(flags) if rotations else _occupancy(flags)
+    found = read_checkpoint(flags.checkpoint)
+    read = _nerf if nerf.is_published(found) else _rotations if rotations.is_published(found) else _occupancy
+    kind, what, facts = read(flags)
     say(what)
     result(flags.common, {"out": str(flags.out), "kind": kind, **facts}, str(flags.out))
     return DONE
@@ -62,3 +75,15 @@ def _rotations(flags: ImportArguments) -> tuple[str, str, dict[str, object]]:
     told = f", told one of {len(made.categories)} classes" if s.class_label else ""
     what = f"Image2Sphere: {s.encoder}, pictures of {s.side} pixels{told}; rotations are in the frame of its labels"
     return made.kind, what, {"encoder": s.encoder, "categories": list(made.categories)}
+
+
+def _nerf(flags: ImportArguments) -> tuple[str, str, dict[str, object]]:
+    from resect.data import read
+    from resect.scenes.nerf.published import Lying, read_published
+
+    lying = Lying(flags.near, flags.far, flags.background, *flags.samples)
+    made = read_published(flags.checkpoint, lying, None if flags.photos is None else read(flags.photos))
+    made.save(flags.out)
+    s, warped = made.settings, made.space.warp is not None
+    where = "warped, in the frame of its photos' mean camera" if warped else f"from {lying.near:g} to {lying.far:g}"
+    return "nerf", f"NeRF of {s.depth} layers of {s.width}, {where}", {"depth": s.depth, "width": s.width}
