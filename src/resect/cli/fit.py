@@ -121,7 +121,7 @@ def clear(out: Path) -> None:
         (out / name).unlink(missing_ok=True)
         for cut_short in out.glob(f".{name}.*"):  # what a killed process was writing
             cut_short.unlink(missing_ok=True)
-    for name in ("priors", "checkpoints", "tensorboard", "teacher"):
+    for name in ("priors", "checkpoints", "tensorboard", "teacher", "decoder"):
         if (out / name).is_symlink():
             (out / name).unlink()
         elif (out / name).is_dir():

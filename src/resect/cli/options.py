@@ -132,8 +132,8 @@ def at_least(flag: str, value: float, least: float) -> None:
 
 def refuse_overwrite(path: Path, overwrite: bool) -> None:
     """An error when a file, or a folder with something in it, would be written over."""
-    if overwrite or not path.exists():
-        return
+    if overwrite or not path.exists() or os.environ.get("RANK", "0") != "0":
+        return  # of several processes that train together, the first one looks after the files
     if path.is_dir() and all(inside.name.startswith(".") for inside in path.iterdir()):
         return  # empty, but for what a file manager or a killed process left
     raise ResectError(

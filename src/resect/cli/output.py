@@ -23,6 +23,8 @@ def result(common: Common, value: Mapping[str, Any], text: str) -> None:
 
 
 def _write(stream: TextIO, text: str) -> None:
+    if os.environ.get("RANK", "0") != "0":
+        return  # of several processes that train together, the first one speaks
     try:
         print(text, file=stream, flush=True)
     except BrokenPipeError:

@@ -12,16 +12,18 @@ from typing import cast
 import torch
 from torch import distributed, nn
 
+_TOLD = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
+
 
 def is_first() -> bool:
     """Whether this process is alone or the first of several: the one that writes."""
-    return os.environ.get("RANK", "0") == "0"
+    return not all(name in os.environ for name in _TOLD) or os.environ["RANK"] == "0"
 
 
 @contextmanager
 def joined(device: str) -> Iterator[tuple[int, int]]:
     """Yields (this process's number, how many there are); joins those that torchrun started."""
-    if "WORLD_SIZE" not in os.environ or not distributed.is_available():
+    if not all(name in os.environ for name in _TOLD) or not distributed.is_available():
         yield 0, 1
         return
     began = not distributed.is_initialized()
