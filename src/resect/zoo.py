@@ -109,6 +109,22 @@ ZOO: dict[str, Entry] = {
         load="resect.priors.ms_transformer.prior:MSTransformer.load",
         cite=("mstransformer", "detr", "efficientnet"),
     ),
+    "rpr": Entry(
+        "prior",
+        "a regressor's pose corrected by comparing the photo's latent with that of the training photo nearest to it",
+        settings="resect.priors.relative.settings:RelativeSettings",
+        fit="resect.priors.relative.fit:fit",
+        load="resect.place:load_relative",
+        cite=("poseautoencoders",),
+    ),
+    "iapr": Entry(
+        "prior",
+        "the same against latents that a pose decoder gives for any pose, a few times in a row",
+        settings="resect.priors.relative.settings:IterativeSettings",
+        fit="resect.priors.relative.fit:fit",
+        load="resect.place:load_relative",
+        cite=("poseautoencoders",),
+    ),
     "pose-decoder": Entry(
         "scene",
         "pose auto-encoder: what a pose regressor would think of a photo from there; scores 10 000 poses in no time",

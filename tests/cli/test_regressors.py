@@ -57,6 +57,15 @@ def test_a_decoder_learns_from_a_teacher(photos: Path, net: Path, tmp_path: Path
     assert main(["predict", str(photos), "--scene", str(out), "--out", str(tmp_path / "poses.csv"), *ONE]) == 0
 
 
+def test_relative_regressors(photos: Path, net: Path, tmp_path: Path) -> None:
+    few = ["steps=2", "views=1", "batch=4", "hidden=8"]
+    command = ["fit", "rpr", str(photos), "--teacher", str(net), "--out", str(tmp_path / "rpr")]
+    assert main([*command, *(f"--rpr.{f}" for f in few), *ONE]) == 0
+    assert main(["predict", str(photos), "--scene", str(tmp_path / "rpr"), "--out", str(tmp_path / "a.csv"), *ONE]) == 0
+    command = ["fit", "iapr", str(photos), "--teacher", str(net), "--out", str(tmp_path / "iapr")]
+    assert main([*command, *(f"--iapr.{f}" for f in few), *ONE]) == 2  # no decoder
+
+
 def test_several_places(photos: Path, tmp_path: Path) -> None:
     out = tmp_path / "both"
     command = ["fit", "ms-transformer", f"a={photos}", f"b={photos}", "--out", str(out)]

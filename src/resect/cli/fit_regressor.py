@@ -15,7 +15,8 @@ from resect.zoo import entry, resolve
 if TYPE_CHECKING:
     from resect.types import PhotoSet, Split
 
-REGRESSORS = ("posenet", "ms-transformer", "pose-decoder")
+REGRESSORS = ("posenet", "ms-transformer", "pose-decoder", "rpr", "iapr")
+_TAUGHT = ("pose-decoder", "rpr", "iapr")
 """What the names begin with."""
 
 
@@ -32,7 +33,9 @@ class FitRegressorArguments:
     test: str | None = None
     """Photos held out: every:8, blocks:20:4, file:NAMES, given or none; by default the format's own, else every:8."""
     teacher: Path | None = None
-    """Of a pose decoder: folder of the pose regressor whose latents it learns."""
+    """Of pose-decoder, rpr and iapr: folder of the pose regressor whose latents they learn from."""
+    decoder: Path | None = None
+    """Of iapr: folder of the pose decoder that learned from the same teacher."""
     begin: Path | None = None
     """Folder of a regressor of the same kind to begin from, for training in stages."""
     views_from: Path | None = None
@@ -51,14 +54,16 @@ def fit_regressor(name: str, flags: FitRegressorArguments, settings: Any) -> int
     from resect.cli.fit import clear
     from resect.cli.progress import bar
 
-    decoder = name.startswith("pose-decoder")
-    if decoder != (flags.teacher is not None):
-        got = "none" if decoder else f"--teacher {flags.teacher}"
-        raise ResectError("--teacher", "the folder of a regressor" if decoder else "none for a regressor", got)
-    given = {"teacher": flags.teacher, "begin": flags.begin, "views from": flags.views_from}
+    taught = name.startswith(_TAUGHT)
+    if taught != (flags.teacher is not None):
+        got = "none" if taught else f"--teacher {flags.teacher}"
+        raise ResectError("--teacher", "the folder of a regressor" if taught else "none for a regressor", got)
+    given = {
+        "teacher": flags.teacher, "decoder": flags.decoder, "begin": flags.begin, "views from": flags.views_from,
+    }  # fmt: skip
     further: dict[str, Any] = {key: artifact.digest(path) for key, path in given.items() if path is not None}
     further |= {"rendered": flags.rendered} if flags.views_from else {}
-    parents = tuple(zoo.load(p, role="prior") for p in (flags.teacher, flags.begin) if p is not None)
+    parents = tuple(zoo.load(p) for p in (flags.teacher, flags.decoder, flags.begin) if p is not None)
     places = _read(name, flags)
     if flags.overwrite:
         clear(flags.out)
@@ -72,7 +77,7 @@ def fit_regressor(name: str, flags: FitRegressorArguments, settings: Any) -> int
             generator=generator(flags.common), progress=progress,
         )  # fmt: skip
     counts = {key: [len(split.train), len(split.test)] for key, (_, split) in places.items()}
-    say(f"now: resect predict {flags.data[0]} --scene {flags.out} --out poses.csv" if not decoder else "")
+    say(f"now: resect predict {flags.data[0]} --scene {flags.out} --out poses.csv")
     result(flags.common, {"out": str(flags.out), "places": counts}, str(flags.out))
     return 0
 
