@@ -165,7 +165,7 @@ def _settle(work: Work, known: Known, candidates: Candidates, size_px: int) -> C
     """Levenberg–Marquardt on outline and surface; a candidate that would look less like the photo stays."""
     s, poses = work.settings, candidates.cam_from_world
     with work.meter.stage(f"settle {size_px}"):
-        sight = work.sight(poses, size_px)
+        sight = work.sight(poses, size_px, facets_px=s.facets_px)
         if sight is None:
             return candidates
         moved = poses
@@ -193,7 +193,7 @@ def _scattered(work: Work, known: Known, around: Candidates, turn_deg: float, ge
     carry = torch.eye(6).repeat(len(poses), 1, 1)
     carry[:, :3, 3:] = so3.hat(work.centers(poses))
     moved = poses.retract((carry @ step[..., None])[..., 0])
-    sight = work.sight(around.cam_from_world, s.scatter_px)
+    sight = work.sight(around.cam_from_world, s.scatter_px, facets_px=s.facets_px)
     if sight is None:
         return around
     with work.meter.stage("scatter"):

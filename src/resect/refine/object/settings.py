@@ -16,6 +16,7 @@ class ObjectSettings:
     Attributes:
         search_px: size of the templates.
         settle_px: sizes at which candidates are settled, coarse to fine.
+        facets_px: how large the faces of a mesh may be there; they are a pixel large elsewhere.
         keep: candidates that each of these sizes settles.
         pitch_deg: distance of neighbouring rotations in the search.
         depth_pitch: distance of neighbouring distances, as a part of them.
@@ -56,6 +57,7 @@ class ObjectSettings:
 
     search_px: int = 28
     settle_px: tuple[int, ...] = (48, 96)
+    facets_px: float = 2.0
     keep: tuple[int, ...] = (24, 6)
     pitch_deg: float = 10.0
     depth_pitch: float = 0.06

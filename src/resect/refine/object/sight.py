@@ -73,10 +73,10 @@ class Work:
         """The object's middle in the camera's frame."""
         return poses.apply(self.middle.to(poses.t).expand(len(poses), 1, 3))[:, 0]
 
-    def sight(self, poses: SE3, size_px: int, reach: float = 0.0) -> Sight | None:
+    def sight(self, poses: SE3, size_px: int, reach: float = 0.0, *, facets_px: float = 1.0) -> Sight | None:
         """The photo around H poses, the object `size_px` large, `reach` (units) more on each side.
 
-        `None` where no pose lies within the photo.
+        `facets_px` is how large the faces of a mesh may be there. `None` where no pose lies within the photo.
         """
         sphere = (self.middle, self.radius)
         part = crop_around(self.photo, sphere, poses, self.settings.margin + reach / self.radius)
@@ -89,7 +89,7 @@ class Work:
         camera = self.photo.known_camera()
         # The target's mask says where the object is, not which pixels may be looked at.
         whole, away = camera.width * camera.height, float(distance[distance > 0].median())
-        at = view(self.scene, replace(part, target=None), side, self.meter, whole, distance=away)
+        at = view(self.scene, replace(part, target=None), side, self.meter, whole, distance=facets_px * away)
         mask = None if target is None else resize_area(target.to(part.image), at.camera.width, at.camera.height)
         region = Region.of(at, self.settings.region, None if mask is None else mask.flatten())
         return Sight(at, region, Lens(at), self.settings)

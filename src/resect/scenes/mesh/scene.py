@@ -140,21 +140,21 @@ class MeshScene:
     def lod(self, pixel_rad: float, distance: float | None = None) -> "MeshScene":
         """A copy with about a vertex a pixel at a distance, made once and kept; itself where none is known.
 
-        Cells are mean edges of the mesh doubled until the next doubling would exceed a pixel.
+        Cells are the mean edge of the mesh times the largest power of √2 that leaves them within a pixel.
         """
         if distance is None:
             return self
         edge = self._edge_length
-        doublings = math.floor(math.log2(max(distance * pixel_rad / max(edge, 1e-30), 1e-9)))
-        if doublings < 0:
+        level = math.floor(2 * math.log2(max(distance * pixel_rad / max(edge, 1e-30), 1e-9)))
+        if level < 0:
             return self
-        if doublings not in self._coarser:
-            fewer = clustered(self.mesh, edge * 2**doublings)
+        if level not in self._coarser:
+            fewer = clustered(self.mesh, edge * 2 ** (level / 2))
             enough = 4 <= len(fewer.faces) < 0.8 * len(self.mesh.faces)
             coarser = replace(self, mesh=fewer) if enough else self
             coarser.__dict__["bounds"] = self.bounds  # those of the whole
-            self._coarser[doublings] = coarser
-        return self._coarser[doublings]
+            self._coarser[level] = coarser
+        return self._coarser[level]
 
     def _surface(self, dtype: torch.dtype) -> Surface:
         if dtype not in self._surfaces:
