@@ -146,17 +146,21 @@ def _fine_system(sight: Sight, known: Known, poses: SE3, parent: Int[Tensor, "h"
 
 
 def _polished(work: Work, known: Known, candidates: Candidates) -> Candidates:
-    """As fine as the photo allows; scores stay those of before."""
+    """As fine as the photo allows; what would look clearly less like the photo stays as it was."""
     s, poses = work.settings, candidates.cam_from_world
     with work.meter.stage("polish"):
-        sight = work.sight(poses, s.polish_px)
+        sight = work.sight(poses, s.polish_px, facets_px=s.polish_facets_px)
         if sight is None:
             return candidates
         steps = LMSettings(s.polish_steps, policy="decrease", trust=0.1, stop=s.stop / 3)
         for _ in range(s.polish_rounds):
             system = _fine_system(sight, known, poses, candidates.parent)
             poses = levenberg_marquardt(system, poses, steps, length=work.radius, pivot=work.middle).cam_from_world
-    found = Candidates(poses, candidates.score, candidates.parent)
+        both = SE3.cat([candidates.cam_from_world, poses])
+        before, score = _score(sight, known, both, candidates.parent.repeat(2)).chunk(2)
+    better = score >= before - s.mass
+    poses = where(better, poses, candidates.cam_from_world)
+    found = Candidates(poses, torch.where(better, score, before), candidates.parent)
     work.trace.append(found.step("polish"))
     return found
 

@@ -31,6 +31,7 @@ class ObjectSettings:
         steps: of Levenberg–Marquardt in each round.
         stop: a shorter step, |(v / radius, ω)|, is the last.
         polish_px: size at which the last candidates are settled for good; rarely more than the photo has.
+        polish_facets_px: how large the faces of a mesh may be there: means of its corners lie a little inside it.
         polish_keep: how many of them.
         polish_rounds: colours beside the outline are learned anew in each.
         polish_steps: of Levenberg–Marquardt in each.
@@ -43,7 +44,7 @@ class ObjectSettings:
         scatter_keep: of all drawn, those that are settled.
         scatter_px: size at which they are compared.
         scatter_along: their spread along the optical axis, over that of a point of the object by a turn.
-        mass: likeness by which a mode must be better to weigh e times as much.
+        mass: likeness by which a mode must be better to weigh e times as much; the last steps may lose as much.
         ambiguous: mass of the second mode, part of that of the best two, from which the answer is ambiguous.
         least: likeness below which the photo is said not to show the object.
         least_told: the same where a box, a mask or a start with its spread says that it does.
@@ -71,7 +72,8 @@ class ObjectSettings:
     steps: int = 5
     stop: float = 1e-3
     polish_px: int = 160
-    polish_keep: int = 4
+    polish_facets_px: float = 0.5
+    polish_keep: int = 3
     polish_rounds: int = 3
     polish_steps: int = 5
     margin: float = 1.5
