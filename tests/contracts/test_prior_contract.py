@@ -13,6 +13,7 @@ from tests.priors.ms_transformer_networks import one as ms_transformer
 from tests.priors.ms_transformer_networks import tiny as small_ms_transformer
 from tests.priors.posenet_networks import posenet
 from tests.priors.posenet_networks import tiny as small_posenet
+from tests.priors.rotations.untrained import image2sphere, ipdf
 from tests.priors.viewpoint.crops import network as viewpoint
 
 from resect import zoo
@@ -48,8 +49,18 @@ PRIORS: dict[str, Callable[[], Prior]] = {
     "viewpoint": viewpoint,
     "posenet": posenet,
     "ms-transformer": ms_transformer,
+    "image2sphere": image2sphere,
+    "ipdf": ipdf,
 }
-LOOKS = ("retrieval", "landmarks", "viewpoint", "posenet", "ms-transformer")  # those that look at the photo
+LOOKS = (
+    "retrieval",
+    "landmarks",
+    "viewpoint",
+    "posenet",
+    "ms-transformer",
+    "image2sphere",
+    "ipdf",
+)  # those that look at the photo
 FITTED: dict[str, Callable[[], Any]] = {
     "retrieval": lambda: None,
     "landmarks": lambda: None,
