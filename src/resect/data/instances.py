@@ -1,0 +1,195 @@
+"""Views of the instances of a category, in the layout of Scene Representation Networks' ShapeNet renders.
+
+    ROOT/INSTANCE/rgb/*.png      ROOT/INSTANCE/pose/*.txt (world from camera, 4×4)      ROOT/INSTANCE/intrinsics.txt
+
+`intrinsics.txt`: `f cx cy 0`, a line with the middle of the grid, one with a scale, `height width`; a fifth line is a
+flag that nothing reads. Cameras look along +z with y down. One focal length serves both axes; images are cropped to a
+square about their middle.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+from resect.data.image import read_header, read_image
+from resect.data.rigid import number, rigid_from_matrix
+from resect.errors import ResectError
+from resect.geometry.camera import Camera
+from resect.geometry.conventions import pixel_offset
+from resect.geometry.se3 import SE3
+from resect.types import Photo, PhotoSet, Target, Truth, World
+
+_IMAGES = (".png", ".jpg", ".jpeg")
+_MOST_INSTANCES, _MOST_VIEWS = 100_000, 100_000
+_MOST_CHARACTERS = 10_000
+
+
+@dataclass(frozen=True, eq=False)
+class InstanceSet:
+    """Posed photos of several instances of a category, in one frame.
+
+    Attributes:
+        photos: all of them; the object of each is its instance's name.
+        instance: number of each photo's instance.
+        names: of the instances, sorted.
+    """
+
+    photos: PhotoSet
+    instance: Int[Tensor, "n"]
+    names: tuple[str, ...]
+
+    def of(self, instance: int) -> PhotoSet:
+        """The photos of one of them."""
+        if not 0 <= instance < len(self.names):
+            raise ResectError("instance", f"a number from 0 to {len(self.names) - 1}", str(instance))
+        return self.photos.subset((self.instance == instance).nonzero()[:, 0].tolist())
+
+
+def is_instances(root: Path) -> bool:
+    """Whether a folder is laid out like this."""
+    return root.is_dir() and any((p / "intrinsics.txt").is_file() for p in root.iterdir() if p.is_dir())
+
+
+def read_instances(root: Path | str, views: int = 0, instances: tuple[str, ...] = ()) -> InstanceSet:
+    """Reads a folder of instances; images are read when they are asked for.
+
+    Args:
+        root: the folder.
+        views: of each instance, evenly spread over those there are; 0 takes all.
+        instances: names of those to take; all when empty.
+
+    Raises:
+        ResectError: an image without a pose or the other way round, missing or broken intrinsics, another number of
+            views than asked for, a name that is not there.
+    """
+    root = Path(root)
+    folders = sorted(p for p in root.iterdir() if (p / "rgb").is_dir()) if root.is_dir() else []
+    if not folders or len(folders) > _MOST_INSTANCES:
+        got = f"{len(folders)} folders with rgb/"
+        raise ResectError(root, f"1 to {_MOST_INSTANCES} folders INSTANCE/rgb", got)
+    names = {p.name: p for p in folders}
+    if missing := [name for name in instances if name not in names]:
+        raise ResectError(root, "instances that are there", ", ".join(missing[:5]))
+    chosen = [names[name] for name in instances] if instances else folders
+    files, cameras, poses, which = list[Path](), list[Camera](), list[SE3](), list[int]()
+    for k, folder in enumerate(chosen):
+        images = _views(folder, views)
+        camera = _square(_intrinsics(folder / "intrinsics.txt"), _size(images[0]))
+        for image in images:
+            files.append(image)
+            cameras.append(camera)
+            poses.append(_pose(folder / "pose" / f"{image.stem}.txt").inverse())
+            which.append(k)
+    objects = tuple(p.name for p in chosen)
+    found = PhotoSet(
+        root,
+        "srn",
+        tuple(f.relative_to(root).as_posix() for f in files),
+        tuple(cameras),
+        Truth(SE3.stack(poses)),
+        World(),
+        _loader(root, files, cameras, [objects[k] for k in which]),
+    )
+    return InstanceSet(found, torch.tensor(which), objects)
+
+
+def _loader(root: Path, files: list[Path], cameras: list[Camera], objects: list[str]) -> Callable[[int], Photo]:
+    def load(index: int) -> Photo:
+        rgb, alpha = read_image(files[index])
+        height, width = rgb.shape[:2]
+        side = min(height, width)
+        top, left = (height - side) // 2, (width - side) // 2
+        image = rgb[top : top + side, left : left + side]
+        alpha = None if alpha is None else alpha[top : top + side, left : left + side]
+        if (side, side) != (cameras[index].height, cameras[index].width):
+            expected = f"{cameras[index].width} pixels, as its instance's first image"
+            raise ResectError(files[index], expected, f"{side} pixels")
+        name = files[index].relative_to(root).as_posix()
+        target = Target(objects[index])
+        return Photo(name, image, cameras[index], "dataset", target=target, alpha=alpha)
+
+    return load
+
+
+def _views(folder: Path, count: int) -> list[Path]:
+    """Images of an instance that have poses, evenly spread."""
+    images = sorted(p for p in (folder / "rgb").iterdir() if p.suffix.lower() in _IMAGES)
+    poses = {p.stem for p in (folder / "pose").glob("*.txt")}
+    stems = {p.stem for p in images}
+    if not images or stems != poses or len(images) > _MOST_VIEWS:
+        alone = sorted(stems ^ poses)
+        got = f"{len(images)} images, {len(poses)} poses; without their partner: {', '.join(alone[:3]) or 'none'}"
+        raise ResectError(folder, f"1 to {_MOST_VIEWS} images in rgb/ and as many poses in pose/", got)
+    if count > len(images):
+        fix = f"Take --views {len(images)} or fewer."
+        raise ResectError(folder, f"{count} views of each instance", f"{len(images)}", fix)
+    return [images[k * len(images) // count] for k in range(count)] if count else images
+
+
+def _numbers(path: Path, most: int = _MOST_CHARACTERS) -> list[list[float]]:
+    """Lines of numbers."""
+    if not path.is_file():
+        raise ResectError(path, "a text file", "no file")
+    if path.stat().st_size > most:
+        raise ResectError(path, f"at most {most} characters", str(path.stat().st_size))
+    lines = path.read_text(encoding="utf-8", errors="replace").split("\n")
+    return [[number(f"{path}, line {k}", x) for x in line.split()] for k, line in enumerate(lines, 1) if line.split()]
+
+
+def _intrinsics(path: Path) -> Camera:
+    rows = _numbers(path)
+    if len(rows) < 4 or len(rows[0]) < 3 or len(rows[3]) != 2:
+        got = f"{len(rows)} lines, the first of {len(rows[0]) if rows else 0} numbers"
+        raise ResectError(path, "lines 'f cx cy 0', 'x y z', 'scale', 'height width'", got)
+    (focal, cx, cy), (height, width) = rows[0][:3], rows[3]
+    if not focal > 0 or min(height, width) < 1 or height != int(height) or width != int(width):
+        raise ResectError(path, "a focal length and a size above 0", f"f {focal:g}, size {height:g} x {width:g}")
+    offset = pixel_offset("srn")
+    return Camera(focal, focal, cx + offset, cy + offset, int(width), int(height))
+
+
+def _square(camera: Camera, size: tuple[int, int]) -> Camera:
+    """The camera of the square in the middle of an image of this (width, height)."""
+    at_size = camera.rescale(*size)
+    side = min(size)
+    return at_size.crop((size[0] - side) // 2, (size[1] - side) // 2, side, side)
+
+
+def _size(path: Path) -> tuple[int, int]:
+    header = read_header(path)
+    return header.width, header.height
+
+
+def _pose(path: Path) -> SE3:
+    values = [x for row in _numbers(path) for x in row]
+    if len(values) != 16:
+        raise ResectError(path, "16 numbers, a 4×4 matrix", f"{len(values)}")
+    return rigid_from_matrix(path, [values[4 * k : 4 * k + 4] for k in range(4)])
+
+
+def write_instance(folder: Path, images: list[bytes], camera: Camera, cam_from_world: SE3) -> None:
+    """Writes one instance: PNG images, poses and intrinsics.
+
+    Args:
+        folder: of the instance, which must not be there.
+        images: PNG files.
+        camera: of all; square pixels and no distortion.
+        cam_from_world: N poses.
+    """
+    if folder.exists():
+        raise ResectError(folder, "a new folder", "one that exists", "Choose another --out.")
+    if camera.distortion or abs(camera.fx - camera.fy) > 1e-6 * camera.fx:
+        raise ResectError(folder, "a camera with square pixels and no distortion", str(camera))
+    (folder / "rgb").mkdir(parents=True)
+    (folder / "pose").mkdir()
+    matrices = cam_from_world.double().inverse().matrix().flatten(1).tolist()
+    for k, (image, matrix) in enumerate(zip(images, matrices, strict=True)):
+        (folder / "rgb" / f"{k:06d}.png").write_bytes(image)
+        (folder / "pose" / f"{k:06d}.txt").write_text(" ".join(f"{x:.9g}" for x in matrix) + "\n")
+    offset = pixel_offset("srn")
+    lines = [f"{camera.fx:.9g} {camera.cx - offset:.9g} {camera.cy - offset:.9g} 0.", "0. 0. 0.", "1."]
+    (folder / "intrinsics.txt").write_text("\n".join([*lines, f"{camera.height} {camera.width}", ""]))

@@ -1,0 +1,1 @@
+"""σSRN: one network that shows every instance of a category, each by a code."""

@@ -1,0 +1,93 @@
+"""Settings of a σSRN; the command line is made from these dataclasses. Torch-free."""
+
+from dataclasses import dataclass
+
+from resect.errors import ResectError
+from resect.training.settings import TrainingSettings, check
+
+
+@dataclass(frozen=True)
+class SigmaSrnSettings(TrainingSettings):
+    """A small σSRN that learns on a CPU."""
+
+    code: int = 32
+    """Numbers that tell one instance from another; 0 for a scene of one instance, whose weights are its own."""
+    width: int = 64
+    """Of all layers."""
+    state: int = 16
+    """Numbers that the marcher remembers along a ray."""
+    marches: int = 10
+    """Steps of the marcher."""
+    weighted: bool = True
+    """Colour from all places that a ray was at, weighted by a network of the place (σSRN); else from the last (SRN)."""
+    start: float = 0.05
+    """Depth at which rays begin, units of the data."""
+    start_spread: float = 0.0005
+    """Standard deviation of it, while training only."""
+    sides: tuple[int, ...] = (64,)
+    """Images are area-averaged to these sizes, stage by stage."""
+    shares: tuple[float, ...] = (1.0,)
+    """Part of the steps that each stage takes."""
+    pixels: int = 1024
+    """Most pixels of an image in a step; all where it has fewer."""
+    colour_weight: float = 200.0
+    """Of the squared error of colours in [−1, 1]."""
+    code_weight: float = 1.0
+    """Of the mean square of the codes."""
+    depth_weight: float = 10.0
+    """Of the mean square of depths behind the camera."""
+    views: int = 50
+    """Of each instance, evenly spread over those there are; 0 takes all."""
+    rays_at_once: int = 16_384
+    """Most rays in memory while rendering."""
+    batch: int = 8
+    """Images in a step."""
+    steps: int = 20_000
+    """Steps of the optimiser."""
+    rate: float = 5e-4
+    """Learning rate."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        within = {
+            "code": (0, 4096),
+            "width": (2, 4096),
+            "state": (1, 4096),
+            "marches": (1, 1000),
+            "start_spread": (0, 1),
+            "pixels": (1, 10**7),
+            "colour_weight": (0, 10**6),
+            "code_weight": (0, 10**6),
+            "depth_weight": (0, 10**6),
+            "views": (0, 10**6),
+            "rays_at_once": (1, 10**8),
+        }
+        check(self, within, positive=("start",))
+        if len(self.sides) != len(self.shares) or not self.sides:
+            got = f"{len(self.sides)} sides, {len(self.shares)} shares"
+            raise ResectError("SigmaSrnSettings.shares", "a share of the steps for each side", got)
+        if not all(4 <= side <= 1024 for side in self.sides):
+            raise ResectError("SigmaSrnSettings.sides", "4 to 1024", str(self.sides))
+        if min(self.shares) <= 0 or abs(sum(self.shares) - 1) > 1e-6:
+            raise ResectError("SigmaSrnSettings.shares", "numbers above 0 that sum to 1", str(self.shares))
+
+    def side_at(self, step: int) -> int:
+        """Size of the images of a step."""
+        done = 0.0
+        for side, share in zip(self.sides, self.shares, strict=True):
+            done += share
+            if step < done * self.steps - 1e-6:
+                return side
+        return self.sides[-1]
+
+
+@dataclass(frozen=True)
+class PublishedSigmaSrnSettings(SigmaSrnSettings):
+    """σSRN at its published size, as its chairs were trained; for a GPU."""
+
+    code: int = 256
+    width: int = 256
+    batch: int = 64
+    steps: int = 200_000
+    rate: float = 5e-5
+    pixels: int = 1 << 20
