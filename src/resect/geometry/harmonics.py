@@ -20,8 +20,6 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from resect.geometry import so3
-
 
 def sphere_size(lmax: int) -> int:
     """How many harmonics of the sphere there are: (lmax + 1)²."""
@@ -53,7 +51,7 @@ def from_angles(
     alpha: Float[Tensor, "*b"], beta: Float[Tensor, "*b"], gamma: Float[Tensor, "*b"]
 ) -> Float[Tensor, "*b 3 3"]:
     """Ry(α) Rx(β) Ry(γ), radians."""
-    return _about_y(alpha) @ _about_x(beta) @ _about_y(gamma)
+    return about_y(alpha) @ _about_x(beta) @ about_y(gamma)
 
 
 def to_angles(rotation: Float[Tensor, "*b 3 3"]) -> tuple[Tensor, Tensor, Tensor]:
@@ -61,7 +59,7 @@ def to_angles(rotation: Float[Tensor, "*b 3 3"]) -> tuple[Tensor, Tensor, Tensor
     pole = rotation[..., 1]
     alpha = torch.atan2(pole[..., 0], pole[..., 2])
     beta = torch.atan2(torch.hypot(pole[..., 0], pole[..., 2]), pole[..., 1])
-    first = (_about_y(alpha) @ _about_x(beta))[..., 0]  # of R Ry(−γ), the image of x
+    first = (about_y(alpha) @ _about_x(beta))[..., 0]  # of R Ry(−γ), the image of x
     row = (first[..., None, :] @ rotation)[..., 0, :]
     return alpha, beta, torch.atan2(row[..., 2], row[..., 0])
 
@@ -130,11 +128,12 @@ def _waves(angle: Float[Tensor, "*b"], degree: int) -> tuple[Tensor, Tensor]:
     return phase.sin(), phase.cos()
 
 
-def _about_y(angle: Float[Tensor, "*b"]) -> Float[Tensor, "*b 3 3"]:
-    zero = torch.zeros_like(angle)
-    return so3.exp(torch.stack([zero, angle, zero], -1))
+def about_y(angle: Float[Tensor, "*b"]) -> Float[Tensor, "*b 3 3"]:
+    """Ry(angle), radians; z turns towards x."""
+    c, s, zero, one = angle.cos(), angle.sin(), torch.zeros_like(angle), torch.ones_like(angle)
+    return torch.stack([c, zero, s, zero, one, zero, -s, zero, c], -1).unflatten(-1, (3, 3))
 
 
 def _about_x(angle: Float[Tensor, "*b"]) -> Float[Tensor, "*b 3 3"]:
-    zero = torch.zeros_like(angle)
-    return so3.exp(torch.stack([angle, zero, zero], -1))
+    c, s, zero, one = angle.cos(), angle.sin(), torch.zeros_like(angle), torch.ones_like(angle)
+    return torch.stack([one, zero, zero, zero, c, -s, zero, s, c], -1).unflatten(-1, (3, 3))

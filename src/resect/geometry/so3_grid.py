@@ -54,7 +54,7 @@ def from_chart(base: Int[Tensor, "*b"], place: Float[Tensor, "*b 3"]) -> Float[T
     face = torch.div(base, 6, rounding_mode="floor")
     direction = healpix.from_face(face, place[..., :2])
     tilt = (base % 6 + place[..., 2].double()) * (math.pi / 3)
-    return _fibre(direction, face) @ _about_y(tilt)
+    return _fibre(direction, face) @ harmonics.about_y(tilt)
 
 
 def cell_of(rotation: Float[Tensor, "*b 3 3"], level: int) -> Int[Tensor, "*b"]:
@@ -137,8 +137,3 @@ def _fibre(direction: Float[Tensor, "*b 3"], face: Int[Tensor, "*b"]) -> Float[T
     alpha = torch.atan2(direction[..., 0], direction[..., 2])
     beta = torch.atan2(torch.hypot(direction[..., 0], direction[..., 2]), direction[..., 1])
     return harmonics.from_angles(alpha, beta, -_twist(face) * alpha)
-
-
-def _about_y(angle: Float[Tensor, "*b"]) -> Float[Tensor, "*b 3 3"]:
-    zero = torch.zeros_like(angle)
-    return so3.exp(torch.stack([zero, angle, zero], -1))
