@@ -392,17 +392,3 @@ def _asked_about(prior: Any, scene: str, path: str) -> Prior:
             path, "the place to ask about", f"{len(names)} places", f"Give {path}:{names[0]}, or another."
         )
     return prior
-
-
-def load_pose_decoder(folder: Path) -> Any:
-    """A pose decoder with the teacher that lies in its folder: scenes and priors do not know each other."""
-    decoder = zoo.resolve("resect.scenes.pose_decoder.scene:PoseDecoder.load")(folder)
-    return decoder.taught_by(zoo.load(Path(folder) / "teacher", role="prior"))
-
-
-def load_relative(folder: Path) -> Any:
-    """A relative pose regressor with its teacher and, where it has one, its pose decoder."""
-    prior = zoo.resolve("resect.priors.relative.prior:Relative.load")(folder)
-    teacher, inside = zoo.load(Path(folder) / "teacher", role="prior"), Path(folder) / "decoder"
-    decoder = zoo.load(inside, role="scene") if (inside / "artifact.json").is_file() else None
-    return prior.with_parents(teacher, decoder)

@@ -109,12 +109,20 @@ ZOO: dict[str, Entry] = {
         load="resect.priors.ms_transformer.prior:MSTransformer.load",
         cite=("mstransformer", "detr", "efficientnet"),
     ),
+    "image-decoder": Entry(
+        "scene",
+        "a picture of 64 pixels a side from a pose, through the latents of a pose decoder",
+        settings="resect.scenes.image_decoder.settings:ImageDecoderSettings",
+        fit="resect.scenes.image_decoder.fit:fit",
+        load="resect.taught:load_image_decoder",
+        cite=("poseautoencoders",),
+    ),
     "rpr": Entry(
         "prior",
         "a regressor's pose corrected by comparing the photo's latent with that of the training photo nearest to it",
         settings="resect.priors.relative.settings:RelativeSettings",
         fit="resect.priors.relative.fit:fit",
-        load="resect.place:load_relative",
+        load="resect.taught:load_relative",
         cite=("poseautoencoders",),
     ),
     "iapr": Entry(
@@ -122,7 +130,7 @@ ZOO: dict[str, Entry] = {
         "the same against latents that a pose decoder gives for any pose, a few times in a row",
         settings="resect.priors.relative.settings:IterativeSettings",
         fit="resect.priors.relative.fit:fit",
-        load="resect.place:load_relative",
+        load="resect.taught:load_relative",
         cite=("poseautoencoders",),
     ),
     "pose-decoder": Entry(
@@ -130,7 +138,7 @@ ZOO: dict[str, Entry] = {
         "pose auto-encoder: what a pose regressor would think of a photo from there; scores 10 000 poses in no time",
         settings="resect.scenes.pose_decoder.settings:PoseDecoderSettings",
         fit="resect.scenes.pose_decoder.fit:fit",
-        load="resect.place:load_pose_decoder",
+        load="resect.taught:load_pose_decoder",
         cite=("poseautoencoders",),
     ),
     "pose-decoder-full": Entry(
@@ -138,7 +146,7 @@ ZOO: dict[str, Entry] = {
         "the pose auto-encoder as published, but with a pose loss that has a gradient; for a GPU",
         settings="resect.scenes.pose_decoder.settings:PublishedPoseDecoderSettings",
         fit="resect.scenes.pose_decoder.fit:fit",
-        load="resect.place:load_pose_decoder",
+        load="resect.taught:load_pose_decoder",
         cite=("poseautoencoders",),
     ),
     "occupancy": Entry(
@@ -221,6 +229,22 @@ ZOO: dict[str, Entry] = {
         load="resect.scenes.nerf.scene:Nerf.load",
         cite=("nerf",),
     ),
+    "sigma-srn": Entry(
+        "scene",
+        "every instance of a category in one small network, each by a code",
+        settings="resect.scenes.sigma_srn.settings:SigmaSrnSettings",
+        fit="resect.scenes.sigma_srn.fit:fit",
+        load="resect.scenes.sigma_srn.scene:SigmaSrn.load",
+        cite=("srn",),
+    ),
+    "sigma-srn-full": Entry(
+        "scene",
+        "the category network at its published size; for a GPU",
+        settings="resect.scenes.sigma_srn.settings:PublishedSigmaSrnSettings",
+        fit="resect.scenes.sigma_srn.fit:fit",
+        load="resect.scenes.sigma_srn.scene:SigmaSrn.load",
+        cite=("srn",),
+    ),
     "mesh": Entry("scene", "a known object: PLY, OBJ, OFF, STL, GLB or glTF as it is; nothing to learn"),
     "views": Entry("prior", "every rotation of a known object, laid into its visible box or mask", cite=("deep3dbox",)),
     "object": Entry(
@@ -237,6 +261,9 @@ CITATIONS: dict[str, str] = {
   title={{NeRF}: Representing Scenes as Neural Radiance Fields for View Synthesis},
   author={Mildenhall, Ben and Srinivasan, Pratul P. and Tancik, Matthew and Barron, Jonathan T. and Ramamoorthi, Ravi
     and Ng, Ren}, booktitle={ECCV}, year={2020}}""",
+    "srn": """@inproceedings{sitzmann2019srn,
+  title={Scene Representation Networks: Continuous {3D}-Structure-Aware Neural Scene Representations},
+  author={Sitzmann, Vincent and Zollh\\\"{o}fer, Michael and Wetzstein, Gordon}, booktitle={NeurIPS}, year={2019}}""",
     "plenoxels": """@inproceedings{fridovichkeil2022plenoxels,
   title={Plenoxels: Radiance Fields without Neural Networks},
   author={Fridovich-Keil, Sara and Yu, Alex and Tancik, Matthew and Chen, Qinhong and Recht, Benjamin and Kanazawa,

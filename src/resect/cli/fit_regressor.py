@@ -15,7 +15,7 @@ from resect.zoo import entry, resolve
 if TYPE_CHECKING:
     from resect.types import PhotoSet, Split
 
-REGRESSORS = ("posenet", "ms-transformer", "pose-decoder", "rpr", "iapr")
+REGRESSORS = ("posenet", "ms-transformer", "pose-decoder", "image-decoder", "rpr", "iapr")
 _TAUGHT = ("pose-decoder", "rpr", "iapr")
 """What the names begin with."""
 
@@ -35,7 +35,7 @@ class FitRegressorArguments:
     teacher: Path | None = None
     """Of pose-decoder, rpr and iapr: folder of the pose regressor whose latents they learn from."""
     decoder: Path | None = None
-    """Of iapr: folder of the pose decoder that learned from the same teacher."""
+    """Of iapr and image-decoder: folder of a pose decoder; iapr's learned from the same teacher."""
     begin: Path | None = None
     """Folder of a regressor of the same kind to begin from, for training in stages."""
     views_from: Path | None = None

@@ -1,0 +1,1 @@
+"""Image decoders: a small picture from a pose, through the latents of a pose decoder."""
