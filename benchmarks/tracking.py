@@ -56,7 +56,7 @@ CHAIR = Camera(245.0, 245.0, 112.0, 112.0, 224, 224)
 CABINET = Camera(535.4, 539.2, 320.6, 248.1, 640, 480)
 APART = TrackSettings(shift=0.2, turn_deg=15.0, patience=0)  # frames a third of a second to a second apart
 MASKS = MaskSettings(enlarge=4, rough=True)
-SIMPLE = MaskSettings(enlarge=1, rough=True, again=1)
+SIMPLE = MaskSettings(enlarge=1, rough=True)
 OUTLINE = CutoutSettings(sides=(32, 64, 160), color=0.0)
 COLUMNS = {
     "sequence": "sequence", "what": "what", "frames": "frames", "poses": "poses", "ate_se3": "ATE, rigid",
@@ -238,12 +238,12 @@ def proportioned(
     """Length and width, for the same height, at which the outlines of every third frame agree best."""
     scene, masks, poses = MeshScene(box_mesh(size)), MaskFollower(photos[0], first, SIMPLE), {}
     for k, photo in enumerate(photos):
-        masks.cut(photo)
+        cut = masks.cut(photo)
         if k in found.rows:
             pose = found.cam_from_world[found.rows.index(k)][None].float()
             seen = outline(scene, photo, pose[0])
             if k % 3 == 0:
-                poses[k] = masks.cut(photo, expected=seen), pose
+                poses[k] = cut, pose
             masks.learn(photo, seen)
 
     one = replace(OUTLINE, sides=(96,), keep=(1,))
@@ -258,7 +258,7 @@ def proportioned(
         return total
 
     begin = np.array([size[0] / size[2], size[1] / size[2]])
-    best = minimize(loss, begin, method="Nelder-Mead", options={"xatol": 3e-3, "fatol": 0.05, "maxfev": 24})
+    best = minimize(loss, begin, method="Nelder-Mead", options={"xatol": 3e-3, "fatol": 0.05, "maxfev": 40})
     return size[2] * float(best.x[0]), size[2] * float(best.x[1]), size[2]
 
 
