@@ -1,0 +1,163 @@
+"""Trains a σSRN on views of many instances; every batch is fixed by the seed and the step."""
+
+import hashlib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import cast
+
+import torch
+from jaxtyping import Float, Int, UInt8
+from torch import Tensor, nn
+
+from resect.data.image import resize_area
+from resect.data.instances import InstanceSet
+from resect.errors import ResectError
+from resect.geometry.look_at import nearest_point_to_axes
+from resect.scenes.sigma_srn.network import SigmaSrnNetwork
+from resect.scenes.sigma_srn.scene import SigmaSrn, ready
+from resect.scenes.sigma_srn.settings import SigmaSrnSettings
+from resect.training.log import Progress
+from resect.training.loop import Turn, finish, run_seed, train
+
+Batch = tuple[Tensor, Tensor, Tensor, Tensor, Tensor]
+_BYTES_A_GB = 1 << 30
+
+
+def fit(
+    data: InstanceSet,
+    settings: SigmaSrnSettings | None = None,
+    *,
+    out: Path | None = None,
+    parents: tuple[object, ...] = (),
+    resume: bool = False,
+    generator: torch.Generator | None = None,
+    progress: Progress | None = None,
+) -> SigmaSrn:
+    """Trains the networks and a code for each instance.
+
+    Args:
+        data: the training views.
+        settings: how; the small ones when not given.
+        out: folder for the artefact, `log.jsonl` and checkpoints; nothing is written when not given.
+        parents: not used; it has none.
+        resume: go on from the checkpoint in `out`, if there is one.
+        generator: of all randomness; else `settings.seed`.
+        progress: called with (step, steps, remark).
+
+    Raises:
+        KeyboardInterrupt: after Ctrl-C, once the state is saved.
+    """
+    del parents
+    s = settings or SigmaSrnSettings()
+    if s.code == 0 and len(data.names) > 1:
+        raise ResectError("SigmaSrnSettings.code", "more than 0 for several instances", f"0 for {len(data.names)}")
+    seed = run_seed(s, generator)
+    views = Views(data, s, progress)
+    network = SigmaSrnNetwork(s, len(data.names), seed)
+    trained = train(
+        Training(network), views.batch, _loss(s), s, seed=seed, data=_digest(data), out=out, resume=resume,
+        progress=progress,
+    )  # fmt: skip
+    made = SigmaSrn(ready(cast(Training, trained).network, s), s, data.names, _bounds(data))
+    finish(made, out)
+    return made
+
+
+class Views:
+    """All images in memory, at the greatest size that is asked for.
+
+    Args:
+        data: the views.
+        settings: sizes.
+        progress: called with how many are read.
+    """
+
+    def __init__(self, data: InstanceSet, settings: SigmaSrnSettings, progress: Progress | None) -> None:
+        self.data, self.settings = data, settings
+        side, count = max(settings.sides), len(data.photos)
+        size = count * side * side * 3
+        if size > settings.memory_gb * _BYTES_A_GB:
+            need = f"{size / _BYTES_A_GB:.1f} GiB for {count} views of {side} pixels"
+            fix = "Take fewer --views, smaller --sides, or more --memory-gb."
+            raise ResectError("images", f"at most {settings.memory_gb:g} GiB in memory", need, fix)
+        self.images = torch.empty(count, side, side, 3, dtype=torch.uint8)
+        for k in range(count):
+            self.images[k] = (255 * resize_area(data.photos[k].image, side, side)).round().byte()
+            if progress is not None:
+                progress(k + 1, count, "reading photos")
+
+    def batch(self, turn: Turn) -> Batch:
+        """Origins, directions, starts, colours in [−1, 1] and instances of a turn: rows are images."""
+        s, g = self.settings, torch.Generator().manual_seed((turn.seed * 1_000_003 + turn.step) % 2**63)
+        rows = turn.mine(torch.randint(len(self.images), (s.batch,), generator=g).tolist())
+        side = s.side_at(turn.step)
+        count = min(s.pixels, side * side)
+        picks = torch.stack([torch.randperm(side * side, generator=g)[:count] for _ in range(s.batch)])
+        picks = picks[turn.rank :: turn.ranks]
+        rays = torch.stack([self._rays(k, side)[pick] for k, pick in zip(rows, picks, strict=True)])
+        colour = torch.stack([self._small(k, side)[pick] for k, pick in zip(rows, picks, strict=True)])
+        pose = self.data.photos.truth.cam_from_world[rows].float()
+        start = s.start + s.start_spread * torch.randn(s.batch, count, generator=g)[turn.rank :: turn.ranks]
+        direction = rays @ pose.R
+        origin = pose.center[:, None].expand_as(direction)
+        return origin, direction, start / rays[..., 2], colour, self.data.instance[rows]
+
+    def _rays(self, index: int, side: int) -> Float[Tensor, "n 3"]:
+        camera = self.data.photos.cameras[index].rescale(side, side)
+        return camera.rays(camera.pixels())
+
+    def _small(self, index: int, side: int) -> Float[Tensor, "n 3"]:
+        image: UInt8[Tensor, "s s 3"] = self.images[index]
+        return 2 * resize_area(image.float() / 255, side, side).reshape(-1, 3) - 1
+
+
+class Training(nn.Module):
+    """The network together with its codes, as it is trained.
+
+    Args:
+        network: what is trained.
+    """
+
+    def __init__(self, network: SigmaSrnNetwork) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(
+        self, origin: Tensor, direction: Tensor, start: Tensor, instance: Int[Tensor, "h"]
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Colours, distances and codes of a batch."""
+        if not self.network.settings.code:
+            seen = self.network(origin, direction, start)
+            return seen.rgb, seen.distance, seen.rgb.new_zeros(1)
+        code = self.network.latent_codes(instance)
+        seen = self.network(origin, direction, start, code)
+        return seen.rgb, seen.distance, code
+
+
+def _loss(s: SigmaSrnSettings) -> Callable[[nn.Module, Batch], Mapping[str, Tensor]]:
+    """Squared error of colours, size of the codes, depths behind the camera."""
+
+    def loss(network: nn.Module, batch: Batch) -> Mapping[str, Tensor]:
+        origin, direction, start, colour, instance = (x.to(s.device) for x in batch)
+        rgb, distance, code = network(origin, direction, start, instance)
+        error = (rgb - colour).square().mean()
+        behind = distance.clamp_max(0).square().mean()
+        total = s.colour_weight * error + s.code_weight * code.square().mean() + s.depth_weight * behind
+        return {"loss": total, "psnr": -10 * (error.detach() / 4).clamp_min(1e-12).log10()}
+
+    return loss
+
+
+def _bounds(data: InstanceSet) -> Float[Tensor, "2 3"]:
+    """Box about the point that cameras look at, as large as they are far from it by half."""
+    poses = data.photos.truth.cam_from_world.double()
+    middle = nearest_point_to_axes(poses.center, poses.axis)
+    reach = 0.5 * (poses.center - middle).norm(dim=-1).median()
+    return torch.stack([middle - reach, middle + reach]).float()
+
+
+def _digest(data: InstanceSet) -> str:
+    """Of names, cameras and poses: what a checkpoint belongs to."""
+    pose = data.photos.truth.cam_from_world
+    text = repr((data.photos.names, data.photos.cameras)).encode()
+    return hashlib.sha256(text + pose.R.double().numpy().tobytes() + pose.t.double().numpy().tobytes()).hexdigest()
