@@ -12,7 +12,6 @@ def fourier(x: Float[Tensor, "*b d"], octaves: int) -> Float[Tensor, "*b e"]:
         x: values.
         octaves: n; 0 leaves them as they are.
     """
-    parts = [x]
-    for k in range(octaves):
-        parts += [torch.sin(2.0**k * x), torch.cos(2.0**k * x)]
-    return torch.cat(parts, -1)
+    octave = 2.0 ** torch.arange(octaves, dtype=x.dtype, device=x.device)
+    angle = x[..., None, :] * octave[:, None]
+    return torch.cat([x, torch.stack([angle.sin(), angle.cos()], -2).flatten(-3)], -1)

@@ -24,6 +24,7 @@ from resect.scenes.pose_decoder.teacher import Teacher
 from resect.types import Channel, Photo, Render
 
 KIND = "pose-decoder"
+_AT_ONCE = 1024  # poses whose features stay in the cache
 PIXEL = Camera(0.5, 0.5, 0.5, 0.5, 1, 1)
 """A camera of one pixel, which is all there is to see."""
 
@@ -119,7 +120,8 @@ class PoseDecoder:
         observed = self.observe(photo, PIXEL).feature
         assert observed is not None
         with torch.no_grad():
-            return (self._features(cam_from_world).float() - observed[0]).square().sum(-1)
+            chunks = (cam_from_world[k : k + _AT_ONCE] for k in range(0, len(cam_from_world), _AT_ONCE))
+            return torch.cat([(self._features(c).float() - observed[0]).square().sum(-1) for c in chunks])
 
     def _features(self, cam_from_world: SE3) -> Float[Tensor, "h c"]:
         """The last layers and the projection are one matrix each."""
