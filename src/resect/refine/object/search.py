@@ -14,6 +14,8 @@ from resect.refine.object.templates import Found, pick, slide
 from resect.refine.view import View
 from resect.types import Hypotheses
 
+_CHUNK = 256
+
 
 @dataclass(frozen=True)
 class Reach:
@@ -57,7 +59,7 @@ def reach_of(work: Work, hypotheses: Hypotheses, k: int) -> Reach:
 def _around(work: Work, hypotheses: Hypotheses, k: int) -> Candidates | None:
     """Turns and distances within reach of one hypothesis, itself among them."""
     start, reach = hypotheses.cam_from_world[k : k + 1], reach_of(work, hypotheses, k)
-    sight = work.sight(start, work.settings.search_px, reach.across)
+    sight = work.sight(start, work.settings.search_px, reach.across, facets_px=work.settings.facets_px)
     if sight is None:
         return None
     distance = float(work.centers(start)[0, 2])
@@ -66,16 +68,29 @@ def _around(work: Work, hypotheses: Hypotheses, k: int) -> Candidates | None:
 
 
 def _among(work: Work, hypotheses: Hypotheses) -> Candidates | None:
-    """The hypotheses as they are and, since a box may show a part only, nearer."""
+    """The hypotheses as they are and, since a box may show a part only, nearer: what templates or the outline like.
+
+    Neither is enough: a smooth object of one colour has nothing for templates to hold on to, and an outline says little
+    before a wall of the object's colour. So the best of both take turns.
+    """
     s, poses = work.settings, hypotheses.cam_from_world
-    sight = work.sight(poses, s.search_px)
+    sight = work.sight(poses, s.search_px, facets_px=s.facets_px)
     if sight is None:
         return None
     center = work.centers(poses)
     nearer = [SE3(poses.R, poses.t + (factor - 1) * center) for factor in s.among_depths]
     reach = s.among_reach * work.radius / float(center[:, 2].median())
     found = _slid(work, sight.view, SE3.cat(nearer), reach)
-    return Candidates(found.cam_from_world, found.score, found.candidate % len(poses))
+    by_template = Candidates(found.cam_from_world, found.score, found.candidate % len(poses))
+    gain = torch.cat([sight.gain(poses[k : k + _CHUNK]) for k in range(0, len(poses), _CHUNK)])
+    best = gain.topk(min(len(found.score), len(gain))).indices
+    return join([_ranked(by_template), _ranked(Candidates(poses[best], gain[best], best))])
+
+
+def _ranked(candidates: Candidates) -> Candidates:
+    """In place of each score, the part of the candidates that are no better."""
+    rank = candidates.score.argsort(descending=True).argsort()
+    return candidates.scored(1 - rank.to(candidates.score) / max(1, len(rank)))
 
 
 def _slid(work: Work, at: View, grid: SE3, reach_rad: float) -> Found:

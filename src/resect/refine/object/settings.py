@@ -64,7 +64,7 @@ class ObjectSettings:
     depth_pitch: float = 0.06
     reach_sigma: float = 2.0
     most_around: int = 16
-    among_depths: tuple[float, ...] = (1.0, 0.9, 0.8)
+    among_depths: tuple[float, ...] = (1.0, 0.85)
     among_reach: float = 0.3
     unknown_turn_deg: float = 15.0
     unknown_shift: float = 0.3

@@ -50,6 +50,10 @@ class Sight:
 
         return normal
 
+    def gain(self, poses: SE3) -> Float[Tensor, "h"]:
+        """How well the outlines of H poses separate colours, nats a pixel; −∞ out of view."""
+        return self.region.gain(self.lens.shown(poses))
+
     def likeness(self, poses: SE3) -> Float[Tensor, "h"]:
         """Score of H poses, higher is better; −∞ out of view."""
         return likeness(self.view, self.region, self.lens.shown(poses), self.settings.likeness)
