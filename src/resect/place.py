@@ -132,7 +132,9 @@ def _measure_errors(
 def _shorter(settings: Any) -> Any:
     """The same with half the steps where there are steps: a scene to measure on may be a little worse."""
     steps = getattr(settings, "steps", None)
-    return replace(settings, steps=tuple(max(1, n // 2) for n in steps)) if isinstance(steps, tuple) else settings
+    if isinstance(steps, tuple):
+        return replace(settings, steps=tuple(max(1, n // 2) for n in steps))
+    return replace(settings, steps=max(1, steps // 2)) if isinstance(steps, int) else settings
 
 
 def _facts(train: PhotoSet) -> dict[str, Any]:
