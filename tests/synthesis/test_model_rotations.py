@@ -10,7 +10,8 @@ from resect.data.rotations.table import write_rotation_table
 from resect.errors import ResectError
 from resect.geometry import solids
 from resect.scenes.mesh.scene import MeshScene
-from resect.synthesis.model_rotations import ModelRotationSettings, draw, make_model_rotations
+from resect.synthesis.model_rotation_settings import ModelRotationSettings
+from resect.synthesis.model_rotations import draw, make_model_rotations
 from resect.synthesis.symsol.equivalents import haar
 from resect.synthesis.symsol.render import AWAY, camera, render
 from resect.synthesis.symsol.shapes import shape

@@ -344,7 +344,7 @@ _VERBS: dict[str, SubVerb] = {
         RotationsArguments,
         rotations,
         "resect data rotations ModelNet10/chair ModelNet10/sofa --split train --out chairs-and-sofas",
-        ("draw", "resect.synthesis.model_rotations:ModelRotationSettings"),
+        ("draw", "resect.synthesis.model_rotation_settings:ModelRotationSettings"),
     ),
     "pose": SubVerb(
         PoseArguments,

@@ -14,7 +14,7 @@ from resect.errors import ResectError
 
 if TYPE_CHECKING:
     from resect.data.rotation_set import RotationSet
-    from resect.synthesis.model_rotations import ModelRotationSettings
+    from resect.synthesis.model_rotation_settings import ModelRotationSettings
 
 
 @dataclass(frozen=True)

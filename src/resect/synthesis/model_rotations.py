@@ -9,7 +9,6 @@ The released pictures' camera and light are not published; a set made here is no
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
@@ -20,29 +19,13 @@ from resect.errors import ResectError
 from resect.geometry.camera import Camera
 from resect.geometry.se3 import SE3
 from resect.protocols import Scene
+from resect.synthesis.model_rotation_settings import ModelRotationSettings
 from resect.synthesis.symsol.equivalents import haar
 from resect.synthesis.symsol.render import GREY, LIGHT, brightness
 from resect.types import Photo, Target
 
 _FOCAL, _MARGIN = 2.0, 1.1
 _MOST_SCENES = 256  # kept
-
-
-@dataclass(frozen=True)
-class ModelRotationSettings:
-    """How many pictures of models to draw, and how large."""
-
-    views: int = 100
-    """Pictures of each model; published: 100 or 20 to learn from, 20 to test with."""
-    side: int = 224
-    """Pixels of a picture's side."""
-    seed: int = 0
-    """Of the rotations; take 0 to learn from and 1 to test with."""
-
-    def __post_init__(self) -> None:
-        for name, (low, high) in {"views": (1, 100_000), "side": (16, 1024)}.items():
-            if not low <= getattr(self, name) <= high:
-                raise ResectError(f"model rotations: {name}", f"{low} to {high}", str(getattr(self, name)))
 
 
 def make_model_rotations(
