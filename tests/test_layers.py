@@ -11,7 +11,7 @@ import pytest
 SOURCE = Path(__file__).parents[1] / "src" / "resect"
 FILES = sorted(SOURCE.rglob("*.py"))
 LAYERS = (
-    ("errors",),
+    ("errors", "citations"),
     ("geometry",),
     ("types", "protocols"),
     ("nn", "data", "metrics", "artifact", "training"),

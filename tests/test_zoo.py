@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 
 from resect import artifact, zoo
+from resect.citations import CITATIONS
 from resect.data.mesh import write_mesh
 from resect.errors import ResectError
 from resect.geometry import solids
-from resect.zoo import CITATIONS, ZOO, entry, load, resolve, role_of
+from resect.zoo import ZOO, entry, load, resolve, role_of
 
 
 @pytest.mark.parametrize("name", ZOO)

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 from shell import TINY, files, resect
 
+from resect.citations import CITATIONS
 from resect.cli.main import VERBS
-from resect.zoo import CITATIONS, ZOO
+from resect.zoo import ZOO
 
 
 def test_no_verb_and_help_are_the_same_page() -> None:

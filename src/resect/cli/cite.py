@@ -6,9 +6,10 @@ from pathlib import Path
 
 import tyro
 
+from resect.citations import CITATIONS
 from resect.cli.options import COMMON, CommonFlags, parse
 from resect.cli.output import result, say
-from resect.zoo import CITATIONS, ZOO, entry
+from resect.zoo import ZOO, entry
 
 
 @dataclass(frozen=True)
