@@ -86,7 +86,7 @@ def learned(method: str, labels: str, seed: int, a: Arguments) -> tuple[Any, dic
         data = make_solids(SolidSettings(images=TRAIN, side=SIDE, seed=SEEDS["train"]))
         settings = SETTINGS[method](seed=seed, equivalents="random" if labels == "equivalent" else "one")
         steps = 3 if a.quick else a.steps or settings.steps
-        settings = replace(settings, steps=steps, tensorboard=False)
+        settings = replace(settings, steps=steps, batch=2 if a.quick else settings.batch, tensorboard=False)
         with Stopwatch() as watch:
             resolve(ZOO[method].fit)(data, settings, out=folder, resume=True, progress=_said(folder.name))
         write_json(times, {"cpu_seconds": watch.cpu, "wall_seconds": watch.wall})
@@ -103,7 +103,7 @@ def _said(name: str) -> Any:
 
 def row(method: str, labels: str, a: Arguments) -> dict[str, Any]:
     """Medians over seeds."""
-    test = make_solids(SolidSettings(images=2 if a.quick else TEST, side=SIDE, seed=SEEDS["test"]))
+    test = make_solids(SolidSettings(images=1 if a.quick else TEST, side=SIDE, seed=SEEDS["test"]))
     found: list[Mapping[str, Any]] = []
     for seed in a.seeds:
         prior, seconds = learned(method, labels, seed, a)
