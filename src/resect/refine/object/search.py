@@ -9,7 +9,7 @@ from resect.geometry import so3
 from resect.geometry.se3 import SE3
 from resect.refine.halving import Candidates, join
 from resect.refine.lookup import rotation_lattice
-from resect.refine.object.sight import Work
+from resect.refine.object.sight import Sight, Work
 from resect.refine.object.templates import Found, pick, slide
 from resect.refine.view import View
 from resect.types import Hypotheses
@@ -57,22 +57,20 @@ def reach_of(work: Work, hypotheses: Hypotheses, k: int) -> Reach:
 
 
 def _around(work: Work, hypotheses: Hypotheses, k: int) -> Candidates | None:
-    """Turns and distances within reach of one hypothesis, itself among them."""
+    """Turns and distances within reach of one hypothesis, itself among them, each where its template fits best."""
     start, reach = hypotheses.cam_from_world[k : k + 1], reach_of(work, hypotheses, k)
     sight = work.sight(start, work.settings.search_px, reach.across, facets_px=work.settings.facets_px)
     if sight is None:
         return None
     distance = float(work.centers(start)[0, 2])
-    found = _slid(work, sight.view, _grid(work, start[0], reach), reach.across / distance)
-    return Candidates(found.cam_from_world, found.score, torch.full_like(found.candidate, k))
+    keep = 4 * work.settings.keep[0]
+    found = _slid(work, sight.view, _grid(work, start[0], reach), reach.across / distance, 4 * keep)
+    every = Candidates(found.cam_from_world, found.score, torch.full_like(found.candidate, k))
+    return _by_turns(every.take(torch.arange(min(keep, len(every.score)))), _outlined(sight, every, keep))
 
 
 def _among(work: Work, hypotheses: Hypotheses) -> Candidates | None:
-    """The hypotheses as they are and, since a box may show a part only, nearer: what templates or the outline like.
-
-    Neither is enough: a smooth object of one colour has nothing for templates to hold on to, and an outline says little
-    before a wall of the object's colour. So the best of both take turns.
-    """
+    """The hypotheses as they are and, since a box may show a part only, nearer."""
     s, poses = work.settings, hypotheses.cam_from_world
     sight = work.sight(poses, s.search_px, facets_px=s.facets_px)
     if sight is None:
@@ -80,24 +78,35 @@ def _among(work: Work, hypotheses: Hypotheses) -> Candidates | None:
     center = work.centers(poses)
     nearer = [SE3(poses.R, poses.t + (factor - 1) * center) for factor in s.among_depths]
     reach = s.among_reach * work.radius / float(center[:, 2].median())
-    found = _slid(work, sight.view, SE3.cat(nearer), reach)
+    keep = 4 * s.keep[0]
+    found = _slid(work, sight.view, SE3.cat(nearer), reach, keep)
     by_template = Candidates(found.cam_from_world, found.score, found.candidate % len(poses))
+    as_they_are = Candidates(poses, torch.zeros(len(poses)), torch.arange(len(poses)))
+    return _by_turns(by_template, _outlined(sight, as_they_are, keep))
+
+
+def _outlined(sight: Sight, candidates: Candidates, keep: int) -> Candidates:
+    """Those whose outline separates colours best."""
+    poses = candidates.cam_from_world
     gain = torch.cat([sight.gain(poses[k : k + _CHUNK]) for k in range(0, len(poses), _CHUNK)])
-    best = gain.topk(min(len(found.score), len(gain))).indices
-    return join([_ranked(by_template), _ranked(Candidates(poses[best], gain[best], best))])
+    return candidates.scored(gain).take(gain.topk(min(keep, len(gain))).indices)
 
 
-def _ranked(candidates: Candidates) -> Candidates:
-    """In place of each score, the part of the candidates that are no better."""
-    rank = candidates.score.argsort(descending=True).argsort()
-    return candidates.scored(1 - rank.to(candidates.score) / max(1, len(rank)))
+def _by_turns(*lists: Candidates) -> Candidates:
+    """All of them, scored by the part of their list that is no better.
+
+    Neither list is enough: a smooth object of one colour has nothing for templates to hold on to, and an outline says
+    little before a wall of the object's colour. So the best of both take turns.
+    """
+    ranks = [c.score.argsort(descending=True).argsort() / max(1, len(c.score)) for c in lists]
+    return join([c.scored(1 - rank) for c, rank in zip(lists, ranks, strict=True)])
 
 
-def _slid(work: Work, at: View, grid: SE3, reach_rad: float) -> Found:
+def _slid(work: Work, at: View, grid: SE3, reach_rad: float, keep: int) -> Found:
     s = work.settings
     pixels = math.ceil(reach_rad / at.camera.pixel_rad)
     scores, placed = slide(at, grid, work.middle, math.ceil(1.1 * s.search_px), pixels, s.template)
-    return pick(at, scores, placed, work.middle, 4 * s.keep[0])
+    return pick(at, scores, placed, work.middle, keep)
 
 
 def _grid(work: Work, start: SE3, reach: Reach) -> SE3:
