@@ -211,10 +211,12 @@ def test_symmetries(tmp_path: Path) -> None:
 def test_regressors(cache: Path, tmp_path: Path) -> None:
     flags = ["--sets", "room", "--refine", "", "--rendered", 6, "--cache", cache]
     rows, written = ran("regressors", *flags, *QUICK, out=tmp_path / "regressors.json")
-    assert [r["row"] for r in rows] == ["nearest", "retrieval", "posenet", "posenet+views"]
+    names = ["nearest", "retrieval", "posenet", "posenet+views", "latent", "neighbours"]
+    assert [r["row"] for r in rows] == names
     assert all(r["photos"] == 3 for r in rows)
     assert rows[2]["training_seconds"] > 0
-    assert len(written["rows"]) == 4
+    assert rows[4]["gain_interval"][0] <= rows[4]["gain_interval"][1]
+    assert len(written["rows"]) == 6
 
 
 def test_silhouettes(tmp_path: Path) -> None:
