@@ -1,4 +1,4 @@
-"""From hypotheses to the few candidates that templates like best."""
+"""From hypotheses to the few candidates that templates or outlines like best."""
 
 import math
 from dataclasses import dataclass
