@@ -99,26 +99,31 @@ class ObjectInversion:
             candidates = Candidates(starts.cam_from_world[index], before[best_start][None], index)
         else:
             candidates = distinct(work, candidates.scored(score), keep, s.apart_deg, s.apart_shift)
-        modes = self._modes(sight, known, starts, candidates)
+        mass = self._mass(starts, candidates)
+        order = mass.argsort(descending=True)
+        candidates = candidates.take(order)
+        modes = self._modes(sight, known, starts, candidates, mass[order])
         looks = float(sight.likeness(modes.cam_from_world[:1]))
-        loss = -float(candidates.score[0]), -float(before[candidates.parent[0] == parents][0])
+        loss = -looks, -float(before[candidates.parent[0] == parents][0])
         told = known.information is not None or starts.target is not None
         status = self._status(modes, looks >= (s.least_told if told else s.least), improved)
         return Estimate(status, modes, tuple(work.trace), work.meter.cost, loss=loss)
 
-    def _modes(self, sight: Sight, known: Known, starts: Hypotheses, candidates: Candidates) -> Hypotheses:
+    def _mass(self, starts: Hypotheses, candidates: Candidates) -> Float[Tensor, "h"]:
+        """Logarithm, up to a constant: weight of the hypothesis that each came from, and likeness."""
         prior = starts.log_weight.double().log_softmax(0)[candidates.parent]
-        s = self.settings
-        mass = (prior - prior.max()).clamp_min(-3.0) + candidates.score.double() / s.mass
-        order = mass.argsort(descending=True)
-        chosen = candidates.take(order)
+        return (prior - prior.max()).clamp_min(-3.0) + candidates.score.double() / self.settings.mass
+
+    def _modes(
+        self, sight: Sight, known: Known, starts: Hypotheses, chosen: Candidates, mass: Float[Tensor, "h"]
+    ) -> Hypotheses:
         poses = chosen.cam_from_world
         nothing = torch.zeros(len(poses), 0, dtype=torch.float64)
         system = _fine_system(sight, known, poses, chosen.parent)
         rows = system(State(poses, nothing, torch.arange(len(poses)), 0)).matrix
         names = tuple(starts.source[int(k)] for k in chosen.parent) if starts.source else ()
-        weight = mass[order].log_softmax(0).to(starts.log_weight)
-        return Hypotheses(poses, weight, rows / s.spread, source=names, target=starts.target)
+        weight = mass.log_softmax(0).to(starts.log_weight)
+        return Hypotheses(poses, weight, rows / self.settings.spread, source=names, target=starts.target)
 
     def _status(self, modes: Hypotheses, agrees: bool, improved: bool) -> Status:
         if not agrees:
