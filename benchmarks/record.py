@@ -78,10 +78,17 @@ def save(out: Path | None, what: str, arguments: object, rows: Sequence[Mapping[
     """Writes the JSON; nothing when `out` is `None`."""
     if out is None:
         return
-    asked = {k: str(v) if isinstance(v, Path) else v for k, v in asdict(arguments).items()}  # type: ignore[call-overload]
+    asked = {k: _plain(v) for k, v in asdict(arguments).items()}  # type: ignore[call-overload]
     record = {"what": what, "arguments": asked, **circumstances(), **facts, "rows": list(rows)}
     write_json(out, finite(record))
     print(f"written: {out}")
+
+
+def _plain(value: Any) -> Any:
+    """Paths as text, in lists too."""
+    if isinstance(value, tuple | list):
+        return [_plain(v) for v in value]
+    return str(value) if isinstance(value, Path) else value
 
 
 def table(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str]) -> str:
