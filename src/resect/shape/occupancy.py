@@ -18,6 +18,7 @@ from torch import Tensor
 from resect import artifact
 from resect.errors import ResectError
 from resect.geometry.mesh import Mesh
+from resect.nn.backbone.weights import load_weights
 from resect.shape.isosurface import evaluate, marching_cubes
 from resect.shape.look import look
 from resect.shape.network import OccupancyNetwork, make_network
@@ -129,13 +130,7 @@ class Occupancy:
         if not isinstance(categories, list) or not all(isinstance(c, str) for c in categories):
             raise ResectError(f"{where}: categories", "a list of names", repr(categories), "Fit it again.")
         network = make_network(settings, 0)
-        for name, tensor in network.state_dict().items():
-            read = found.tensor(name, tuple(tensor.shape), tensor.dtype)
-            if tensor.is_floating_point() and not bool(read.isfinite().all()):
-                raise ResectError(f"{folder}: {name}", "finite numbers", "others", "Fit it again.")
-        if found.tensors.keys() != network.state_dict().keys():
-            raise ResectError(folder, "the weights of its settings", "further ones", "Fit it again.")
-        network.load_state_dict(found.tensors)
+        load_weights(network, found.tensors, folder)
         return cls(network, settings, tuple(categories))
 
     def _takes(self, kind: str) -> None:

@@ -14,6 +14,7 @@ from resect.errors import ResectError, unknown_name
 from resect.geometry import so3_grid
 from resect.geometry.mesh import Mesh
 from resect.geometry.se3 import SE3
+from resect.nn.backbone.weights import load_weights
 from resect.priors.lay import lay
 from resect.priors.rotations.search import ascend, greatest_cell, subdivide
 from resect.priors.rotations.settings import RotationSettings
@@ -176,11 +177,5 @@ def load(
     if not isinstance(names, list) or not few or not all(isinstance(n, str) for n in names):
         raise ResectError(f"{where}: categories", "a list of names", repr(names)[:80], "Fit it again.")
     network = make(settings, len(names), 0)
-    for name, tensor in network.state_dict().items():
-        read = found.tensor(name, tuple(tensor.shape), tensor.dtype)
-        if tensor.is_floating_point() and not bool(read.isfinite().all()):
-            raise ResectError(f"{folder}: {name}", "finite numbers", "others", "Fit it again.")
-    if found.tensors.keys() != network.state_dict().keys():
-        raise ResectError(folder, "the weights of its settings", "further ones", "Fit it again.")
-    network.load_state_dict(found.tensors)
+    load_weights(network, found.tensors, folder)
     return RotationPrior(kind, ready(network, settings), settings, tuple(names))

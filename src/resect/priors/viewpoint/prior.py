@@ -18,6 +18,7 @@ from resect import artifact
 from resect.errors import ResectError, unknown_name
 from resect.geometry.mesh import Mesh
 from resect.geometry.se3 import SE3
+from resect.nn.backbone.weights import load_weights
 from resect.priors.lay import lay
 from resect.priors.upright import viewpoint_rotation
 from resect.priors.viewpoint.bins import Peaks, peaks
@@ -123,13 +124,7 @@ class Viewpoint:
         if not isinstance(distance, float) or not 0 < distance < float("inf"):
             raise ResectError(f"{where}: distance", "a number above 0", repr(distance)[:80], "Fit it again.")
         network = make_network(settings, len(names), 0)
-        for name, tensor in network.state_dict().items():
-            read = found.tensor(name, tuple(tensor.shape), tensor.dtype)
-            if tensor.is_floating_point() and not bool(read.isfinite().all()):
-                raise ResectError(f"{folder}: {name}", "finite numbers", "others", "Fit it again.")
-        if found.tensors.keys() != network.state_dict().keys():
-            raise ResectError(folder, "the weights of its settings", "further ones", "Fit it again.")
-        network.load_state_dict(found.tensors)
+        load_weights(network, found.tensors, folder)
         return cls(ready(network, settings), settings, tuple(names), distance)
 
 

@@ -13,6 +13,7 @@ from resect.data.image import resize_area
 from resect.errors import ResectError, unknown_name
 from resect.geometry.camera import Camera
 from resect.geometry.se3 import SE3
+from resect.nn.backbone.weights import load_weights
 from resect.scenes.nerf.march import CoarseAndFine, march
 from resect.scenes.nerf.settings import NerfSettings
 from resect.scenes.nerf.space import Space
@@ -151,12 +152,7 @@ class Nerf:
         where = f"{folder}/artifact.json"
         settings = replace(artifact.settings_from_json(NerfSettings, made.settings, where), device=device)
         networks = CoarseAndFine(settings, 0)
-        for name, tensor in networks.state_dict().items():
-            if not bool(made.tensor(name, tuple(tensor.shape), tensor.dtype).isfinite().all()):
-                raise ResectError(f"{folder}: {name}", "finite numbers", "others", "Fit it again.")
-        if made.tensors.keys() != networks.state_dict().keys():
-            raise ResectError(folder, "the weights of its settings", "further ones", "Fit it again.")
-        networks.load_state_dict(made.tensors)
+        load_weights(networks, made.tensors, folder)
         space, box = checked_space(made.extra.get("space"), where), checked_box(made.extra.get("bounds"), where)
         return cls(ready(networks, settings), space, checked_colour(made.extra.get("background"), where), box, settings)
 

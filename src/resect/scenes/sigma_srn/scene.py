@@ -13,6 +13,7 @@ from resect.data.image import resize_area
 from resect.errors import ResectError, unknown_name
 from resect.geometry.camera import Camera
 from resect.geometry.se3 import SE3
+from resect.nn.backbone.weights import load_weights
 from resect.scenes.sigma_srn.network import SigmaSrnNetwork
 from resect.scenes.sigma_srn.settings import SigmaSrnSettings
 from resect.types import Channel, Photo, Render
@@ -143,12 +144,7 @@ class SigmaSrn:
         except (TypeError, ValueError, RuntimeError):
             raise ResectError(f"{where}: bounds", "two corners", repr(box)[:80], "Fit it again.") from None
         network = SigmaSrnNetwork(settings, len(names), 0)
-        for name, tensor in network.state_dict().items():
-            if not bool(made.tensor(name, tuple(tensor.shape), tensor.dtype).isfinite().all()):
-                raise ResectError(f"{folder}: {name}", "finite numbers", "others", "Fit it again.")
-        if made.tensors.keys() != network.state_dict().keys():
-            raise ResectError(folder, "the weights of its settings", "further ones", "Fit it again.")
-        network.load_state_dict(made.tensors)
+        load_weights(network, made.tensors, folder)
         return cls(ready(network, settings), settings, tuple(names), bounds)
 
 
