@@ -107,8 +107,9 @@ def note_place(
     made_from = {**_made_from(train, split, name, settings, seed), **(further or {})}
     if resume:
         _refuse_others(out, made_from)
+    facts = {**_facts(train), "photos": len(photos), "made_from": made_from}
     out.mkdir(parents=True, exist_ok=True)
-    artifact.write_json(out / "place.json", {**_facts(train), "photos": len(photos), "made_from": made_from})
+    artifact.write_json(out / "place.json", facts)
     save_split(split, photos, out / "split.json")
     return train
 

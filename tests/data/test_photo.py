@@ -156,7 +156,7 @@ def test_a_pose_list_needs_a_format_that_takes_one(tmp_path: Path) -> None:
     photos = ring(3, tmp_path)
     write_transforms(photos, tmp_path / "transforms.json")
     (tmp_path / "list.txt").write_text("")
-    with pytest.raises(ResectError, match="7scenes or tum"):
+    with pytest.raises(ResectError, match="7scenes or cambridge or tum"):
         read(tmp_path, tmp_path / "list.txt")
     with pytest.raises(ResectError, match="no file"):
         read(tmp_path, tmp_path / "none.txt")
