@@ -52,7 +52,9 @@ def photographed() -> tuple[torch.Tensor, torch.Tensor]:
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     """A refiner that follows few candidates, where it does not matter how good the pose is."""
     settings = ObjectSettings(settle_px=(48,), keep=(4,), steps=4, among_depths=(1.0,))
-    monkeypatch.setattr("resect.refine.object.refiner.ObjectInversion", lambda **given: ObjectInversion(settings, **given))
+    monkeypatch.setattr(
+        "resect.refine.object.refiner.ObjectInversion", lambda **given: ObjectInversion(settings, **given)
+    )
 
 
 def box_around(inside: torch.Tensor) -> tuple[float, float, float, float]:
