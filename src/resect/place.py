@@ -157,14 +157,14 @@ def _facts(train: PhotoSet) -> dict[str, Any]:
 
 def _made_from(train: PhotoSet, split: Split, name: str, settings: object, seed: int) -> dict[str, Any]:
     """What a place depends on, as JSON: whoever asks for another is refused."""
-    poses = train.truth.cam_from_world.double().to("cpu")
-    content = repr((train.names, train.cameras)).encode() + poses.matrix().numpy().tobytes()
+    from resect.data.digest import photos_digest
+
     return {
         "method": name,
         "settings": artifact.deciding(artifact.as_json(settings)),
         "seed": seed,
         "test": split.rule,
-        "training photos and poses": hashlib.sha256(content).hexdigest()[:16],
+        "training photos and poses": photos_digest(train)[:16],
     }
 
 

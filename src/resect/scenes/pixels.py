@@ -3,7 +3,6 @@
 Pixels are held photo by photo, within a photo in tiles of 8x8, so that a sorted batch visits the grid coherently.
 """
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -123,13 +122,6 @@ def opaque_rays(pool: PixelPool, photo: int, poses: SE3) -> tuple[Float[Tensor, 
     ray = torch.from_numpy(pool.ray[pool.first_ray[photo] + opaque]).double()
     direction = ray @ poses.R[photo]
     return poses.center[photo].expand_as(direction), direction
-
-
-def photos_digest(data: PhotoSet) -> str:
-    """Of the photos' names, cameras and poses: what a checkpoint belongs to."""
-    pose = data.truth.cam_from_world
-    text = repr((data.names, data.cameras)).encode()
-    return hashlib.sha256(text + pose.R.numpy().tobytes() + pose.t.numpy().tobytes()).hexdigest()
 
 
 def _colours(photo: Photo, camera: Camera) -> Floats:

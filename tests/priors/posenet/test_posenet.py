@@ -7,11 +7,12 @@ from tests.priors.captures import TEST, TRAIN, capture
 from tests.priors.posenet_networks import posenet, tiny
 from tests.training.interrupted import interrupt_at
 
+from resect.data.digest import photos_digest
 from resect.errors import ResectError
 from resect.geometry import so3
 from resect.geometry.se3 import SE3
 from resect.nn.training_pictures import TrainingPictures
-from resect.priors.posenet.fit import Batches, Source, digest, error_covariance, fit, in_steps, left_out
+from resect.priors.posenet.fit import Batches, Source, error_covariance, fit, in_steps, left_out
 from resect.priors.posenet.network import make_network
 from resect.priors.posenet.prior import PoseNet
 from resect.priors.posenet.settings import PoseNetSettings, PublishedPoseNetSettings
@@ -149,4 +150,4 @@ def test_settings_are_checked(wrong: dict[str, object]) -> None:
 
 
 def test_training_data_have_a_digest() -> None:
-    assert digest(capture().subset(TRAIN)) != digest(capture().subset(TEST))
+    assert photos_digest(capture().subset(TRAIN)) != photos_digest(capture().subset(TEST))

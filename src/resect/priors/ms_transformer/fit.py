@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor, nn
 
+from resect.data.digest import photos_digest
 from resect.data.split import require
 from resect.errors import ResectError
 from resect.geometry.se3 import SE3
@@ -20,7 +21,7 @@ from resect.nn.training_pictures import TrainingPictures
 from resect.priors.ms_transformer.network import Maps, MSTransformerNetwork, chosen, classification_loss
 from resect.priors.ms_transformer.prior import MSTransformer, Place
 from resect.priors.ms_transformer.settings import MSTransformerSettings
-from resect.priors.posenet.fit import digest, error_covariance, left_out
+from resect.priors.posenet.fit import error_covariance, left_out
 from resect.training.log import Progress
 from resect.training.loop import Turn, finish, run_seed, train
 from resect.types import PhotoSet
@@ -218,7 +219,7 @@ def _train(
         return found
 
     trainee = Trainee(network, s, source.kept is not None)
-    data = hashlib.sha256("".join(digest(p.data) for p in source.pictures).encode()).hexdigest()
+    data = hashlib.sha256("".join(photos_digest(p.data) for p in source.pictures).encode()).hexdigest()
     batch = Batches(source, rows).batch
     train(trainee, batch, loss, s, seed=seed, data=data, out=out, resume=resume, progress=progress)
     return network

@@ -1,6 +1,5 @@
 """Trains a pose regressor; every batch is fixed by the seed and the step."""
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -10,6 +9,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from resect.data.digest import photos_digest
 from resect.data.split import require
 from resect.geometry.se3 import SE3
 from resect.nn.freeze import Frozen
@@ -197,7 +197,7 @@ def _train(
         return found
 
     trainee = Trainee(network, s, source.kept is not None)
-    data = digest(source.pictures.data)
+    data = photos_digest(source.pictures.data)
     batch = Batches(source, rows).batch
     train(trainee, batch, loss, s, seed=seed, data=data, out=out, resume=resume, progress=progress)
     return network
@@ -252,12 +252,6 @@ def in_steps(s: PoseNetSettings, photos: int) -> PoseNetSettings:
     per_epoch = -(-photos // s.batch)
     s = replace(s, steps=s.epochs * per_epoch, epochs=0) if s.epochs else s
     return replace(s, drop_every=s.drop_epochs * per_epoch, drop_epochs=0) if s.drop_epochs else s
-
-
-def digest(data: PhotoSet) -> str:
-    """Of the photos' names, cameras and poses."""
-    content = repr((data.names, data.cameras)).encode() + data.truth.cam_from_world.double().matrix().numpy().tobytes()
-    return hashlib.sha256(content).hexdigest()
 
 
 def _begin(s: PoseNetSettings, poses: SE3, seed: int, parents: tuple[object, ...]) -> PoseNetNetwork:

@@ -8,12 +8,12 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from resect.data.digest import photos_digest
 from resect.data.split import require
 from resect.errors import ResectError
 from resect.geometry.se3 import SE3
 from resect.nn.picture import Changes
 from resect.nn.pose_loss import PoseFrame, PoseLoss
-from resect.priors.posenet.fit import digest
 from resect.priors.posenet.prior import PoseNet
 from resect.priors.relative.network import RelativeNetwork
 from resect.priors.relative.prior import Decoder, Relative, nearest, relation
@@ -125,7 +125,9 @@ def fit(
         return found
 
     trainee = Trainee(network, s)
-    train(trainee, lessons.batch, loss, s, seed=seed, data=digest(data), out=out, resume=resume, progress=progress)
+    train(
+        trainee, lessons.batch, loss, s, seed=seed, data=photos_digest(data), out=out, resume=resume, progress=progress
+    )
     network = network.cpu().eval().requires_grad_(False)
     kept = decoder if s.references == "decoder" else None
     made = Relative(network, s, lessons.known, lessons.codes, teacher, kept)

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from resect import artifact
+from resect.data.digest import photos_digest
 from resect.data.split import require
 from resect.errors import NotInstalledError, ResectError
 from resect.geometry.se3 import SE3
@@ -20,7 +21,7 @@ from resect.scenes.field.scene import Field
 from resect.scenes.field.settings import FieldSettings
 from resect.scenes.field.store import checked_grid, grid_tensors
 from resect.scenes.field.trainer import Backend, TrainState, initial_state, loss_of, march_of, train
-from resect.scenes.pixels import Batches, PixelPool, load_pixels, opaque_rays, photos_digest
+from resect.scenes.pixels import Batches, PixelPool, load_pixels, opaque_rays
 from resect.training.checkpoint import checkpoint_path, load_checkpoint, save_checkpoint
 from resect.training.interrupt import stop_on_interrupt
 from resect.training.log import Progress, TrainingLog

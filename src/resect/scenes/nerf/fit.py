@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from resect.data.digest import photos_digest
 from resect.data.split import require
 from resect.errors import ResectError
 from resect.geometry.se3 import SE3
@@ -17,7 +18,7 @@ from resect.scenes.nerf.march import CoarseAndFine
 from resect.scenes.nerf.scene import Nerf, ready
 from resect.scenes.nerf.settings import NerfSettings
 from resect.scenes.nerf.space import Space, ahead
-from resect.scenes.pixels import PixelPool, load_pixels, opaque_rays, photos_digest, tile_order
+from resect.scenes.pixels import PixelPool, load_pixels, opaque_rays, tile_order
 from resect.training.log import Progress
 from resect.training.loop import Turn, finish, run_seed, train
 from resect.types import PhotoSet

@@ -1,6 +1,5 @@
 """Trains a σSRN on views of many instances; every batch is fixed by the seed and the step."""
 
-import hashlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import cast
@@ -9,6 +8,7 @@ import torch
 from jaxtyping import Float, Int, UInt8
 from torch import Tensor, nn
 
+from resect.data.digest import photos_digest
 from resect.data.image import resize_area
 from resect.data.instances import InstanceSet
 from resect.errors import ResectError
@@ -55,7 +55,7 @@ def fit(
     views = Views(data, s, progress)
     network = SigmaSrnNetwork(s, len(data.names), seed)
     trained = train(
-        Training(network), views.batch, _loss(s), s, seed=seed, data=_digest(data), out=out, resume=resume,
+        Training(network), views.batch, _loss(s), s, seed=seed, data=photos_digest(data.photos), out=out, resume=resume,
         progress=progress,
     )  # fmt: skip
     made = SigmaSrn(ready(cast(Training, trained).network, s), s, data.names, _bounds(data))
@@ -154,10 +154,3 @@ def _bounds(data: InstanceSet) -> Float[Tensor, "2 3"]:
     middle = nearest_point_to_axes(poses.center, poses.axis)
     reach = 0.5 * (poses.center - middle).norm(dim=-1).median()
     return torch.stack([middle - reach, middle + reach]).float()
-
-
-def _digest(data: InstanceSet) -> str:
-    """Of names, cameras and poses: what a checkpoint belongs to."""
-    pose = data.photos.truth.cam_from_world
-    text = repr((data.photos.names, data.photos.cameras)).encode()
-    return hashlib.sha256(text + pose.R.double().numpy().tobytes() + pose.t.double().numpy().tobytes()).hexdigest()
