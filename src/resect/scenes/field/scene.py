@@ -9,8 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from resect import artifact
-from resect.data.image import resize_area
-from resect.errors import ResectError, unknown_name
+from resect.errors import ResectError
 from resect.geometry.camera import Camera
 from resect.geometry.se3 import SE3
 from resect.scenes.field import reference, rendering
@@ -19,6 +18,7 @@ from resect.scenes.field.frame import Frame
 from resect.scenes.field.grid import Grid, March
 from resect.scenes.field.settings import FieldSettings
 from resect.scenes.field.store import checked_frame, checked_grid, frame_facts, grid_tensors
+from resect.scenes.rays import check_asked, checked_colour, depth_along, photo_on
 from resect.types import Channel, Photo, Render
 
 KIND = "field"
@@ -89,14 +89,7 @@ class Field:
 
     def observe(self, photo: Photo, camera: Camera) -> Render:
         """The photo area-averaged to the camera's size, laid on the field's background where it is transparent."""
-        image = photo.image
-        if photo.alpha is not None:
-            behind = torch.tensor(self.background).to(image)
-            image = image + (1 - photo.alpha[..., None]) * (behind - 1)
-        rgb = resize_area(image, camera.width, camera.height).reshape(1, -1, 3)
-        if photo.alpha is None:
-            return Render(rgb=rgb)
-        return Render(rgb=rgb, alpha=resize_area(photo.alpha, camera.width, camera.height).reshape(1, -1))
+        return photo_on(photo, camera, self.background)
 
     def render(
         self,
@@ -110,20 +103,18 @@ class Field:
 
         Depths and opacity carry no gradient. Rays without any sample have depth 0.
         """
-        _check_want(want)
-        if code is not None and code.shape[-1] > 0:
-            raise ResectError("Field.render: code", "none; a field is of one place", f"{tuple(code.shape)}")
+        check_asked("Field", want, _CHANNELS, code, "a field is of one place")
         rays = _all_rays(camera) if pixels is None else camera.rays(pixels)
         pose = cam_from_world
         direction = rays.to(pose.t) @ pose.R  # (H, N, 3), world
         origin = pose.center[:, None, :].expand_as(direction)
         flat = self._render_rays(origin.reshape(-1, 3), direction.reshape(-1, 3), want)
         size, z = direction.shape[:2], rays[:, 2].to(pose.t)
-        rgb, alpha, mean, median = (None if x is None else x.reshape(*size, *x.shape[1:]) for x in flat)
+        rgb, alpha, mean, median = (x.reshape(*size, *x.shape[1:]) for x in flat)
         return Render(
             rgb=rgb if "rgb" in want else None,
-            depth=_depth(median, z) if "depth" in want else None,
-            expected_depth=_depth(mean, z) if "expected_depth" in want else None,
+            depth=depth_along(median, z) if "depth" in want else None,
+            expected_depth=depth_along(mean, z) if "expected_depth" in want else None,
             alpha=alpha if "alpha" in want else None,
         )
 
@@ -161,7 +152,7 @@ class Field:
 
     def _render_rays(
         self, origin: Tensor, direction: Tensor, want: tuple[Channel, ...]
-    ) -> tuple[Tensor | None, Tensor, Tensor, Tensor]:
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Colour, opacity, mean and median distance (world units, negative where there is none) of world rays."""
         o, d = self._local(origin, direction)
         parts = [
@@ -219,29 +210,10 @@ class Field:
         if not isinstance(frame, dict):
             raise ResectError(where, "a frame", repr(frame), "The artefact is damaged; fit it again.")
         grid = checked_grid(made.tensors, made.extra.get("resolution"), made.folder / "weights.safetensors")
-        return cls(grid, checked_frame(frame, where), _checked_colour(made.extra.get("background"), where), settings)
+        return cls(grid, checked_frame(frame, where), checked_colour(made.extra.get("background"), where), settings)
 
 
 @lru_cache(maxsize=16)
 def _all_rays(camera: Camera) -> Float[Tensor, "n 3"]:
     """Unit directions of all pixels, kept, because undistorting them takes time."""
     return camera.rays(camera.pixels())
-
-
-def _depth(distance: Tensor | None, z: Tensor) -> Tensor | None:
-    """Depth along the optical axis from distances (H, N) along rays; 0 where nothing is hit."""
-    return None if distance is None else torch.where(distance < 0, torch.zeros_like(distance), distance * z)
-
-
-def _check_want(want: tuple[Channel, ...]) -> None:
-    for name in want:
-        if name not in _CHANNELS:
-            raise unknown_name("Field.render: want", name, _CHANNELS)
-
-
-def _checked_colour(value: object, where: object) -> tuple[float, float, float]:
-    fits = isinstance(value, list) and len(value) == 3
-    numbers = [x for x in value if isinstance(x, (int, float)) and 0 <= x <= 1] if isinstance(value, list) else []
-    if not fits or len(numbers) != 3:
-        raise ResectError(f"{where}: background", "three numbers in [0, 1]", repr(value))
-    return float(numbers[0]), float(numbers[1]), float(numbers[2])

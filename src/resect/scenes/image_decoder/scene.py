@@ -16,12 +16,13 @@ from torch.nn import functional
 
 from resect import artifact
 from resect.data.image import resize_area
-from resect.errors import ResectError, unknown_name
+from resect.errors import ResectError
 from resect.geometry.camera import Camera
 from resect.geometry.se3 import SE3
 from resect.nn.backbone.weights import load_weights
 from resect.scenes.image_decoder.settings import ImageDecoderSettings
 from resect.scenes.pose_decoder.scene import PoseDecoder
+from resect.scenes.rays import check_asked
 from resect.types import Channel, Photo, Render
 
 KIND = "image-decoder"
@@ -99,11 +100,7 @@ class ImageDecoder:
         code: Float[Tensor, "h d"] | None = None,
     ) -> Render:
         """Colours along the rays of a camera; beyond the picture those of its edge."""
-        for name in want:
-            if name not in self.channels:
-                raise unknown_name("ImageDecoder.render: channel", name, self.channels)
-        if code is not None and code.shape[-1] > 0:
-            raise ResectError("ImageDecoder.render: code", "none", f"{tuple(code.shape)}")
+        check_asked("ImageDecoder", want, self.channels, code, "it is of one place")
         every = camera.pixels() if pixels is None else pixels.float()
         x, y, z = camera.rays(every).unbind(-1)
         at = torch.stack([self.camera.fx * x / z + self.camera.cx, self.camera.fy * y / z + self.camera.cy], -1)

@@ -9,15 +9,14 @@ from jaxtyping import Float
 from torch import Tensor
 
 from resect import artifact
-from resect.data.image import resize_area
-from resect.errors import ResectError, unknown_name
 from resect.geometry.camera import Camera
 from resect.geometry.se3 import SE3
 from resect.nn.backbone.weights import load_weights
 from resect.scenes.nerf.march import CoarseAndFine, march
 from resect.scenes.nerf.settings import NerfSettings
 from resect.scenes.nerf.space import Space
-from resect.scenes.nerf.store import checked_box, checked_colour, checked_space, space_facts
+from resect.scenes.nerf.store import checked_box, checked_space, space_facts
+from resect.scenes.rays import check_asked, checked_colour, depth_along, photo_on
 from resect.scenes.volume import mean_at, median_at
 from resect.types import Channel, Photo, Render
 
@@ -59,13 +58,7 @@ class Nerf:
 
     def observe(self, photo: Photo, camera: Camera) -> Render:
         """The photo area-averaged to the camera's size, laid on the background where it is transparent."""
-        image = photo.image
-        if photo.alpha is not None:
-            image = image + (1 - photo.alpha[..., None]) * (torch.tensor(self.background).to(image) - 1)
-        rgb = resize_area(image, camera.width, camera.height).reshape(1, -1, 3)
-        if photo.alpha is None:
-            return Render(rgb=rgb)
-        return Render(rgb=rgb, alpha=resize_area(photo.alpha, camera.width, camera.height).reshape(1, -1))
+        return photo_on(photo, camera, self.background)
 
     def render(
         self,
@@ -76,11 +69,7 @@ class Nerf:
         code: Float[Tensor, "h d"] | None = None,
     ) -> Render:
         """What H poses would show at N pixels; colour and opacity are differentiable in the pose, depths are not."""
-        for name in want:
-            if name not in _CHANNELS:
-                raise unknown_name("Nerf.render: want", name, _CHANNELS)
-        if code is not None and code.shape[-1] > 0:
-            raise ResectError("Nerf.render: code", "none; a NeRF is of one place", f"{tuple(code.shape)}")
+        check_asked("Nerf", want, _CHANNELS, code, "a NeRF is of one place")
         pose, rays = cam_from_world, camera.rays(camera.pixels() if pixels is None else pixels)
         direction = rays.to(pose.t) @ pose.R
         origin = pose.center[:, None].expand_as(direction)
@@ -93,8 +82,8 @@ class Nerf:
         size, z = direction.shape[:2], rays[:, 2].to(pose.t)
         return Render(
             rgb=rgb.reshape(*size, 3) if "rgb" in want else None,
-            depth=_depth(median.reshape(size), z) if "depth" in want else None,
-            expected_depth=_depth(mean.reshape(size), z) if "expected_depth" in want else None,
+            depth=depth_along(median.reshape(size), z) if "depth" in want else None,
+            expected_depth=depth_along(mean.reshape(size), z) if "expected_depth" in want else None,
             alpha=alpha.reshape(size) if "alpha" in want else None,
         )
 
@@ -160,8 +149,3 @@ class Nerf:
 def ready(networks: CoarseAndFine, settings: NerfSettings) -> CoarseAndFine:
     """For rendering: on its device, in evaluation mode, without gradients to the weights."""
     return networks.to(settings.device).eval().requires_grad_(False)
-
-
-def _depth(distance: Tensor, z: Tensor) -> Tensor:
-    """Depth along the optical axis from distances (H, N) along rays; 0 where nothing is hit."""
-    return torch.where(distance < 0, torch.zeros_like(distance), distance * z)

@@ -42,14 +42,6 @@ def checked_space(facts: object, where: object) -> Space:
     return space
 
 
-def checked_colour(value: object, where: object) -> tuple[float, float, float]:
-    """Three numbers in [0, 1]."""
-    numbers = [float(x) for x in value if isinstance(x, int | float)] if isinstance(value, list) else []
-    if len(numbers) != 3 or not all(0 <= x <= 1 for x in numbers):
-        raise ResectError(f"{where}: background", "three numbers in [0, 1]", repr(value)[:80], _FIX)
-    return numbers[0], numbers[1], numbers[2]
-
-
 def checked_box(value: object, where: object) -> Float[Tensor, "2 3"]:
     """Two corners."""
     rows = value if isinstance(value, list) and len(value) == 2 else []

@@ -21,6 +21,7 @@ from resect.nn.pose_loss import PoseFrame
 from resect.scenes.pose_decoder.network import PoseDecoderNetwork
 from resect.scenes.pose_decoder.settings import PoseDecoderSettings
 from resect.scenes.pose_decoder.teacher import Teacher
+from resect.scenes.rays import check_asked
 from resect.types import Channel, Photo, Render
 
 KIND = "pose-decoder"
@@ -106,11 +107,7 @@ class PoseDecoder:
         code: Float[Tensor, "h d"] | None = None,
     ) -> Render:
         """Features of H poses, the same at every pixel."""
-        for name in want:
-            if name not in self.channels:
-                raise unknown_name("PoseDecoder.render: channel", name, self.channels)
-        if code is not None and code.shape[-1] > 0:
-            raise ResectError("PoseDecoder.render: code", "none; 'of' chooses the place", f"{tuple(code.shape)}")
+        check_asked("PoseDecoder", want, self.channels, code, "'of' chooses the place")
         count = camera.width * camera.height if pixels is None else len(pixels)
         shown = self._features(cam_from_world)
         return Render(feature=shown[:, None].expand(-1, count, -1) if "feature" in want else None)
