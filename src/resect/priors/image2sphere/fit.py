@@ -15,11 +15,10 @@ from resect.geometry.so3_series import evaluate, evaluate_on_fibres
 from resect.priors.image2sphere.network import cell_positions, fibres, make_network
 from resect.priors.image2sphere.prior import KIND
 from resect.priors.image2sphere.settings import Image2SphereSettings
-from resect.priors.rotations.batches import Batch, Pictures, digest
-from resect.priors.rotations.judge import judge_of
-from resect.priors.rotations.prior import RotationPrior, ready
+from resect.priors.rotations.batches import Batch
+from resect.priors.rotations.fit import Method, fit_network
+from resect.priors.rotations.prior import RotationPrior
 from resect.training.log import Progress
-from resect.training.loop import finish, run_seed, train
 
 
 def fit(
@@ -51,26 +50,17 @@ def fit(
         KeyboardInterrupt: after Ctrl-C, once the state is saved.
     """
     del parents
-    s = settings or Image2SphereSettings()
-    seed = run_seed(s, generator)
-    pictures = Pictures(data, s)
-    network = make_network(s, len(pictures.known), seed)
-    train(
-        network,
-        pictures.batch,
-        loss_of(s),
-        s,
-        seed=seed,
-        data=digest(data),
+    return fit_network(
+        Method(KIND, make_network, loss_of),
+        data,
+        settings or Image2SphereSettings(),
         out=out,
         resume=resume,
+        generator=generator,
+        held_out=held_out,
         progress=progress,
-        judge=judge_of(held_out, pictures, network),
-        peek=None if peek is None else lambda step, it: peek(step, RotationPrior(KIND, it, s, pictures.known)),
+        peek=peek,
     )
-    made = RotationPrior(KIND, ready(network, s), s, pictures.known)
-    finish(made, out)
-    return made
 
 
 def loss_of(settings: Image2SphereSettings) -> Callable[[nn.Module, Batch], Mapping[str, Tensor]]:

@@ -11,11 +11,10 @@ from resect.geometry import so3, so3_grid
 from resect.priors.ipdf.network import make_network
 from resect.priors.ipdf.prior import KIND
 from resect.priors.ipdf.settings import ImplicitPdfSettings
-from resect.priors.rotations.batches import Batch, Pictures, digest
-from resect.priors.rotations.judge import judge_of
-from resect.priors.rotations.prior import RotationPrior, ready
+from resect.priors.rotations.batches import Batch
+from resect.priors.rotations.fit import Method, fit_network
+from resect.priors.rotations.prior import RotationPrior
 from resect.training.log import Progress
-from resect.training.loop import finish, run_seed, train
 
 
 def fit(
@@ -47,26 +46,17 @@ def fit(
         KeyboardInterrupt: after Ctrl-C, once the state is saved.
     """
     del parents
-    s = settings or ImplicitPdfSettings()
-    seed = run_seed(s, generator)
-    pictures = Pictures(data, s)
-    network = make_network(s, len(pictures.known), seed)
-    train(
-        network,
-        pictures.batch,
-        loss_of(s),
-        s,
-        seed=seed,
-        data=digest(data),
+    return fit_network(
+        Method(KIND, make_network, loss_of),
+        data,
+        settings or ImplicitPdfSettings(),
         out=out,
         resume=resume,
+        generator=generator,
+        held_out=held_out,
         progress=progress,
-        judge=judge_of(held_out, pictures, network),
-        peek=None if peek is None else lambda step, it: peek(step, RotationPrior(KIND, it, s, pictures.known)),
+        peek=peek,
     )
-    made = RotationPrior(KIND, ready(network, s), s, pictures.known)
-    finish(made, out)
-    return made
 
 
 def loss_of(settings: ImplicitPdfSettings) -> Callable[[nn.Module, Batch], Mapping[str, Tensor]]:
