@@ -6,9 +6,9 @@ from typing import Any
 
 import tyro
 
-from resect.cli.options import COMMON, CommonFlags, generator, refuse_overwrite, start
+from resect.cli.learn import begin, learn
+from resect.cli.options import COMMON, CommonFlags, start
 from resect.cli.output import result, say
-from resect.zoo import entry, resolve
 
 
 @dataclass(frozen=True)
@@ -28,21 +28,13 @@ class FitCategoryArguments:
 
 def fit_category(name: str, flags: FitCategoryArguments, settings: Any) -> int:
     """Fits a network of a category."""
-    from resect.cli.fit import clear
-    from resect.cli.progress import bar
     from resect.data.instances import read_instances
-    from resect.training.checkpoint import checkpoint_path
 
     start(flags.common)
     data = read_instances(flags.data, settings.views, flags.instances)
     say(f"{len(data.photos)} views of {len(data.names)} instances")
-    if flags.overwrite:
-        clear(flags.out)
-    elif not checkpoint_path(flags.out).is_file():
-        refuse_overwrite(flags.out, overwrite=False)
-    fit = resolve(entry(name, fitted=True).fit)
-    with bar("training") as progress:
-        fit(data, settings, out=flags.out, resume=True, generator=generator(flags.common), progress=progress)
+    begin(flags)
+    learn(name, data, settings, flags)
     facts = {"out": str(flags.out), "views": len(data.photos), "instances": len(data.names)}
     result(flags.common, facts, str(flags.out))
     return 0

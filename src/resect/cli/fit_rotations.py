@@ -6,10 +6,10 @@ from typing import Any
 
 import tyro
 
-from resect.cli.options import COMMON, CommonFlags, generator, refuse_overwrite, start
+from resect.cli.learn import begin, learn
+from resect.cli.options import COMMON, CommonFlags, start
 from resect.cli.output import result, say
 from resect.errors import ResectError
-from resect.zoo import entry, resolve
 
 
 @dataclass(frozen=True)
@@ -34,11 +34,8 @@ class FitRotationsArguments:
 
 def fit_rotations(name: str, flags: FitRotationsArguments, settings: Any) -> int:
     """Fits one of the networks for rotations."""
-    from resect.cli.fit import clear
-    from resect.cli.progress import bar
     from resect.cli.rotation_data import read_rotation_data
     from resect.evaluation.rotation_film import RotationFilm
-    from resect.training.checkpoint import checkpoint_path
 
     start(flags.common)
     if flags.held_out == flags.split:
@@ -50,23 +47,9 @@ def fit_rotations(name: str, flags: FitRotationsArguments, settings: Any) -> int
     known = data.known
     told = "equivalents known" if data.equivalents is not None else "equivalents not known"
     say(f"{data.format}: {len(data)} images of {', '.join(known[:12])}; {told}")
-    if flags.overwrite:
-        clear(flags.out)
-    elif not checkpoint_path(flags.out).is_file():
-        refuse_overwrite(flags.out, overwrite=False)
-    fit = resolve(entry(name, fitted=True).fit)
+    begin(flags)
     film = RotationFilm(data if held_out is None else held_out) if flags.film is not None else None
-    with bar("training") as progress:
-        fit(
-            data,
-            settings,
-            out=flags.out,
-            resume=True,
-            generator=generator(flags.common),
-            held_out=held_out,
-            progress=progress,
-            peek=film,
-        )
+    learn(name, data, settings, flags, held_out=held_out, peek=film)
     if film is not None and flags.film is not None and film.write(flags.film):
         say(f"{flags.film}: how it learned")
     say(f"now: resect score {flags.out} {flags.data}")

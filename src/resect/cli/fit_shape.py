@@ -6,10 +6,10 @@ from typing import Any
 
 import tyro
 
-from resect.cli.options import COMMON, CommonFlags, generator, refuse_overwrite, start
+from resect.cli.learn import begin, learn
+from resect.cli.options import COMMON, CommonFlags, start
 from resect.cli.output import result, say
 from resect.errors import ResectError
-from resect.zoo import entry, resolve
 
 
 @dataclass(frozen=True)
@@ -29,10 +29,7 @@ class FitShapeArguments:
 
 def fit_shape(name: str, flags: FitShapeArguments, settings: Any) -> int:
     """Fits one of the zoo's shape networks."""
-    from resect.cli.fit import clear
-    from resect.cli.progress import bar
     from resect.data.shapes import read_shapes
-    from resect.training.checkpoint import checkpoint_path
 
     start(flags.common)
     train = read_shapes(flags.data, "train", flags.categories)
@@ -42,21 +39,8 @@ def fit_shape(name: str, flags: FitShapeArguments, settings: Any) -> int:
         say("note: no val.lst, so the last network is kept, not the best")
         val = None
     say(f"{len(train)} shapes to learn from, {len(val) if val else 0} to choose the best network by")
-    if flags.overwrite:
-        clear(flags.out)
-    elif not checkpoint_path(flags.out).is_file():
-        refuse_overwrite(flags.out, overwrite=False)
-    fit = resolve(entry(name, fitted=True).fit)
-    with bar("training") as progress:
-        fit(
-            train,
-            settings,
-            out=flags.out,
-            resume=True,
-            generator=generator(flags.common),
-            held_out=val,
-            progress=progress,
-        )
+    begin(flags)
+    learn(name, train, settings, flags, held_out=val)
     say(f"now: resect reconstruct PHOTO --shape {flags.out} --out object")
     result(flags.common, {"out": str(flags.out), "train": len(train)}, str(flags.out))
     return 0

@@ -6,9 +6,9 @@ from typing import Any
 
 import tyro
 
-from resect.cli.options import COMMON, CommonFlags, generator, refuse_overwrite, start
+from resect.cli.learn import begin, learn
+from resect.cli.options import COMMON, CommonFlags, start
 from resect.cli.output import result, say
-from resect.zoo import entry, resolve
 
 
 @dataclass(frozen=True)
@@ -26,22 +26,14 @@ class FitViewsArguments:
 
 def fit_views(name: str, flags: FitViewsArguments, settings: Any) -> int:
     """Fits a viewpoint network."""
-    from resect.cli.fit import clear
-    from resect.cli.progress import bar
     from resect.data.view_list import read_views
-    from resect.training.checkpoint import checkpoint_path
 
     start(flags.common)
     data = read_views(flags.data)
     known = sorted(set(data.categories))
     say(f"{len(data)} crops of {len(set(data.models))} models: {', '.join(known[:12])}")
-    if flags.overwrite:
-        clear(flags.out)
-    elif not checkpoint_path(flags.out).is_file():
-        refuse_overwrite(flags.out, overwrite=False)
-    fit = resolve(entry(name, fitted=True).fit)
-    with bar("training") as progress:
-        fit(data, settings, out=flags.out, resume=True, generator=generator(flags.common), progress=progress)
+    begin(flags)
+    learn(name, data, settings, flags)
     say(f"now: resect score {flags.out} OTHER_VIEWS, or resect reconstruct PHOTO --viewpoint {flags.out} …")
     result(flags.common, {"out": str(flags.out), "crops": len(data), "categories": known}, str(flags.out))
     return 0
