@@ -42,7 +42,7 @@ def lay(
     """
     n = len(rotation)
     information = torch.zeros(n, 6, 6, dtype=torch.float64)
-    information[:, 3:, 3:] = _inverse(covariance)
+    information[:, 3:, 3:] = information_of(covariance)
     pose = SE3(rotation, away.to(rotation).expand(n, 3))
     found = Hypotheses(pose, log_weight.float(), information, source=(source,) * n, target=photo.target)
     box = box_of(photo.target)
@@ -64,9 +64,10 @@ def lay(
     carry[:, :3, 3:] = so3.hat(middle)
     both = torch.zeros(len(keep), 6, 6, dtype=torch.float64)
     both[:, :3, :3], both[:, 3:, 3:] = place, covariance[keep]
-    return replace(found.take(keep), cam_from_world=pose, information=_inverse(carry @ both @ carry.mT))
+    return replace(found.take(keep), cam_from_world=pose, information=information_of(carry @ both @ carry.mT))
 
 
-def _inverse(covariance: Float[Tensor, "h n n"]) -> Float[Tensor, "h n n"]:
+def information_of(covariance: Float[Tensor, "*h n n"]) -> Float[Tensor, "*h n n"]:
+    """The inverse, symmetric to the last bit."""
     found = torch.linalg.inv(covariance)
     return (found + found.mT) / 2

@@ -12,10 +12,11 @@ from resect.errors import ResectError
 from resect.geometry import so3
 from resect.geometry.se3 import SE3
 from resect.nn.training_pictures import TrainingPictures
-from resect.priors.posenet.fit import Batches, Source, error_covariance, fit, in_steps, left_out
+from resect.priors.posenet.fit import Batches, Source, error_covariance, fit, left_out
 from resect.priors.posenet.network import make_network
 from resect.priors.posenet.prior import PoseNet
 from resect.priors.posenet.settings import PoseNetSettings, PublishedPoseNetSettings
+from resect.priors.regressor_settings import in_steps
 from resect.training.loop import Turn
 from resect.types import Truth
 

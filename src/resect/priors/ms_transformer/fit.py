@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -22,6 +22,7 @@ from resect.priors.ms_transformer.network import Maps, MSTransformerNetwork, cho
 from resect.priors.ms_transformer.prior import MSTransformer, Place
 from resect.priors.ms_transformer.settings import MSTransformerSettings
 from resect.priors.posenet.fit import error_covariance, left_out
+from resect.priors.regressor_settings import in_steps
 from resect.training.log import Progress
 from resect.training.loop import Turn, finish, run_seed, train
 from resect.types import PhotoSet
@@ -95,9 +96,7 @@ class Source:
             TrainingPictures(p, s.side, s.share, crop=s.crop, memory_gb=s.memory_gb / len(data)) for p in data
         ]
         counts = [len(p) for p in data]
-        per_epoch = -(-(len(counts) * max(counts) if s.equalize else sum(counts)) // s.batch)
-        s = replace(s, steps=s.epochs * per_epoch, epochs=0) if s.epochs else s
-        self.settings = replace(s, drop_every=s.drop_epochs * per_epoch, drop_epochs=0) if s.drop_epochs else s
+        self.settings = in_steps(s, len(counts) * max(counts) if s.equalize else sum(counts))
         self.changes = Changes(s.turn_deg, s.roll_deg, s.colour, s.blur_px)
         held = any(name and "backbone".startswith(name) for name in s.freeze) and not s.thaw
         self.kept = [self._features(k, network, seed) for k in range(len(data))] if held and s.views > 0 else None

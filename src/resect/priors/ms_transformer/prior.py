@@ -18,6 +18,7 @@ from resect.nn.backbone.weights import load_weights
 from resect.nn.picture import look, shows_nothing, turned, view_camera
 from resect.nn.pose_loss import PoseFrame
 from resect.nn.training_pictures import TrainingPictures
+from resect.priors.lay import information_of
 from resect.priors.ms_transformer.network import MSTransformerNetwork, chosen
 from resect.priors.ms_transformer.settings import MSTransformerSettings
 from resect.priors.posenet.prior import checked_covariance
@@ -111,11 +112,11 @@ class MSTransformer:
             x, q, _ = self.network.gather(self.network.see(self.picture(photo, name).to(self.settings.device)))
             which = torch.tensor([number], device=x.device)
             pose = place.frame.decode(*(v.cpu() for v in self.network.regress(x[:, number], q[:, number], which)))
-        information = None if place.covariance is None else torch.linalg.inv(place.covariance)[None]
+        information = None if place.covariance is None else information_of(place.covariance)[None]
         return Hypotheses(
             pose.double(),
             likely[number : number + 1].clamp_min(1e-30).log(),
-            information if information is None else (information + information.mT) / 2,
+            information,
             source=(f"{KIND}:{name}",),
             target=photo.target,
         )

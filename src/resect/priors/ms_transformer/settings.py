@@ -4,12 +4,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 from resect.errors import ResectError
-from resect.priors.posenet.settings import Backbones
-from resect.training.settings import TrainingSettings, check
+from resect.priors.regressor_settings import Backbones, RegressorSettings
+from resect.training.settings import check
 
 
 @dataclass(frozen=True)
-class MSTransformerSettings(TrainingSettings):
+class MSTransformerSettings(RegressorSettings):
     """Settings of a regressor of several places; the defaults are the small ones, whose backbone is not trained."""
 
     backbone: Backbones = "mobilenet_v2"
@@ -48,10 +48,6 @@ class MSTransformerSettings(TrainingSettings):
     """Share left out in a step."""
     normalize: bool = True
     """Regress positions and rotations about the middle of each place's cameras; published: as they are."""
-    freeze: tuple[str, ...] = ("backbone",)
-    """Parameters whose names begin so are not trained."""
-    thaw: tuple[str, ...] = ()
-    """But these are, whose names contain one of these words."""
     views: int = 4
     """With a backbone that is not trained: changed pictures of each photo, whose features are computed once; 0 makes
     new ones at each use."""
@@ -59,30 +55,6 @@ class MSTransformerSettings(TrainingSettings):
     """Draw as many photos of each place, however many it has."""
     classify: float = 1.0
     """Weight of telling places apart."""
-    learned: bool = True
-    """Learn the balance between position and rotation."""
-    s_x: float = 0.0
-    """Log of the expected error of positions, in what is regressed; its weight where it is not learned."""
-    s_q: float = -2.0
-    """The same of quaternions."""
-    norm: Literal[1, 2] = 2
-    """Of the errors."""
-    turn_deg: float = 6.0
-    """The camera is turned up to this much about its x and y axes, and its pose with it."""
-    roll_deg: float = 6.0
-    """The same about its optical axis."""
-    colour: tuple[float, float, float, float] = (0.4, 0.4, 0.3, 0.05)
-    """Changes of brightness, contrast, saturation and hue."""
-    blur_px: float = 1.0
-    """Greatest standard deviation of a blur."""
-    left_out: bool = True
-    """Train a second time without some photos, whose errors become the information of proposals."""
-    epochs: int = 0
-    """Times that every photo is looked at; 0 goes by `steps`."""
-    drop_epochs: int = 0
-    """Times between drops of the rate; 0 goes by `drop_every`."""
-    batch: int = 32
-    steps: int = 1500
     rate: float = 5e-4
     weight_decay: float = 1e-3
     clip: float = 1.0
@@ -100,11 +72,6 @@ class MSTransformerSettings(TrainingSettings):
             "dropout": (0, 0.9),
             "views": (0, 1000),
             "classify": (0, 1e6),
-            "turn_deg": (0, 45),
-            "roll_deg": (0, 180),
-            "blur_px": (0, 20),
-            "epochs": (0, 1_000_000),
-            "drop_epochs": (0, 1_000_000),
             **layers,
         }
         check(self, within)

@@ -1,7 +1,7 @@
 """Trains a pose regressor; every batch is fixed by the seed and the step."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from resect.nn.training_pictures import TrainingPictures
 from resect.priors.posenet.network import PoseNetNetwork, make_network
 from resect.priors.posenet.prior import PoseNet, ready
 from resect.priors.posenet.settings import PoseNetSettings
+from resect.priors.regressor_settings import in_steps
 from resect.training.log import Progress
 from resect.training.loop import Turn, finish, run_seed, train
 from resect.types import PhotoSet
@@ -245,13 +246,6 @@ def error_covariance(found: SE3, truth: SE3) -> Tensor:
     covariance, share = delta.mT @ delta / len(delta), len(delta) / (len(delta) + 6)
     diagonal = torch.diag(covariance.diagonal())
     return share * covariance + (1 - share) * diagonal + 1e-10 * torch.eye(6, dtype=covariance.dtype)
-
-
-def in_steps(s: PoseNetSettings, photos: int) -> PoseNetSettings:
-    """Settings whose epochs are counted in steps."""
-    per_epoch = -(-photos // s.batch)
-    s = replace(s, steps=s.epochs * per_epoch, epochs=0) if s.epochs else s
-    return replace(s, drop_every=s.drop_epochs * per_epoch, drop_epochs=0) if s.drop_epochs else s
 
 
 def _begin(s: PoseNetSettings, poses: SE3, seed: int, parents: tuple[object, ...]) -> PoseNetNetwork:

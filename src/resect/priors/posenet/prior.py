@@ -12,9 +12,11 @@ from resect import artifact
 from resect.errors import ResectError
 from resect.geometry.camera import Camera
 from resect.geometry.se3 import SE3
+from resect.nn.backbone.weights import load_weights
 from resect.nn.picture import look, shows_nothing, turned, view_camera
 from resect.nn.pose_loss import PoseFrame
 from resect.nn.training_pictures import TrainingPictures
+from resect.priors.lay import information_of
 from resect.priors.posenet.network import PoseNetNetwork, make_network
 from resect.priors.posenet.settings import PoseNetSettings
 from resect.types import Hypotheses, Photo, PhotoSet
@@ -77,9 +79,7 @@ class PoseNet:
         """One pose; none for a photo without any contrast."""
         if count < 1 or bool(shows_nothing(self.picture(photo)[0])):
             return Hypotheses(SE3.identity(0, dtype=torch.float64), torch.zeros(0), target=photo.target)
-        information = None if self.covariance is None else torch.linalg.inv(self.covariance)[None]
-        if information is not None:
-            information = (information + information.mT) / 2
+        information = None if self.covariance is None else information_of(self.covariance)[None]
         return Hypotheses(self.regress(photo), torch.zeros(1), information, source=(KIND,), target=photo.target)
 
     def save(self, folder: Path) -> None:
@@ -102,7 +102,7 @@ class PoseNet:
         covariance = given.pop("covariance", None)
         if covariance is not None:
             covariance = checked_covariance(found.tensor("covariance", (6, 6), torch.float64), folder)
-        load_checked(network, given, folder)
+        load_weights(network, given, folder)
         return cls(ready(network, device), settings, camera, covariance)
 
 
@@ -112,13 +112,6 @@ def checked_covariance(covariance: Tensor, where: object) -> Tensor:
     if not good or float(torch.linalg.eigvalsh(covariance).min()) <= 0:
         raise ResectError(f"{where}: covariance", "a positive definite matrix", "another", "Fit it again.")
     return covariance
-
-
-def load_checked(network: torch.nn.Module, given: dict[str, Tensor], where: object) -> None:
-    """Weights from an artefact, every one there, of its shape and finite."""
-    from resect.nn.backbone.weights import load_weights
-
-    load_weights(network, given, where)
 
 
 def ready(network: PoseNetNetwork, device: str) -> PoseNetNetwork:

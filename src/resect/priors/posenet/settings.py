@@ -3,16 +3,12 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from resect.errors import ResectError
-from resect.training.settings import TrainingSettings, check
-
-Backbones = Literal[
-    "mobilenet_v2", "tf_mobilenet_v2", "efficientnet_b0", "resnet18", "resnet34", "resnet50", "resnet101", "vgg16"
-]
+from resect.priors.regressor_settings import Backbones, RegressorSettings
+from resect.training.settings import check
 
 
 @dataclass(frozen=True)
-class PoseNetSettings(TrainingSettings):
+class PoseNetSettings(RegressorSettings):
     """Settings of a pose regressor; the defaults are the small ones, whose backbone is not trained."""
 
     backbone: Backbones = "mobilenet_v2"
@@ -39,39 +35,11 @@ class PoseNetSettings(TrainingSettings):
     normalize: bool = True
     """Regress positions about the cameras' middle in units of their spread and rotations about their mean; published:
     positions in world units and rotations as they are."""
-    freeze: tuple[str, ...] = ("backbone",)
-    """Parameters whose names begin so are not trained."""
-    thaw: tuple[str, ...] = ()
-    """But these are, whose names contain one of these words."""
     views: int = 8
     """With a backbone that is not trained: changed pictures of each photo, whose features are computed once (one of
     each rendered view); 0 makes new ones at each use."""
     rendered: float = 0.5
     """Share of a batch that is drawn from rendered views, where there are any."""
-    learned: bool = True
-    """Learn the balance between position and rotation."""
-    s_x: float = 0.0
-    """Log of the expected error of positions, in what is regressed; its weight where it is not learned."""
-    s_q: float = -2.0
-    """The same of quaternions."""
-    norm: Literal[1, 2] = 2
-    """Of the errors."""
-    turn_deg: float = 6.0
-    """The camera is turned up to this much about its x and y axes, and its pose with it."""
-    roll_deg: float = 6.0
-    """The same about its optical axis."""
-    colour: tuple[float, float, float, float] = (0.4, 0.4, 0.3, 0.05)
-    """Changes of brightness, contrast, saturation and hue."""
-    blur_px: float = 1.0
-    """Greatest standard deviation of a blur."""
-    left_out: bool = True
-    """Train a second time without some photos, whose errors become the information of proposals."""
-    epochs: int = 0
-    """Times that every photo is looked at; 0 goes by `steps`."""
-    drop_epochs: int = 0
-    """Times between drops of the rate; 0 goes by `drop_every`."""
-    batch: int = 32
-    steps: int = 1500
     rate: float = 1e-3
     weight_decay: float = 1e-2
     memory_gb: float = 4.0
@@ -86,15 +54,8 @@ class PoseNetSettings(TrainingSettings):
             "dropout": (0, 0.9),
             "views": (0, 1000),
             "rendered": (0, 1),
-            "turn_deg": (0, 45),
-            "roll_deg": (0, 180),
-            "blur_px": (0, 20),
-            "epochs": (0, 1_000_000),
-            "drop_epochs": (0, 1_000_000),
         }
         check(self, within)
-        if min(self.colour) < 0 or max(self.colour[:3]) >= 1 or self.colour[3] > 0.5:
-            raise ResectError(f"{type(self).__name__}.colour", "0 to below 1, hue up to 0.5", str(self.colour))
 
 
 @dataclass(frozen=True)
