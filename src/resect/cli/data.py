@@ -60,7 +60,7 @@ class CheckArguments:
     draw: Path | None = None
     """PNG to draw the cameras to."""
     matches: bool = True
-    """Compare poses with photos by matched features."""
+    """Compare poses with photos by matched features; --no-matches leaves that out, which is faster."""
     common: CommonFlags = COMMON
 
 

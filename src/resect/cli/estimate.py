@@ -71,7 +71,7 @@ class EstimateArguments:
     count: int | None = None
     """Hypotheses to start from; by default 64, and 4000 rotations for an object."""
     out: Path | None = None
-    """Folder for overlays and poses.csv."""
+    """Folder for report.html and poses.csv; of objects an overlay of each photo too."""
     overwrite: bool = False
     """Write over what is in --out."""
     common: CommonFlags = COMMON
@@ -80,7 +80,7 @@ class EstimateArguments:
 def run(arguments: Sequence[str]) -> int:
     """Estimates each photo; a photo that fails does not stop the others."""
     description = "Poses of new photos. A photo that fails gets a status and an advice, never a pose."
-    example = "resect estimate new.jpg --scene runs/place --out answers\n"
+    example = "resect estimate new.jpg --scene runs/place --out answers; "
     example += "resect estimate desk.jpg --scene mug.ply --units mm --box 410,220,530,340 --fov-deg 60 --out answers"
     flags = parse(EstimateArguments, arguments, prog="resect estimate", description=description, example=example)
     _check(flags)

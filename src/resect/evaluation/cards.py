@@ -91,7 +91,8 @@ def _views(case: Case, paint: Painter | None, settings: CardSettings, *, moving:
         stacks += _stack(name, render, small)
     if moving and len(case.path) > 1 and case.answered:
         gif = gif_uri(slide(photo, case.path, camera.fit_within(settings.gif_side), paint, settings.frames))
-        words = "From the start to the answer, half photo, half render; motion between recorded steps is filled in"
+        words = "From the start to the answer, half photo, half render; motion between recorded steps is filled in, "
+        words += "and where the start was exact hardly anything moves"
         stacks += (
             f'<figure><img src="{gif}" alt="render sliding onto the photo"><figcaption>{words}</figcaption></figure>'
         )

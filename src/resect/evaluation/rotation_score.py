@@ -63,7 +63,10 @@ class RotationScore:
             lines.append(f"{name:<{width}}" + "".join(f"{v:>10}" for v in (*values, *shares)))
         level = self.report.over_classes.level
         note = f"log-likelihood in nats, π² measure, on the level-{level} grid; a uniform density has {_UNIFORM:.2f}"
-        known = "" if self.symmetric else "; equivalent rotations are not known, so errors are to the one label"
+        labels = "median, acc@15 and acc@30 are to the one label, 'to equiv.' to the nearest equivalent"
+        known = (
+            f"; {labels}" if self.symmetric else "; equivalent rotations are not known, so errors are to the one label"
+        )
         return "\n".join([*lines, note + known])
 
     def write(self, path: Path) -> None:
