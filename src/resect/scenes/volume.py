@@ -58,8 +58,8 @@ def composite(
 
 
 def spread_samples(
-    near: float,
-    far: float,
+    near: float | Float[Tensor, "n"],
+    far: float | Float[Tensor, "n"],
     count: int,
     rays: int,
     *,
@@ -70,7 +70,7 @@ def spread_samples(
     """Samples from `near` to `far`, evenly in distance or in its inverse.
 
     Args:
-        near, far: where the first and the last one lie.
+        near, far: where the first and the last one lie, of all rays or of each.
         count: on a ray.
         rays: how many rays.
         in_disparity: even steps of 1/t; `near` must be above 0.
@@ -78,6 +78,7 @@ def spread_samples(
         device: of the result.
     """
     u = torch.linspace(0, 1, count, device=device)
+    near, far = (x[:, None] if isinstance(x, Tensor) else x for x in (near, far))
     at = 1 / (1 / near * (1 - u) + 1 / far * u) if in_disparity else near * (1 - u) + far * u
     at = at.expand(rays, count)
     if not jitter:

@@ -45,3 +45,22 @@ def test_the_frame_of_a_capture_that_looks_ahead() -> None:
     nearest, _ = space.local((poses.center.mean(0) + 8.0 * turn.mean(0)[2])[None], direction[:1])
     assert float(nearest[0, 2]) < -1.2  # content lies behind the plane where the warp begins
     assert space.warp == (600 / 320, 620 / 240)
+
+
+def test_rays_are_sampled_inside_the_box_alone() -> None:
+    box = torch.tensor([[-0.5, -0.4, -0.3], [0.5, 0.4, 0.3]], dtype=torch.float64)
+    space = Space(Sim3.identity(torch.float64), 0.2, 9.0, box=box)
+    g = torch.Generator().manual_seed(2)
+    origin = 2 * torch.randn(200, 3, generator=g, dtype=torch.float64)
+    direction = torch.nn.functional.normalize(torch.randn(200, 3, generator=g).double() - origin, dim=-1)
+    near, far = space.span(origin, direction)
+    steps = torch.linspace(0.2, 9.0, 8801, dtype=torch.float64)
+    points = origin[:, None] + steps[:, None] * direction[:, None]
+    inside = ((points > box[0]) & (points < box[1])).all(-1)
+    met = near < far
+    assert 20 < int(met.sum()) < 180
+    assert torch.equal(met | (far - near > -1e-3), inside.any(-1) | (far - near > -1e-3))
+    for i in met.nonzero()[:, 0].tolist():
+        if bool(inside[i].any()):
+            assert abs(float(steps[inside[i]][0] - near[i])) < 2e-3
+            assert abs(float(steps[inside[i]][-1] - far[i])) < 2e-3

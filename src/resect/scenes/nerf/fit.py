@@ -6,14 +6,14 @@ from typing import cast
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Int
 from torch import Tensor, nn
 
 from resect.data.digest import photos_digest
 from resect.data.split import require
 from resect.errors import ResectError
-from resect.geometry.se3 import SE3
 from resect.scenes.field.frame import find_frame
+from resect.scenes.nerf.bounds import carved_box, seen_box
 from resect.scenes.nerf.march import CoarseAndFine
 from resect.scenes.nerf.scene import Nerf, ready
 from resect.scenes.nerf.settings import NerfSettings
@@ -24,7 +24,6 @@ from resect.training.loop import Turn, finish, run_seed, train
 from resect.types import PhotoSet
 
 Batch = tuple[Tensor, Tensor, Tensor, Tensor]
-_LOOKED_AT = 16  # photos, and pixels along their longer side, that the bounds are found by
 
 
 def fit(
@@ -59,7 +58,7 @@ def fit(
     space = space_of(data, pool, s)
     level = 1.0 if s.background == "white" or (s.background == "auto" and pool.transparent) else 0.0
     networks = CoarseAndFine(s, seed)
-    batch = Rays(data, pool, s, level).batch
+    batch = Rays(data, pool, s, space, level).batch
     trained = train(
         networks, batch, _loss(space, s.device), s, seed=seed, data=photos_digest(data), out=out, resume=resume,
         progress=progress,
@@ -67,7 +66,7 @@ def fit(
     both = ready(cast(CoarseAndFine, trained), s)
     nothing = torch.zeros(2, 3)
     made = Nerf(both, space, (level, level, level), nothing, s)
-    made.bounds = bounds_of(made, data)
+    made.bounds = seen_box(made, data, 1 / float(space.local_from_world.s))
     finish(made, out)
     return made
 
@@ -89,24 +88,33 @@ def space_of(data: PhotoSet, pool: PixelPool, s: NerfSettings) -> Space:
     far = frame.far if s.far is None else s.far * scale
     if not 0 <= near < far:
         raise ResectError("NerfSettings.near", f"a number below far ({far / scale:g})", f"{near / scale:g}")
-    return Space(frame.local_from_world, near, far)
+    box = None
+    if frame.case == "object":
+        radius, center = 1 / scale, frame.local_from_world.inverse().t
+        box = carved_box(data, pool, s.max_side, center, radius)
+    local = None if box is None else box * scale + frame.local_from_world.t
+    return Space(frame.local_from_world, near, far, box=local)
 
 
 class Rays:
-    """Draws batches of rays: all pixels of all photos alike, at first those in the middle of the photos alone.
+    """Draws batches of rays: all pixels of all photos alike whose rays meet what there is, at first those in the middle
+    of the photos alone.
 
     Args:
         data: the photos.
         pool: their pixels.
         settings: sizes.
+        space: of the NeRF.
         level: grey of what is behind everything.
     """
 
-    def __init__(self, data: PhotoSet, pool: PixelPool, settings: NerfSettings, level: float) -> None:
+    def __init__(self, data: PhotoSet, pool: PixelPool, settings: NerfSettings, space: Space, level: float) -> None:
         pose = data.truth.cam_from_world.double()
         self.pool, self.settings, self.level = pool, settings, level
         self.rotation, self.center = pose.R.mT.float(), pose.center.float()
         self.all = np.arange(len(pool.colour)) if pool.usable is None else pool.usable
+        if space.box is not None:
+            self.all = self.all[self._meet(space)[self.all]]
         middle = _middle(data, pool, settings)
         self.middle = np.intersect1d(self.all, middle) if settings.centre_steps else self.all
 
@@ -115,14 +123,26 @@ class Rays:
         among = self.middle if turn.step < self.settings.centre_steps and len(self.middle) else self.all
         draw = np.random.default_rng([turn.seed, turn.step]).integers(len(among), size=self.settings.batch)
         pixel = np.sort(among[draw[turn.mine(range(len(draw)))]])
-        photo = np.searchsorted(self.pool.first_pixel, pixel, side="right") - 1
-        ray = torch.from_numpy(self.pool.ray[self.pool.first_ray[photo] + pixel - self.pool.first_pixel[photo]])
+        origin, direction = self._along(pixel)
         colour = torch.from_numpy(self.pool.colour[pixel].astype(np.float32))
-        index: Int[Tensor, n] = torch.from_numpy(photo)
-        direction = (self.rotation[index] @ ray[..., None])[..., 0]
         behind = torch.full((3,), self.level)
         target = colour[:, :3] + (1 - colour[:, 3:]) * behind if self.pool.transparent else colour
-        return self.center[index], direction, target, behind
+        return origin, direction, target, behind
+
+    def _along(self, pixel: np.ndarray) -> tuple[Tensor, Tensor]:
+        """World rays through pixels of the pool."""
+        photo = np.searchsorted(self.pool.first_pixel, pixel, side="right") - 1
+        ray = torch.from_numpy(self.pool.ray[self.pool.first_ray[photo] + pixel - self.pool.first_pixel[photo]])
+        index: Int[Tensor, n] = torch.from_numpy(photo)
+        return self.center[index], (self.rotation[index] @ ray[..., None])[..., 0]
+
+    def _meet(self, space: Space) -> np.ndarray:
+        """Of each pixel whether its ray meets what there is; one photo at a time."""
+        met = []
+        for first, last in zip(self.pool.first_pixel[:-1], self.pool.first_pixel[1:], strict=True):
+            near, far = space.span(*space.local(*self._along(np.arange(first, last))))
+            met.append((near < far).numpy())
+        return np.concatenate(met)
 
 
 def _middle(data: PhotoSet, pool: PixelPool, s: NerfSettings) -> np.ndarray:
@@ -147,22 +167,3 @@ def _loss(space: Space, device: str) -> Callable[[nn.Module, Batch], Mapping[str
         return {"loss": torch.stack(errors).sum(), "psnr": -10 * errors[-1].detach().clamp_min(1e-12).log10()}
 
     return loss
-
-
-def bounds_of(model: Nerf, data: PhotoSet) -> Float[Tensor, "2 3"]:
-    """Box around what the training cameras see: of all but the outermost hundredth of the points."""
-    some = range(0, len(data), max(1, len(data) // _LOOKED_AT))
-    points = []
-    for i in some:
-        camera, pose = data.cameras[i].fit_within(_LOOKED_AT), data.truth.cam_from_world[i : i + 1].float()
-        with torch.no_grad():
-            depth = model.render(camera, pose, ("depth",)).depth
-        assert depth is not None
-        ray = camera.rays(camera.pixels())
-        at = (ray / ray[:, 2:] * depth[0, :, None])[depth[0] > 0]
-        points.append(pose.inverse().apply(at[None])[0])
-    every = torch.cat(points)
-    if len(every) < 8:
-        center, size = SE3(pose.R, pose.t).center[0], 1 / float(model.space.local_from_world.s)
-        return torch.stack([center - size, center + size])
-    return every.quantile(torch.tensor([0.01, 0.99]), 0)

@@ -1,7 +1,7 @@
 """Both networks of a NeRF along rays: the coarse one says where the fine one should look."""
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from resect.scenes.nerf.network import NerfNetwork
@@ -55,29 +55,50 @@ def march(
         background: behind everything.
         training: samples are jittered, and densities are noisy where the settings say so.
     """
-    s = networks.settings
     o, d = space.warped(origin, direction)
-    length = d.norm(dim=-1)
+    near, far = space.span(o, d)
+    hit = near < far
+    if bool(hit.all()):
+        return _march(networks, space, o, d, direction, (near, far), background, training)
+    found = _march(networks, space, o[hit], d[hit], direction[hit], (near[hit], far[hit]), background, training)
+    return [(_among(c, hit, background), _spread(at, hit)) for c, at in found]
+
+
+def _march(
+    networks: CoarseAndFine,
+    space: Space,
+    o: Float[Tensor, "n 3"],
+    d: Float[Tensor, "n 3"],
+    seen_along: Float[Tensor, "n 3"],
+    span: tuple[Float[Tensor, "n"], Float[Tensor, "n"]],
+    background: Float[Tensor, "3"],
+    training: bool,
+) -> list[tuple[Composite, Float[Tensor, "n s"]]]:
+    """The same of warped rays that meet what there is."""
+    s, length = networks.settings, d.norm(dim=-1)
     noise = s.density_noise if training else 0.0
 
     def look(network: NerfNetwork, at: Tensor) -> Composite:
         points = o[:, None] + d[:, None] * at[..., None]
-        colour, raw = network(points, direction[:, None].expand_as(points))
+        colour, raw = network(points, seen_along[:, None].expand_as(points))
         raw = raw + noise * torch.randn_like(raw) if noise else raw
         return composite(colour, torch.relu(raw), at, length, background)
 
     inverse = space.far > _MANY_TIMES * space.near if s.in_disparity is None else s.in_disparity
-    at = spread_samples(
-        space.near,
-        space.far,
-        s.samples,
-        len(o),
-        in_disparity=inverse and space.near > 0,
-        jitter=training,
-        device=o.device,
-    )
+    inverse = inverse and space.near > 0
+    at = spread_samples(*span, s.samples, len(o), in_disparity=inverse, jitter=training, device=o.device)
     coarse = look(networks.coarse, at)
     if networks.fine is None:
         return [(coarse, at)]
     finer = resampled(at, coarse.weight, s.finer_samples, jitter=training)
     return [(coarse, at), (look(networks.fine, finer), finer)]
+
+
+def _among(found: Composite, hit: Bool[Tensor, "n"], background: Float[Tensor, "3"]) -> Composite:
+    """What all rays show, where only those that `hit` were looked along."""
+    rgb = background.to(found.rgb).expand(len(hit), 3).index_put((hit,), found.rgb)
+    return Composite(rgb, _spread(found.weight, hit))
+
+
+def _spread(values: Float[Tensor, "k s"], hit: Bool[Tensor, "n"]) -> Float[Tensor, "n s"]:
+    return values.new_zeros(len(hit), values.shape[1]).index_put((hit,), values)

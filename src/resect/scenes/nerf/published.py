@@ -18,7 +18,7 @@ from torch import Tensor
 from resect.errors import ResectError
 from resect.geometry.sim3 import Sim3
 from resect.nn.backbone.weights import load_weights, read_checkpoint
-from resect.scenes.nerf.fit import bounds_of
+from resect.scenes.nerf.bounds import seen_box
 from resect.scenes.nerf.march import CoarseAndFine
 from resect.scenes.nerf.scene import Nerf, ready
 from resect.scenes.nerf.settings import NerfSettings, PublishedNerfSettings
@@ -78,7 +78,7 @@ def read_published(path: Path | str, lying: Lying | None = None, photos: PhotoSe
     reach = 0.5 * (lying.far - lying.near)
     made = Nerf(ready(networks, settings), space, (level,) * 3, torch.tensor([[-reach] * 3, [reach] * 3]), settings)
     if photos is not None:
-        made.bounds = bounds_of(made, photos)
+        made.bounds = seen_box(made, photos, reach)
     return made
 
 

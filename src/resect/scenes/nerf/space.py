@@ -19,6 +19,7 @@ from resect.geometry.se3 import SE3
 from resect.geometry.sim3 import Sim3
 
 _NEAREST = 0.75  # of the nearest depth is the unit, as in the released code: content begins at 4/3 units
+_PARALLEL = 1e-9
 _FLIP = (1.0, -1.0, -1.0)
 
 
@@ -30,12 +31,14 @@ class Space:
         local_from_world: similarity into it.
         near, far: first and last sample, local lengths along the ray; 0 and 1 where it is warped.
         warp: 2 fx / width and 2 fy / height of the cameras it was learned from, where it is warped.
+        box: corners, local frame, outside of which there is nothing, where that is known.
     """
 
     local_from_world: Sim3
     near: float
     far: float
     warp: tuple[float, float] | None = None
+    box: Float[Tensor, "2 3"] | None = None
 
     def local(
         self, origins: Float[Tensor, "n 3"], directions: Float[Tensor, "n 3"]
@@ -57,6 +60,20 @@ class Space:
         o = torch.stack([-sx * ox / oz, -sy * oy / oz, 1 + 2 / oz], -1)
         d = torch.stack([-sx * (dx - ox / oz), -sy * (dy - oy / oz), -2 / oz], -1)
         return o, d
+
+    def span(
+        self, origins: Float[Tensor, "n 3"], directions: Float[Tensor, "n 3"]
+    ) -> tuple[Float[Tensor, "n"], Float[Tensor, "n"]]:
+        """First and last sample of warped rays, without a gradient; the last is not beyond the first where the box is
+        missed.
+        """
+        near, far = (torch.full_like(origins[:, 0], x).detach() for x in (self.near, self.far))
+        if self.box is None:
+            return near, far
+        o, d = origins.detach(), directions.detach()
+        d = torch.where(d.abs() < _PARALLEL, torch.full_like(d, _PARALLEL), d)
+        to_sides = (self.box.to(o)[:, None] - o) / d
+        return to_sides.amin(0).amax(-1).maximum(near), to_sides.amax(0).amin(-1).minimum(far)
 
     def distance(
         self, at: Float[Tensor, "n"], origins: Float[Tensor, "n 3"], directions: Float[Tensor, "n 3"]
@@ -94,4 +111,5 @@ def finite(space: Space) -> bool:
     a = space.local_from_world
     numbers = [float(a.s), space.near, space.far, *a.t.tolist(), *a.R.flatten().tolist(), *(space.warp or ())]
     rotation = float((a.R @ a.R.mT - torch.eye(3).to(a.R)).abs().max()) < 1e-5
+    numbers += [] if space.box is None else space.box.flatten().tolist()
     return all(map(math.isfinite, numbers)) and float(a.s) > 0 and 0 <= space.near < space.far and rotation

@@ -1,6 +1,7 @@
 """What a NeRF's artefact says beside its weights, and the checks of it."""
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -23,6 +24,7 @@ def space_facts(space: Space) -> dict[str, Any]:
         "near": space.near,
         "far": space.far,
         "warp": None if space.warp is None else list(space.warp),
+        "box": None if space.box is None else space.box.tolist(),
     }
 
 
@@ -35,6 +37,8 @@ def checked_space(facts: object, where: object) -> Space:
         turn = so3.from_quaternion(torch.tensor(a["wxyz"], dtype=torch.float64).reshape(4))
         pair = None if warp is None else (float(warp[0]), float(warp[1]))
         space = Space(Sim3(s.reshape(()), turn, t.reshape(3)), float(facts["near"]), float(facts["far"]), pair)
+        if facts.get("box") is not None:
+            space = replace(space, box=torch.tensor(facts["box"], dtype=torch.float64).reshape(2, 3))
     except (AssertionError, KeyError, TypeError, ValueError, IndexError, RuntimeError) as error:
         raise ResectError(f"{where}: space", "a similarity, near, far, warp", str(error)[:80], _FIX) from None
     if not finite(space):
