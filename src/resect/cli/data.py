@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import tyro
 
+from resect.cli.data_instances import InstancesArguments, instances
 from resect.cli.data_labels import LabelsArguments, PairsArguments, labels, pairs
 from resect.cli.data_rotations import RotationsArguments, rotations
 from resect.cli.data_shapes import PrepareArguments, ShapesArguments, prepare, shapes
@@ -339,6 +340,12 @@ _VERBS: dict[str, SubVerb] = {
         views,
         "resect data views chair --out views --views.images 6000",
         ("views", "resect.synthesis.view_settings:ViewSettings"),
+    ),
+    "instances": SubVerb(
+        InstancesArguments,
+        instances,
+        "resect data instances chair --out chairs --instances.train 200",
+        ("instances", "resect.synthesis.instance_settings:InstanceSettings"),
     ),
     "rotations": SubVerb(
         RotationsArguments,

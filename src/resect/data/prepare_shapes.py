@@ -62,7 +62,7 @@ def prepare_shapes(
     """
     if Path(category).name != category or category in ("", ".", ".."):
         raise ResectError("category", "a folder name", repr(category))
-    names, folder = _names(meshes), out / category
+    names, folder = model_names(meshes), out / category
     facts = {"resect_shapes": "meshes", "settings": as_json(settings), "models": names}
     record = folder / "made.json"
     if folder.exists() and (not record.is_file() or read_json(record) != facts):
@@ -85,7 +85,8 @@ def prepare_shapes(
     return problems
 
 
-def _names(meshes: Sequence[Path]) -> list[str]:
+def model_names(meshes: Sequence[Path]) -> list[str]:
+    """A name for each file that no other has: its own, that of its folder, or with its number."""
     stems = [p.stem for p in meshes]
     if len(set(stems)) < len(stems):  # model.obj in a folder for each
         stems = [f"{p.parent.name}_{p.stem}" for p in meshes]
