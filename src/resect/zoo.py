@@ -213,6 +213,22 @@ ZOO: dict[str, Entry] = {
         load="resect.priors.ipdf.prior:load_ipdf",
         cite=("ipdf", "resnet"),
     ),
+    "posecnn": Entry(
+        "prior",
+        "known objects in a photo: masks, centres by voting, poses; small enough for a CPU",
+        settings="resect.priors.posecnn.settings:PoseCnnSettings",
+        fit="resect.priors.posecnn.fit:fit",
+        load="resect.priors.posecnn.prior:PoseCnn.load",
+        cite=("posecnn", "mobilenetv2"),
+    ),
+    "posecnn-full": Entry(
+        "prior",
+        "PoseCNN on VGG-16 at its published size; for a GPU",
+        settings="resect.priors.posecnn.settings:PublishedPoseCnnSettings",
+        fit="resect.priors.posecnn.fit:fit",
+        load="resect.priors.posecnn.prior:PoseCnn.load",
+        cite=("posecnn",),
+    ),
     "nerf": Entry(
         "scene",
         "NeRF in a small size; learns slowly, for comparison and for other people's checkpoints",

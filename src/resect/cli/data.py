@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import tyro
 
+from resect.cli.data_clutter import ClutterArguments, clutter
 from resect.cli.data_instances import InstancesArguments, instances
 from resect.cli.data_labels import LabelsArguments, PairsArguments, labels, pairs
 from resect.cli.data_rotations import RotationsArguments, rotations
@@ -346,6 +347,12 @@ _VERBS: dict[str, SubVerb] = {
         instances,
         "resect data instances chair --out chairs --instances.train 200",
         ("instances", "resect.synthesis.instance_settings:InstanceSettings"),
+    ),
+    "clutter": SubVerb(
+        ClutterArguments,
+        clutter,
+        "resect data clutter MODELS --out clutter --clutter.images 1600",
+        ("clutter", "resect.synthesis.clutter_set_settings:ClutterSetSettings"),
     ),
     "rotations": SubVerb(
         RotationsArguments,

@@ -57,7 +57,7 @@ def views(flags: ViewsArguments, settings: "ViewSettings") -> int:
             names.append(name)
             loads.append(load)
     like = None if flags.like is None else read_views(flags.like).viewpoint
-    pictures = [] if flags.backgrounds is None else _pictures(flags.backgrounds)
+    pictures = [] if flags.backgrounds is None else read_pictures(flags.backgrounds)
     with bar("crops") as progress:
         make_views(names, lambda i: loads[i](), settings, flags.out, like=like, backgrounds=pictures, progress=progress)
     say(f"now: resect fit viewpoint {flags.out} --out runs/viewpoint")
@@ -101,7 +101,8 @@ def _name(category: str, path: Path, root: Path) -> str:
     return f"{category}/{words}".replace(" ", "_")
 
 
-def _pictures(folder: Path) -> list[Any]:
+def read_pictures(folder: Path) -> list[Any]:
+    """The first pictures of a folder."""
     from resect.data.image import SUFFIXES, read_image
 
     files = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())

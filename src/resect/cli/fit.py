@@ -8,6 +8,7 @@ from typing import Any
 import tyro
 
 from resect.cli.fit_category import FitCategoryArguments, fit_category
+from resect.cli.fit_detector import FitDetectorArguments, fit_detector
 from resect.cli.fit_regressor import REGRESSORS, FitRegressorArguments, fit_regressor
 from resect.cli.fit_rotations import FitRotationsArguments, fit_rotations
 from resect.cli.fit_shape import FitShapeArguments, fit_shape
@@ -60,8 +61,8 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _way(name: str) -> tuple[type[Any], Callable[[str, Any, Any], int], str]:
-    """Flags, action and example by what a method learns from: photos of a place, shapes, views of instances, crops with
-    viewpoints or rotations.
+    """Flags, action and example by what a method learns from: photos of a place, shapes, views of instances, photos of
+    known objects, crops with viewpoints or rotations.
     """
     if entry(name, fitted=True).role == "shape":
         return FitShapeArguments, fit_shape, "SHAPES --out runs/chairs"
@@ -69,6 +70,8 @@ def _way(name: str) -> tuple[type[Any], Callable[[str, Any, Any], int], str]:
         return FitRegressorArguments, fit_regressor, "PHOTOS --out runs/regressor"
     if name.startswith("sigma-srn"):
         return FitCategoryArguments, fit_category, "INSTANCES --out runs/chairs"
+    if name.startswith("posecnn"):
+        return FitDetectorArguments, fit_detector, "OBJECTS --out runs/posecnn"
     if name.startswith("viewpoint"):
         return FitViewsArguments, fit_views, "VIEWS --out runs/viewpoint"
     if name.startswith(("image2sphere", "ipdf")):

@@ -9,36 +9,51 @@ from resect.data.bop.folder import fits_bop, read_bop
 from resect.data.bop.photos import bop_objects
 from resect.data.object_set import ObjectSet
 from resect.data.posecnn import fits_posecnn, read_posecnn
+from resect.data.props import fits_props, read_props
 from resect.errors import ResectError
 from resect.geometry.se3 import SE3
 from resect.types import Photo, PhotoSet, Truth
 
-OBJECT_FORMATS = ("bop", "posecnn")
+OBJECT_FORMATS = ("bop", "posecnn", "props")
 """`PhotoSet.format` of sets whose photos are of objects, each with a target and a world of its own."""
 
 
 def fits_objects(path: Path) -> bool:
     """Whether a folder holds known objects."""
-    return fits_posecnn(path) or fits_bop(path)
+    return fits_posecnn(path) or fits_props(path) or fits_bop(path)
 
 
 def read_objects(path: Path | str, *, split: str | None = None) -> dict[str, ObjectSet]:
-    """Object id → its photos, in the order of the ids; a BOP dataset, split or scene, or frames as PoseCNN has them.
+    """Object id → its photos, in the order of the ids; a BOP dataset, split or scene, PROPS-Pose, or frames as
+    PoseCNN has them.
 
     Args:
         path: the data folder.
-        split: which split of a BOP dataset; by default its test split.
+        split: which split of a BOP or PROPS-Pose dataset; by default that which is held out.
 
     Raises:
-        ResectError: neither layout, no images, or bad input, naming the file, the image and the object.
+        ResectError: no such layout, no images, or bad input, naming the file, the image and the object.
     """
     path = Path(path)
     if fits_posecnn(path):
         return read_posecnn(path)
+    if fits_props(path):
+        return read_props(path, split)
     if fits_bop(path):
         return bop_objects(read_bop(path, split))
-    expected = "a BOP dataset (SPLIT/000001/scene_gt.json) or PoseCNN frames (data/000001-meta.mat)"
-    raise ResectError(path, expected, "neither" if path.is_dir() else "no such folder")
+    expected = (
+        "a BOP dataset (SPLIT/000001/scene_gt.json), PROPS-Pose (val/val_gt.json) or PoseCNN (data/000001-meta.mat)"
+    )
+    raise ResectError(path, expected, "none of them" if path.is_dir() else "no such folder")
+
+
+def read_training_objects(path: Path | str, *, split: str | None = None) -> dict[str, ObjectSet]:
+    """The same of what may be learned from: the split that is asked for, else one that begins with "train"."""
+    path = Path(path)
+    if split is None and path.is_dir():
+        inside = sorted(p.name for p in path.iterdir() if p.is_dir() and p.name.startswith("train"))
+        split = next((name for name in inside if fits_objects(path / name) or fits_props(path)), None)
+    return read_objects(path, split=split)
 
 
 def flatten(objects: Mapping[str, ObjectSet]) -> PhotoSet:

@@ -173,22 +173,23 @@ def draw_light(generator: torch.Generator) -> Light:
 def lit(
     shown: Render, pose: SE3, camera: Camera, light: Light, generator: torch.Generator
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Colours under the light, depth and silhouette of one object, recoloured: steps 2 and 3."""
+    """Colours under the light, depth and silhouette of one object, recoloured: steps 2 and 3; black outside of it."""
     assert shown.rgb is not None
     assert shown.depth is not None
     assert shown.normal is not None
     assert shown.alpha is not None
     mask = shown.alpha[0] > 0.5
-    albedo = shown.rgb[0].clone()
-    if bool(mask.any()):
-        albedo[mask] = _recoloured(albedo[mask], generator)
-    normal = shown.normal[0] @ pose.R[0].mT.to(shown.normal)
-    view = -camera.rays(camera.pixels()).to(normal)
+    rgb = torch.zeros_like(shown.rgb[0])
+    if not bool(mask.any()):
+        return rgb, shown.depth[0], mask
+    albedo = _recoloured(shown.rgb[0, mask], generator)
+    normal = shown.normal[0, mask] @ pose.R[0].mT.to(shown.normal)
+    view = -camera.rays(camera.pixels()[mask]).to(normal)
     normal = torch.where(((normal * view).sum(-1) < 0)[:, None], -normal, normal)
     halfway = torch.nn.functional.normalize(view[:, None] + light.directions, dim=-1)
     diffuse = ((normal @ light.directions.mT).clamp_min(0) * light.strengths).sum(-1)
     shine = ((normal[:, None] * halfway).sum(-1).clamp_min(0) ** light.exponent * light.strengths).sum(-1)
-    rgb = albedo * (light.ambient + diffuse)[:, None] + light.highlight * shine[:, None]
+    rgb[mask] = albedo * (light.ambient + diffuse)[:, None] + light.highlight * shine[:, None]
     return rgb, shown.depth[0], mask
 
 

@@ -83,6 +83,11 @@ def _bop_camera(photo: Photo) -> list[float]:
     camera: Camera = photo.known_camera()
     if any(camera.distortion):
         raise ResectError(photo.name, "a camera without distortion", camera.model, "Undistort the photos first.")
+    return bop_camera_numbers(camera)
+
+
+def bop_camera_numbers(camera: Camera) -> list[float]:
+    """`cam_K`: nine numbers row by row, the pixel origin in the first pixel's centre."""
     offset = pixel_offset("bop")
     return [camera.fx, 0.0, camera.cx - offset, 0.0, camera.fy, camera.cy - offset, 0.0, 0.0, 1.0]
 

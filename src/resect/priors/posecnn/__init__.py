@@ -1,0 +1,1 @@
+"""PoseCNN: which known objects a photo shows, where, and how they are turned."""

@@ -1,0 +1,37 @@
+"""How many photos of objects in clutter to draw, and how. Torch-free."""
+
+from dataclasses import dataclass
+
+from resect.errors import ResectError
+
+
+@dataclass(frozen=True)
+class ClutterSetSettings:
+    """How many photos of objects in clutter to draw, and how; see `synthesis/clutter` for the whole specification."""
+
+    images: int = 1600
+    """Photos to draw."""
+    width: int = 320
+    """Of a photo, pixels."""
+    height: int = 240
+    """Of a photo, pixels."""
+    fov_deg: float = 58.5
+    """Horizontal field of view."""
+    objects: tuple[int, int] = (4, 8)
+    """Least and most objects in a photo."""
+    distance: tuple[float, float] = (2.5, 7.0)
+    """Least and most distance of an object's middle, in median diameters of the models."""
+    visible: float = 0.5
+    """Least visible part of an object that is asked for."""
+    seed: int = 0
+    """Seed of everything random."""
+
+    def __post_init__(self) -> None:
+        limits: dict[str, tuple[float, float]] = {"images": (1, 10_000_000), "width": (16, 4096), "height": (16, 4096)}
+        limits |= {"fov_deg": (1, 179), "visible": (0, 1)}
+        for name, (low, high) in limits.items():
+            if not low <= getattr(self, name) <= high:
+                raise ResectError(f"clutter settings: {name}", f"{low} to {high}", str(getattr(self, name)))
+        for name, pair, least in (("objects", self.objects, 1), ("distance", self.distance, 1)):
+            if not least <= pair[0] <= pair[1]:
+                raise ResectError(f"clutter settings: {name}", f"{least} <= least <= most", str(pair))

@@ -1,0 +1,175 @@
+"""Detections of a network whose answers are planted, the artefact, a fit, and what is no photo of an object."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from tests.priors.posecnn.table import CAMERA, MESHES, TINY, picture, poses, table
+
+from resect import zoo
+from resect.errors import ResectError
+from resect.geometry import so3
+from resect.geometry.camera import Camera
+from resect.priors.posecnn.fit import Batches, fit, loss_of
+from resect.priors.posecnn.frames import Frames, known_objects, turn_to
+from resect.priors.posecnn.network import cut_boxes, make_network
+from resect.priors.posecnn.prior import PoseCnn, Seen, ready
+from resect.priors.posecnn.settings import PoseCnnSettings, PublishedPoseCnnSettings
+from resect.training.loop import Turn
+from resect.types import Photo
+
+
+def untrained(settings: PoseCnnSettings = TINY) -> PoseCnn:
+    objects = known_objects(table(), settings.points, torch.Generator().manual_seed(0))
+    network = ready(make_network(settings, 2, 0), settings)
+    return PoseCnn(network, settings, objects, CAMERA, 1.3, 1.0)
+
+
+def planted(made: PoseCnn, i: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its network sees in every picture what is true of photo i."""
+    frames = Frames(table(), made.objects, made.settings, CAMERA)
+    batch = Batches(frames, made.settings, made.depth)
+    label, centre = batch._cells(frames[i])
+    probability = torch.nn.functional.one_hot(label, 3).movedim(-1, 0).float() * 0.97 + 0.01
+    both = centre[None].expand(2, -1, -1, -1)
+    monkeypatch.setattr(made, "look", lambda picture: Seen(probability, both, []))
+    relative = turn_to(frames[i].middle).mT @ frames[i].rotation
+    true = so3.to_quaternion(relative)[frames[i].kind.argsort()]
+    monkeypatch.setattr(made.network, "rotations", lambda maps, boxes, image: true.expand(len(boxes), 2, 4))
+
+
+@pytest.mark.parametrize("i", [0, 1])
+def test_true_maps_give_true_poses(i: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = untrained()
+    planted(made, i, monkeypatch)
+    image, masks = picture(i)
+    found = made.detect(Photo("a.png", image, CAMERA), 10)
+    assert {p.target.object_id for p, _ in found if p.target} == set(MESHES)
+    for photo, guess in found:
+        assert photo.target is not None
+        assert photo.target.mask is not None
+        k = list(MESHES).index(photo.target.object_id)
+        true = poses()[i, k]
+        assert float(so3.angle(guess.cam_from_world.R[0].float(), true.R)) < 0.02
+        assert float((guess.cam_from_world.t[0].float() - true.t).norm()) < 0.02
+        both = (photo.target.mask & masks[k]).sum() / (photo.target.mask | masks[k]).sum()
+        assert float(both) > 0.7  # cells of four pixels
+        assert 0.9 < photo.target.score <= 1
+        assert guess.information is not None
+        assert bool((torch.linalg.eigvalsh(guess.information[0]) > 0).all())
+
+
+def test_a_photo_of_another_camera_gets_masks_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = untrained()
+    planted(made, 0, monkeypatch)
+    other = Camera(CAMERA.fx * 2, CAMERA.fy * 2, 80.0, 70.0, 160, 140)
+    image = torch.rand(140, 160, 3, generator=torch.Generator().manual_seed(0))
+    for photo, guess in made.detect(Photo("a.png", image, other), 10):
+        assert photo.target is not None
+        assert photo.target.mask is not None
+        assert photo.target.mask.shape == (140, 160)
+        k = list(MESHES).index(photo.target.object_id)
+        middle = MESHES[photo.target.object_id].bounds.mean(0).double()
+        at, _ = other.project(guess.cam_from_world[0].apply(middle[None]))
+        left, top, right, bottom = photo.target.box or (0, 0, 0, 0)
+        assert left - 20 < float(at[0, 0]) < right + 20
+        assert top - 20 < float(at[0, 1]) < bottom + 20
+        assert k in (0, 1)
+
+
+def test_propose_is_of_the_target(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = untrained()
+    planted(made, 0, monkeypatch)
+    photo = table()["rod"].photos[0]
+    guess = made.propose(photo, 4, torch.Generator())
+    assert len(guess) == 1
+    assert float(so3.angle(guess.cam_from_world.R[0].float(), poses()[0, 1].R)) < 0.02
+    assert photo.target is not None
+    with pytest.raises(ResectError, match="object"):
+        made.propose(replace(photo, target=replace(photo.target, object_id="ball")), 4, torch.Generator())
+
+
+def test_nothing_is_found_in_nothing() -> None:
+    made = untrained()
+    blank = Photo("a.png", torch.full((72, 96, 3), 0.4), CAMERA)
+    assert made.detect(blank, 5) == []
+    assert len(made.propose(blank, 5, torch.Generator())) == 0
+    with pytest.raises(ResectError, match="intrinsics"):
+        made.detect(replace(blank, camera=None), 5)
+
+
+def test_the_artefact_is_the_detector(tmp_path: Path) -> None:
+    made = untrained()
+    made.save(tmp_path / "a")
+    found = zoo.load(tmp_path / "a", role="prior")
+    assert isinstance(found, PoseCnn)
+    assert found.names == ("brick", "rod")
+    assert found.camera == CAMERA
+    image = picture(0)[0].permute(2, 0, 1)
+    assert torch.equal(found.look(image).centres, made.look(image).centres)
+    text = (tmp_path / "a" / "artifact.json").read_text()
+    (tmp_path / "a" / "artifact.json").write_text(text.replace('"depth": 1.3', '"depth": -1.3'))
+    with pytest.raises(ResectError, match="objects"):
+        PoseCnn.load(tmp_path / "a")
+
+
+def test_a_fit_writes_what_it_gives(tmp_path: Path) -> None:
+    made = fit(table(), replace(TINY, steps=2), out=tmp_path / "a")
+    found = PoseCnn.load(tmp_path / "a")
+    for name, value in made.network.state_dict().items():
+        assert torch.equal(value, found.network.state_dict()[name]), name
+    assert made.depth == pytest.approx(float(frames_depth()), rel=1e-4)
+    assert made.meters_per_unit == 1.0
+    assert not torch.equal(made.network.labels.out.weight, untrained().network.labels.out.weight)
+
+
+def frames_depth() -> torch.Tensor:
+    own = torch.stack([m.bounds.mean(0) for m in MESHES.values()])
+    return (poses().R @ own[..., None])[..., 0].add(poses().t)[..., 2].mean()
+
+
+def test_every_setting_has_a_finite_loss_and_gradient() -> None:
+    published = replace(
+        PublishedPoseCnnSettings(), backbone="mobilenet_v2", pretrained="", held=(), width=96, height=72,
+        strides=(8, 16), cell=2, roi_width=4, hidden=8, points=16, batch=2, tensorboard=False,
+    )  # fmt: skip
+    for s in (TINY, published):
+        objects = known_objects(table(), s.points, torch.Generator().manual_seed(0))
+        network = make_network(s, 2, 0).train()
+        batch = Batches(Frames(table(), objects, s), s, 1.3).batch(Turn(0, 0))
+        terms = loss_of(objects, s)(network, batch)
+        terms["loss"].backward()  # type: ignore[no-untyped-call]
+        assert bool(terms["loss"].isfinite())
+        assert all(
+            p.grad is not None and bool(p.grad.isfinite().all()) for p in network.parameters() if p.requires_grad
+        )
+
+
+def test_boxes_are_cut_where_they_are() -> None:
+    y, x = torch.meshgrid(torch.arange(12) + 0.5, torch.arange(16) + 0.5, indexing="ij")
+    features = torch.stack([x, y])[None] * 4  # pixels of a picture of 64 × 48
+    cut = cut_boxes(features, torch.tensor([[8.0, 12.0, 36.0, 40.0]]), torch.tensor([0]), (64, 48))
+    torch.testing.assert_close(cut[0, 0, 0], 8 + 28 * (torch.arange(7) + 0.5) / 7)
+    torch.testing.assert_close(cut[0, 1, :, 3], 12 + 28 * (torch.arange(7) + 0.5) / 7)
+
+
+def test_objects_without_masks_or_meshes_are_refused() -> None:
+    brick = table()["brick"]
+    with pytest.raises(ResectError, match="mesh"):
+        fit({"brick": replace(brick, load_mesh=None)}, TINY)
+    load = brick.photos.load
+    bare = replace(brick.photos, load=lambda i: replace(load(i), target=None))
+    with pytest.raises(ResectError, match="masks"):
+        fit({"brick": replace(brick, photos=bare)}, TINY)
+
+
+def test_the_published_sizes() -> None:
+    s = PublishedPoseCnnSettings(pretrained="")
+    network = make_network(s, 10, 0)
+    shapes = {k: tuple(v.shape) for k, v in network.state_dict().items()}
+    assert shapes["rotation.0.weight"] == (4096, 25_088)
+    assert shapes["labels.out.weight"] == (11, 64, 1, 1)
+    assert shapes["centres.out.weight"] == (30, 128, 1, 1)
+    assert sum(p.numel() for p in network.rotation.parameters()) == pytest.approx(119.7e6, rel=0.001)
+    assert max(int(k.split(".")[3]) for k in shapes if k.startswith("backbone.body.features.")) == 28
