@@ -34,7 +34,7 @@ Picture = Callable[[Camera, SE3], Float[Tensor, "v h w 3"]]
 
 _VERSION = 1
 _FOLDERS = {"train": 10, "val": 11, "unseen": 12}  # each with its number in the seeds
-_LIGHT = tuple(x / math.hypot(0.6, 0.7, 0.4) for x in (0.6, 0.7, 0.4))
+_LIGHT = (0.6, 0.7, 0.4)
 _DARK, _MIDDLE, _PALE = 0.35, 0.45, 0.5
 _IN_FRONT = 0.02  # of the middle of a part
 _THICKER, _REACH, _ROUND = 0.004, (0.98, 0.98), (0.66, 0.7)
@@ -108,7 +108,7 @@ def _write(folder: Path, picture: Picture, poses: SE3, side: int) -> None:
 
 def picture_of_solid(solid: Solid) -> Picture:
     """Rays traced in closed form."""
-    light = torch.tensor(_LIGHT)
+    light = torch.nn.functional.normalize(torch.tensor(_LIGHT), dim=0)
     return lambda camera, poses: torch.stack(
         [render(solid, View(camera, poses[k], light))[..., :3] for k in range(len(poses))]
     )

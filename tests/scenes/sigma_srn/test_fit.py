@@ -23,7 +23,7 @@ from resect.scenes.sigma_srn.settings import SigmaSrnSettings
 CAMERA = Camera.from_fov(0.8, 16, 16)
 SETTINGS = SigmaSrnSettings(
     code=8, width=32, state=8, marches=4, sides=(8, 16), shares=(0.4, 0.6), pixels=128, views=0, batch=4, steps=150,
-    rate=3e-3, start=1.0, tensorboard=False,
+    rate=3e-3, tensorboard=False,
 )  # fmt: skip
 
 

@@ -13,18 +13,23 @@ from resect.geometry.camera import Camera
 from resect.geometry.look_at import look_at
 from resect.geometry.se3 import SE3
 from resect.scenes.sigma_srn.network import SigmaSrnNetwork
+from resect.scenes.sigma_srn.orbit import Learned, Orbit
 from resect.scenes.sigma_srn.scene import SigmaSrn, ready
 from resect.scenes.sigma_srn.settings import PublishedSigmaSrnSettings, SigmaSrnSettings
+from resect.types import Photo, Target
 
-TINY = SigmaSrnSettings(code=5, width=12, state=4, marches=3, rays_at_once=64, tensorboard=False)
+TINY = SigmaSrnSettings(code=5, width=12, state=4, marches=3, start=0.05, rays_at_once=64, tensorboard=False)
 CAMERA = Camera.from_fov(0.7, 8, 6)
 POSES = look_at(torch.tensor([[2.0, 0.5, 0.7], [-0.4, 1.8, 0.6]]), torch.zeros(2, 3))
 
 
 def scene(settings: SigmaSrnSettings = TINY, instances: int = 3) -> SigmaSrn:
     network = SigmaSrnNetwork(settings, instances, 1)
+    if network.sigma is not None:  # as it might be after training, not as it begins
+        torch.nn.init.normal_(network.sigma.net[-1].weight, std=0.1, generator=torch.Generator().manual_seed(2))
     names = tuple(f"chair-{k}" for k in range(instances))
-    return SigmaSrn(ready(network, settings), settings, names, torch.tensor([[-1.0] * 3, [1.0] * 3]))
+    learned = Learned(names, ((-1.0, -1.0, -1.0), (1.0, 1.0, 1.0)), Orbit.of(POSES), CAMERA, 0.05)
+    return SigmaSrn(ready(network, settings), settings, learned)
 
 
 def plain(w: dict[str, Tensor], o: Tensor, d: Tensor, start: float, code: Tensor | None, s: SigmaSrnSettings) -> Tensor:
@@ -138,3 +143,70 @@ def test_stages_take_their_shares_of_the_steps() -> None:
     assert [s.side_at(k) for k in (0, 24, 25, 99)] == [16, 16, 32, 32]
     with pytest.raises(ResectError, match="shares"):
         replace(TINY, sides=(16, 32))
+
+
+def test_derivatives_are_those_of_small_steps() -> None:
+    made = scene()
+    made.network.double()
+    code, pixels = made.codes[[0, 1]] * 50, CAMERA.pixels().double()
+    poses = POSES.double()
+
+    def shown(pose: SE3, codes: Tensor) -> Tensor:
+        rays = CAMERA.rays(pixels)
+        direction = rays @ pose.R
+        start = (made.settings.start / rays[:, 2]).expand(direction.shape[:2])
+        seen = made.network(pose.center[:, None].expand_as(direction), direction, start, codes)
+        return 0.5 * (seen.rgb + 1)
+
+    value, jacobian = (x.double() for x in scene().derivatives(CAMERA, POSES, CAMERA.pixels(), code.float()))
+    inside = (value > 0) & (value < 1)
+    assert bool(inside.any())
+    for k in range(6):
+        delta = torch.zeros(2, 6, dtype=torch.float64)
+        delta[:, k] = 1e-6
+        numeric = (shown(poses.retract(delta), code) - shown(poses.retract(-delta), code)) / 2e-6
+        error = (
+            ((jacobian[..., k] - numeric) * inside).abs().flatten().quantile(0.98)
+        )  # the others lie at a ReLU's kink
+        assert float(error) < 1e-4 * float((numeric * inside).abs().max())
+    assert float((jacobian * ~inside[..., None]).abs().max()) == 0
+
+
+def test_one_instance_is_a_scene_of_its_own() -> None:
+    made = scene()
+    one = made.of("chair-1")
+    assert one.code_dim == 0
+    code = made.code_of(1).expand(2, 5)
+    a, b = one.render(CAMERA, POSES, ("rgb", "depth")), made.render(CAMERA, POSES, ("rgb", "depth"), code=code)
+    assert a.rgb is not None
+    assert b.rgb is not None
+    assert torch.equal(a.rgb, b.rgb)
+    value, jacobian = one.linearize(CAMERA, POSES, CAMERA.pixels(), "rgb")
+    assert jacobian.shape == (2, 48, 3, 6)
+    torch.testing.assert_close(value, a.rgb, atol=1e-6, rtol=1e-5)
+    with pytest.raises(ResectError, match="channel"):
+        one.linearize(CAMERA, POSES, CAMERA.pixels(), "depth")
+
+
+def test_what_lies_outside_the_mask_is_white() -> None:
+    mask = torch.zeros(6, 8, dtype=torch.bool)
+    mask[:3] = True
+    photo = Photo("a", torch.full((6, 8, 3), 0.3), CAMERA, target=Target("chair-1", mask=mask))
+    seen = scene().observe(photo, CAMERA)
+    assert seen.rgb is not None
+    assert seen.alpha is not None
+    assert torch.allclose(seen.rgb[0, :24], torch.tensor(0.3))
+    assert float(seen.rgb[0, 24:].min()) == 1
+    assert seen.alpha[0].sum() == 24
+
+
+def test_an_orbit_is_told_from_its_cameras() -> None:
+    azimuth = torch.arange(40) * 0.7
+    height = torch.linspace(0.1, 0.9, 40)
+    toward = torch.stack([height.cos() * azimuth.cos(), height.sin(), height.cos() * azimuth.sin()], -1)
+    middle = torch.tensor([0.2, -0.1, 0.3])
+    found = Orbit.of(look_at(middle + 1.5 * toward, middle.expand(40, 3), torch.tensor([0.0, 1.0, 0.0])))
+    assert found.radius == pytest.approx(1.5, abs=1e-3)
+    assert found.center == pytest.approx(middle.tolist(), abs=1e-3)
+    assert found.up == pytest.approx((0, 1, 0), abs=1e-3)
+    assert found.elevation_rad == pytest.approx((0.14, 0.86), abs=0.01)

@@ -1,6 +1,7 @@
 """Trains a σSRN on views of many instances; every batch is fixed by the seed and the step."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
@@ -12,8 +13,8 @@ from resect.data.digest import photos_digest
 from resect.data.image import resize_area
 from resect.data.instances import InstanceSet
 from resect.errors import ResectError
-from resect.geometry.look_at import nearest_point_to_axes
 from resect.scenes.sigma_srn.network import SigmaSrnNetwork
+from resect.scenes.sigma_srn.orbit import Learned, Orbit
 from resect.scenes.sigma_srn.scene import SigmaSrn, ready
 from resect.scenes.sigma_srn.settings import SigmaSrnSettings
 from resect.training.log import Progress
@@ -21,6 +22,7 @@ from resect.training.loop import Turn, finish, run_seed, train
 
 Batch = tuple[Tensor, Tensor, Tensor, Tensor, Tensor]
 _BYTES_A_GB = 1 << 30
+_WHITE = 0.96  # in [−1, 1]; darker is of the object
 
 
 def fit(
@@ -52,13 +54,17 @@ def fit(
     if s.code == 0 and len(data.names) > 1:
         raise ResectError("SigmaSrnSettings.code", "more than 0 for several instances", f"0 for {len(data.names)}")
     seed = run_seed(s, generator)
+    orbit = Orbit.of(data.photos.truth.cam_from_world)
+    s = s if s.start else replace(s, start=orbit.radius / 2)
     views = Views(data, s, progress)
     network = SigmaSrnNetwork(s, len(data.names), seed)
+    network.ray_marcher.aim((orbit.radius - s.start) / s.marches)
     trained = train(
         Training(network), views.batch, _loss(s), s, seed=seed, data=photos_digest(data.photos), out=out, resume=resume,
         progress=progress,
     )  # fmt: skip
-    made = SigmaSrn(ready(cast(Training, trained).network, s), s, data.names, _bounds(data))
+    made = SigmaSrn(ready(cast(Training, trained).network, s), s, _learned(data, orbit, 1.0))
+    made.learned = replace(made.learned, residual=residual_of(made, data, seed))
     finish(made, out)
     return made
 
@@ -92,8 +98,8 @@ class Views:
         rows = turn.mine(torch.randint(len(self.images), (s.batch,), generator=g).tolist())
         side = s.side_at(turn.step)
         count = min(s.pixels, side * side)
-        picks = torch.stack([torch.randperm(side * side, generator=g)[:count] for _ in range(s.batch)])
-        picks = picks[turn.rank :: turn.ranks]
+        seeds = torch.randint(2**62, (s.batch,), generator=g)[turn.rank :: turn.ranks].tolist()
+        picks = torch.stack([self._pick(k, side, count, seed) for k, seed in zip(rows, seeds, strict=True)])
         rays = torch.stack([self._rays(k, side)[pick] for k, pick in zip(rows, picks, strict=True)])
         colour = torch.stack([self._small(k, side)[pick] for k, pick in zip(rows, picks, strict=True)])
         pose = self.data.photos.truth.cam_from_world[rows].float()
@@ -101,6 +107,16 @@ class Views:
         direction = rays @ pose.R
         origin = pose.center[:, None].expand_as(direction)
         return origin, direction, start / rays[..., 2], colour, self.data.instance[rows]
+
+    def _pick(self, index: int, side: int, count: int, seed: int) -> Int[Tensor, "n"]:
+        """Distinct pixels of an image, those of the object and beside it more often."""
+        g = torch.Generator().manual_seed(seed)
+        weight = torch.full((side * side,), (1 - self.settings.near_object) / (side * side))
+        if self.settings.near_object:
+            dark = (self._small(index, side).amin(-1) < _WHITE).float().view(1, 1, side, side)
+            near = torch.nn.functional.max_pool2d(dark, 5, 1, 2).flatten()
+            weight += self.settings.near_object * near / near.sum().clamp_min(1)
+        return torch.multinomial(weight + 1e-9, count, generator=g)
 
     def _rays(self, index: int, side: int) -> Float[Tensor, "n 3"]:
         camera = self.data.photos.cameras[index].rescale(side, side)
@@ -148,9 +164,22 @@ def _loss(s: SigmaSrnSettings) -> Callable[[nn.Module, Batch], Mapping[str, Tens
     return loss
 
 
-def _bounds(data: InstanceSet) -> Float[Tensor, "2 3"]:
-    """Box about the point that cameras look at, as large as they are far from it by half."""
-    poses = data.photos.truth.cam_from_world.double()
-    middle = nearest_point_to_axes(poses.center, poses.axis)
-    reach = 0.5 * (poses.center - middle).norm(dim=-1).median()
-    return torch.stack([middle - reach, middle + reach]).float()
+def _learned(data: InstanceSet, orbit: Orbit, residual: float) -> Learned:
+    """The box is about the point that cameras look at, as large as they are far from it by half."""
+    (x, y, z), reach = orbit.center, 0.5 * orbit.radius
+    bounds = (x - reach, y - reach, z - reach), (x + reach, y + reach, z + reach)
+    return Learned(data.names, bounds, orbit, data.photos.cameras[0], residual)
+
+
+def residual_of(made: SigmaSrn, data: InstanceSet, seed: int, most: int = 64) -> float:
+    """Root of the mean square of colour differences between some training views and renders at their poses."""
+    some = torch.randperm(len(data.photos), generator=torch.Generator().manual_seed(seed))[:most].tolist()
+    squares = []
+    for k in some:
+        camera = data.photos.cameras[k].fit_within(max(made.settings.sides))
+        pose, code = data.photos.truth.cam_from_world[k : k + 1].float(), made.codes[int(data.instance[k])][None]
+        shown, seen = made.render(camera, pose, code=code).rgb, made.observe(data.photos[k], camera).rgb
+        assert shown is not None
+        assert seen is not None
+        squares.append(float((shown - seen).square().mean()))
+    return max(1e-6, (sum(squares) / len(squares)) ** 0.5)

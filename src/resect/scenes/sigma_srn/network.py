@@ -2,7 +2,9 @@
 
 References: Sitzmann, Zollhöfer, Wetzstein, "Scene representation networks", NeurIPS 2019; σSRN adds a network σ of the
 place, shared by all instances, and colours the sum of σ(x) φ(x) over all places x that a ray was at, so that all of
-them learn from a pixel. What differs here: the marcher's weights begin orthogonal, not standard normal.
+them learn from a pixel. What differs here: the marcher's weights begin orthogonal, not standard normal; and σ begins
+as one over the number of places, so that a pixel begins with the mean feature of its ray. A σ that begins at random
+adds the places up with random signs, and what is seen learns several times slower for it.
 """
 
 from dataclasses import dataclass
@@ -18,6 +20,7 @@ _LAYERS = 4
 _CLIP = 10.0
 _SMALL = 0.1  # of the last layer of what makes weights
 _FIRST_CODES = 0.01
+_STEADY = 0.3
 Weights = list[tuple[Tensor, Tensor]]
 
 
@@ -64,12 +67,17 @@ class Marcher(nn.Module):
             nn.init.zeros_(bias)
             bias.data[state : 2 * state] = 1.0  # what was seen is not forgotten at first
 
+    def aim(self, step: float) -> None:
+        """At first, goes on by nearly the same length each time, so that rays begin by crossing what there is."""
+        self.out_layer.weight.data *= _STEADY
+        nn.init.constant_(self.out_layer.bias, step)
+
     def forward(
         self, feature: Float[Tensor, "n w"], memory: tuple[Tensor, Tensor] | None
     ) -> tuple[Float[Tensor, "n"], tuple[Tensor, Tensor]]:
         """Length of the next step, and what is remembered."""
         hidden, cell = self.lstm(feature, memory)
-        if hidden.requires_grad:
+        if self.training and hidden.requires_grad:  # derivatives of a finished network are as they are
             hidden.register_hook(lambda g: g.clamp(-_CLIP, _CLIP))
         return self.out_layer(hidden)[:, 0], (hidden, cell)
 
@@ -110,7 +118,7 @@ class SigmaSrnNetwork(nn.Module):
                     stack.net[-1].weight.data *= _SMALL  # type: ignore[index, union-attr]
             else:
                 self.phi = nn.Sequential(*[Block(n, s.width) for n in sizes])
-            self.sigma = Stack(3, s.width, 3, 1) if s.weighted else None
+            self.sigma = _even_weight(s) if s.weighted else None
             self.ray_marcher = Marcher(s.width, s.state)
             self.pixel_generator = Stack(s.width, s.width, 5, 3)
 
@@ -158,5 +166,13 @@ class SigmaSrnNetwork(nn.Module):
                 distance = distance + step.view_as(distance)
         value = features[-1]
         if self.sigma is not None:
-            value = sum((self.sigma(x) * f for x, f in zip(places, features, strict=True)), torch.zeros_like(value))
+            value = (self.sigma(torch.stack(places)) * torch.stack(features)).sum(0)
         return Seen(self.pixel_generator(value), distance)
+
+
+def _even_weight(settings: SigmaSrnSettings) -> Stack:
+    """σ, at first the same everywhere."""
+    made = Stack(3, settings.width, 3, 1)
+    nn.init.zeros_(made.net[-1].weight)  # type: ignore[arg-type]
+    nn.init.constant_(made.net[-1].bias, 1 / (settings.marches + 1))  # type: ignore[arg-type]
+    return made

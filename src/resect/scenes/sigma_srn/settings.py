@@ -1,6 +1,7 @@
 """Settings of a σSRN; the command line is made from these dataclasses. Torch-free."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 from resect.errors import ResectError
 from resect.training.settings import TrainingSettings, check
@@ -16,20 +17,22 @@ class SigmaSrnSettings(TrainingSettings):
     """Of all layers."""
     state: int = 16
     """Numbers that the marcher remembers along a ray."""
-    marches: int = 10
+    marches: int = 6
     """Steps of the marcher."""
     weighted: bool = True
     """Colour from all places that a ray was at, weighted by a network of the place (σSRN); else from the last (SRN)."""
-    start: float = 0.05
-    """Depth at which rays begin, units of the data."""
+    start: float = 0.0
+    """Depth at which rays begin, units of the data; 0 begins them half as far as the middle that cameras look at."""
     start_spread: float = 0.0005
     """Standard deviation of it, while training only."""
     sides: tuple[int, ...] = (64,)
     """Images are area-averaged to these sizes, stage by stage."""
     shares: tuple[float, ...] = (1.0,)
     """Part of the steps that each stage takes."""
-    pixels: int = 1024
+    pixels: int = 64
     """Most pixels of an image in a step; all where it has fewer."""
+    near_object: float = 0.5
+    """Chance of the pixels of a step to lie on or beside the object, beyond their share of the image."""
     colour_weight: float = 200.0
     """Of the squared error of colours in [−1, 1]."""
     code_weight: float = 1.0
@@ -40,12 +43,14 @@ class SigmaSrnSettings(TrainingSettings):
     """Of each instance, evenly spread over those there are; 0 takes all."""
     rays_at_once: int = 16_384
     """Most rays in memory while rendering."""
-    batch: int = 8
+    batch: int = 32
     """Images in a step."""
-    steps: int = 20_000
+    steps: int = 12_000
     """Steps of the optimiser."""
-    rate: float = 5e-4
+    rate: float = 3e-3
     """Learning rate."""
+    warmup: int = 100
+    """Steps in which the rate rises from nothing."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -54,7 +59,9 @@ class SigmaSrnSettings(TrainingSettings):
             "width": (2, 4096),
             "state": (1, 4096),
             "marches": (1, 1000),
+            "start": (0, 10**6),
             "start_spread": (0, 1),
+            "near_object": (0, 1),
             "pixels": (1, 10**7),
             "colour_weight": (0, 10**6),
             "code_weight": (0, 10**6),
@@ -62,7 +69,7 @@ class SigmaSrnSettings(TrainingSettings):
             "views": (0, 10**6),
             "rays_at_once": (1, 10**8),
         }
-        check(self, within, positive=("start",))
+        check(self, within)
         if len(self.sides) != len(self.shares) or not self.sides:
             got = f"{len(self.sides)} sides, {len(self.shares)} shares"
             raise ResectError("SigmaSrnSettings.shares", "a share of the steps for each side", got)
@@ -87,7 +94,12 @@ class PublishedSigmaSrnSettings(SigmaSrnSettings):
 
     code: int = 256
     width: int = 256
+    marches: int = 10
+    start: float = 0.05
+    near_object: float = 0.0
     batch: int = 64
     steps: int = 200_000
     rate: float = 5e-5
+    warmup: int = 0
+    schedule: Literal["cosine", "drops", "exponential", "constant"] = "constant"
     pixels: int = 1 << 20
