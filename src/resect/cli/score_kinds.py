@@ -58,11 +58,19 @@ def rotations(answers: Path, truth: Path) -> bool:
     return (answers / "artifact.json").is_file() and read_facts(answers)["kind"] in ("image2sphere", "ipdf")
 
 
+def detectors(answers: Path, truth: Path) -> bool:
+    """Whether the answers are a network that finds known objects."""
+    from resect.artifact import read_facts
+
+    return (answers / "artifact.json").is_file() and read_facts(answers)["kind"] == "posecnn"
+
+
 KINDS = (
     Kind("two trajectories (TUM, KITTI, EuRoC)", trajectories, "resect.cli.score_trajectory"),
     Kind("BOP results and a BOP dataset", bop_results, "resect.cli.score_objects"),
     Kind("two lists of boxes", boxes, "resect.cli.score_boxes"),
     Kind("a network for rotations and images with rotations", rotations, "resect.cli.score_rotations"),
+    Kind("a detector of objects and photos of them", detectors, "resect.cli.score_detector"),
     Kind("a viewpoint network or a list of views and a folder of views", views, "resect.cli.score_views"),
     Kind("a shape network or meshes and a folder of shapes", shapes, "resect.cli.score_shapes"),
 )

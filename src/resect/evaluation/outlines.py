@@ -15,7 +15,7 @@ from resect.geometry.se3 import SE3
 from resect.protocols import Scene
 from resect.types import Estimate, Photo
 
-_COLOURS = ((57, 255, 20), (255, 64, 200), (0, 220, 255), (255, 200, 0), (255, 110, 60), (150, 130, 255))
+COLOURS = ((57, 255, 20), (255, 64, 200), (0, 220, 255), (255, 200, 0), (255, 110, 60), (150, 130, 255))
 _FAILED = (255, 60, 60)
 
 
@@ -40,7 +40,7 @@ def outlined(answers: Sequence[tuple[Photo, Estimate, Scene]], side: int = 1280)
             draw_later.append((f"{name} {estimate.status.name}", _box(asked, camera), _FAILED, True))
             continue
         inside = silhouette(scene, camera, pose)
-        colour = _COLOURS[k % len(_COLOURS)]
+        colour = COLOURS[k % len(COLOURS)]
         pixels[edge(inside).numpy()] = colour
         draw_later.append((name, _around(inside), colour, False))
     found = Image.fromarray(pixels)

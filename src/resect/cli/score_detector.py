@@ -1,0 +1,96 @@
+"""`resect score POSECNN OBJECTS`: a detector of known objects against photos with masks and poses."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import tyro
+
+from resect.cli.options import COMMON, CommonFlags, parse, start
+from resect.cli.output import result, say
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from resect.types import Hypotheses, Photo
+
+
+@dataclass(frozen=True)
+class ScoreDetectorArguments:
+    """What to score, against what."""
+
+    answers: tyro.conf.Positional[Path]
+    """Folder of 'resect fit posecnn'."""
+    truth: tyro.conf.Positional[Path]
+    """BOP dataset, PROPS-Pose folder, or frames as PoseCNN has them."""
+    split: str | None = None
+    """Split of the dataset; by default that which is held out."""
+    visible: float = 0.5
+    """Least visible share of the objects that are asked for."""
+    refine: bool = False
+    """Refine each pose against the object's mesh too."""
+    report: Path | None = None
+    """Folder for pictures of what was found: masks, centres, axes."""
+    overwrite: bool = False
+    """Write over pictures in --report."""
+    common: CommonFlags = COMMON
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Prints the score; draws pictures where asked for."""
+    flags = parse(
+        ScoreDetectorArguments,
+        arguments,
+        prog="resect score",
+        description="Detections of known objects: share found, IoU of masks, 5°5cm, ADD(-S), of each object.",
+        example="resect score runs/posecnn OBJECTS --refine --report pictures",
+    )
+    start(flags.common)
+    from resect.cli.options import refuse_overwrite
+    from resect.cli.progress import bar
+    from resect.data.objects import read_objects
+    from resect.evaluation.detector_score import score_detector
+    from resect.priors.posecnn.prior import PoseCnn
+
+    if flags.report is not None:
+        refuse_overwrite(flags.report, flags.overwrite)
+    data = read_objects(flags.truth, split=flags.split)
+    detector = PoseCnn.load(flags.answers, flags.common.device)
+    refine = _refiner(data, flags.common.seed) if flags.refine else None
+    shown = None if flags.report is None else _drawer(flags.report)
+    with bar("looking") as progress:
+        found = score_detector(detector, data, visible=flags.visible, refine=refine, progress=progress, shown=shown)
+    if flags.report is not None:
+        say(f"pictures: {flags.report}")
+    result(flags.common, found.as_json(), found.text())
+    return 0
+
+
+def _refiner(data: Any, seed: int) -> "Callable[[Photo, Hypotheses], Any]":
+    from resect.known_objects import open_object
+
+    where: dict[str, Any] = {}
+
+    def refine(photo: "Photo", guess: "Hypotheses") -> Any:
+        assert photo.target is not None
+        name = photo.target.object_id
+        if name not in where:
+            where[name] = open_object(data[name].load_mesh(), symmetries=data[name].symmetries, seed=seed)
+        return where[name].estimate(photo, guess)
+
+    return refine
+
+
+def _drawer(folder: Path) -> "Callable[[Photo, Sequence[tuple[Photo, Hypotheses]]], None]":
+    from pathlib import PurePosixPath
+
+    from resect.artifact import write_atomic
+    from resect.data.image import png_bytes
+    from resect.evaluation.detection_pictures import drawn_detections
+
+    def draw(photo: "Photo", found: "Sequence[tuple[Photo, Hypotheses]]") -> None:
+        name = "_".join(PurePosixPath(photo.name).with_suffix("").parts)
+        write_atomic(folder / f"{name}.png", png_bytes(drawn_detections(photo, found)))
+
+    return draw

@@ -1,0 +1,218 @@
+"""How well a detector finds known objects: masks, poses, before and after refinement.
+
+Every true object that is visible enough is asked for. It is matched to the detection of its class in its image whose
+mask overlaps most, each detection once, best pairs first; an object without one is missed: no overlap, infinite error.
+"""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from jaxtyping import Bool
+from torch import Tensor
+
+from resect.data.object_set import ObjectSet
+from resect.errors import ResectError
+from resect.geometry.mesh import diameter
+from resect.geometry.se3 import SE3
+from resect.metrics.object import add_s, object_errors
+from resect.metrics.pose import median
+from resect.protocols import Detector
+from resect.types import Estimate, Hypotheses, Photo, Target
+
+Refine = Callable[[Photo, Hypotheses], Estimate]
+LEAST_OVERLAP = 0.25
+"""IoU of masks from which an object counts as detected."""
+_MOST = 1000
+
+
+@dataclass(frozen=True)
+class ObjectCase:
+    """One object that was asked for.
+
+    Attributes:
+        photo: its name.
+        target: object id.
+        iou: of the masks; 0 where it was missed.
+        rotation_deg: error of the detector's pose, to the nearest equivalent one.
+        translation: the same, object units.
+        add: ADD(-S) over the diameter.
+        refined: the three errors after refinement; `None` where nothing was refined.
+        accepted: whether the refined pose was given out.
+    """
+
+    photo: str
+    target: str
+    iou: float = 0.0
+    rotation_deg: float = math.inf
+    translation: float = math.inf
+    add: float = math.inf
+    refined: tuple[float, float, float] | None = None
+    accepted: bool = False
+
+
+@dataclass(frozen=True)
+class DetectorScore:
+    """What came of all objects.
+
+    Attributes:
+        cases: one each.
+        extra: detections that belong to no object that is there, visible enough or not.
+        meters_per_unit: of the objects, if known.
+    """
+
+    cases: tuple[ObjectCase, ...]
+    extra: int
+    meters_per_unit: float | None
+
+    def as_json(self) -> dict[str, Any]:
+        """Shares over all objects that were asked for, then the same of each kind."""
+        kinds = sorted({c.target for c in self.cases})
+        each = {kind: self._shares([c for c in self.cases if c.target == kind]) for kind in kinds}
+        return {**self._shares(self.cases), "extra": self.extra, "objects": each}
+
+    def text(self) -> str:
+        """A table."""
+        facts = self.as_json()
+        rows = [("all", facts), *facts["objects"].items()]
+        names = [k for k in facts if k not in ("extra", "objects")]
+        lines = ["  ".join(["object".ljust(12), *(n.rjust(max(8, len(n))) for n in names)])]
+        for name, row in rows:
+            cells = ("–" if row[n] is None else f"{row[n]:g}" if n == "asked" else f"{row[n]:.3f}" for n in names)
+            lines.append(
+                "  ".join([name.ljust(12), *(c.rjust(max(8, len(n))) for c, n in zip(cells, names, strict=True))])
+            )
+        return "\n".join([*lines, f"{self.extra} detections of what is not there"])
+
+    def _shares(self, cases: Sequence[ObjectCase]) -> dict[str, Any]:
+        n = max(1, len(cases))
+        facts: dict[str, Any] = {
+            "asked": len(cases),
+            "detected": sum(c.iou >= LEAST_OVERLAP for c in cases) / n,
+            "iou": sum(c.iou for c in cases) / n,
+        }
+        facts |= self._poses([(c.rotation_deg, c.translation, c.add) for c in cases], "")
+        if any(c.refined is not None for c in cases):
+            facts |= self._poses([c.refined or (math.inf,) * 3 for c in cases], "refined_")
+        return facts
+
+    def _poses(self, errors: Sequence[tuple[float, float, float]], prefix: str) -> dict[str, Any]:
+        n, meters = max(1, len(errors)), self.meters_per_unit
+        turn = median(torch.tensor([e[0] for e in errors]))
+        near = None if meters is None else sum(e[0] < 5 and e[1] * meters < 0.05 for e in errors) / n
+        return {
+            f"{prefix}median_deg": None if math.isinf(turn) else turn,
+            f"{prefix}5deg_5cm": near,
+            f"{prefix}add_s_0.1d": sum(e[2] < 0.1 for e in errors) / n,
+        }
+
+
+def score_detector(
+    detector: Detector,
+    data: Mapping[str, ObjectSet],
+    *,
+    visible: float = 0.5,
+    refine: Refine | None = None,
+    progress: Callable[[int, int, str], None] | None = None,
+    shown: Callable[[Photo, Sequence[tuple[Photo, Hypotheses]]], None] | None = None,
+) -> DetectorScore:
+    """Looks at every image once.
+
+    Args:
+        detector: what is judged.
+        data: object id → its photos with masks and poses.
+        visible: least visible share of what is asked for.
+        refine: from a detected object and the detector's pose to a better one.
+        progress: called with (done, total, remark).
+        shown: called with each photo and what was detected in it, for pictures.
+    """
+    by_image: dict[str, list[tuple[str, int]]] = {}
+    for name, objects in data.items():
+        for i, photo_name in enumerate(objects.photos.names):
+            by_image.setdefault(photo_name, []).append((name, i))
+    judge = _Judge(data, visible, refine)
+    for done, (image, rows) in enumerate(sorted(by_image.items()), 1):
+        photo = data[rows[0][0]].photos[rows[0][1]]
+        bare = replace(photo, target=None)
+        found = detector.detect(bare, _MOST)
+        judge.image(rows, found)
+        if shown is not None:
+            shown(bare, found)
+        if progress is not None:
+            progress(done, len(by_image), image)
+    first = next(iter(data.values()))
+    return DetectorScore(tuple(judge.cases), judge.extra, first.photos.world.meters_per_unit)
+
+
+class _Judge:
+    """Collects cases; meshes are read once."""
+
+    def __init__(self, data: Mapping[str, ObjectSet], visible: float, refine: Refine | None) -> None:
+        self.data, self.visible, self.refine = data, visible, refine
+        self.cases: list[ObjectCase] = []
+        self.extra = 0
+        self._points: dict[str, tuple[Tensor, float]] = {}
+
+    def image(self, rows: Sequence[tuple[str, int]], found: Sequence[tuple[Photo, Hypotheses]]) -> None:
+        true = [(name, i, _mask(self.data[name].photos[i].target)) for name, i in rows]
+        pairs = sorted(
+            ((_iou(mask, _mask(p.target)), k, m) for k, (name, _, mask) in enumerate(true)
+             for m, (p, _) in enumerate(found) if p.target is not None and p.target.object_id == name),
+            reverse=True,
+        )  # fmt: skip
+        match: dict[int, tuple[float, int]] = {}
+        for iou, k, m in pairs:
+            if iou > 0 and k not in match and m not in {used for _, used in match.values()}:
+                match[k] = (iou, m)
+        self.extra += len(found) - len(match)
+        for k, (name, i, _) in enumerate(true):
+            objects = self.data[name]
+            share = 1.0 if objects.visible is None else float(objects.visible[i])
+            if share >= self.visible:
+                self.cases.append(self._case(objects, i, match.get(k), found))
+
+    def _case(
+        self, objects: ObjectSet, i: int, match: tuple[float, int] | None, found: Sequence[tuple[Photo, Hypotheses]]
+    ) -> ObjectCase:
+        name, photo_name = objects.object_id, objects.photos.names[i]
+        if match is None:
+            return ObjectCase(photo_name, name)
+        photo, guess = found[match[1]]
+        truth = objects.photos.truth.cam_from_world[i : i + 1]
+        errors = self._errors(objects, guess.cam_from_world[:1], truth)
+        case = ObjectCase(photo_name, name, match[0], *errors)
+        if self.refine is None:
+            return case
+        answer = self.refine(photo, guess)
+        pose = answer.cam_from_world
+        if pose is None:
+            return replace(case, refined=(math.inf,) * 3)
+        after = self._errors(objects, SE3(pose.R[None], pose.t[None]), truth)
+        return replace(case, refined=after, accepted=True)
+
+    def _errors(self, objects: ObjectSet, found: SE3, truth: SE3) -> tuple[float, float, float]:
+        name = objects.object_id
+        if name not in self._points:
+            if objects.load_mesh is None:
+                raise ResectError(f"object {name}", "its model, to measure errors by", "none")
+            points = objects.load_mesh().vertices.double()
+            self._points[name] = points, objects.diameter or diameter(points)
+        points, size = self._points[name]
+        turn, shift = object_errors(found, truth, objects.symmetries)
+        return (
+            float(turn),
+            float(shift),
+            float(add_s(found.double(), truth.double(), points, objects.symmetries)) / size,
+        )
+
+
+def _mask(target: Target | None) -> Bool[Tensor, "h w"] | None:
+    return None if target is None else target.mask
+
+
+def _iou(a: Tensor | None, b: Tensor | None) -> float:
+    if a is None or b is None or a.shape != b.shape:
+        return 0.0
+    return float((a & b).sum()) / max(1, int((a | b).sum()))
