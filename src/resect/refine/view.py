@@ -79,23 +79,32 @@ class View:
         return every if index is None else every[index]
 
     def render(
-        self, cam_from_world: SE3, want: tuple[Channel, ...] | None = None, index: Int[Tensor, "k"] | None = None
+        self,
+        cam_from_world: SE3,
+        want: tuple[Channel, ...] | None = None,
+        index: Int[Tensor, "k"] | None = None,
+        code: Float[Tensor, "h d"] | None = None,
     ) -> Render:
-        """What H poses show here."""
+        """What H poses show here, of the instances with these codes where the scene takes any."""
         pixels = None if index is None else self.pixels(index)
-        self._count(len(cam_from_world) * (len(self.observed) if index is None else len(index)))
-        return self.scene.render(self.camera, cam_from_world, want or (self.channel,), pixels)
+        self.count(len(cam_from_world) * (len(self.observed) if index is None else len(index)))
+        return self.scene.render(self.camera, cam_from_world, want or (self.channel,), pixels, code)
 
-    def shown(self, cam_from_world: SE3, index: Int[Tensor, "k"] | None = None) -> Float[Tensor, "h k c"]:
+    def shown(
+        self,
+        cam_from_world: SE3,
+        index: Int[Tensor, "k"] | None = None,
+        code: Float[Tensor, "h d"] | None = None,
+    ) -> Float[Tensor, "h k c"]:
         """Values of the compared channel."""
-        return channel_of(self.render(cam_from_world, None, index), self.channel)
+        return channel_of(self.render(cam_from_world, None, index, code), self.channel)
 
     def sensitivity(
         self, cam_from_world: SE3, index: Int[Tensor, "k"] | None = None, log_focal: Tensor | None = None
     ) -> Sensitivity:
         """Values and derivatives; with `log_focal` (H,), at each hypothesis's own focal length and for it too."""
         pixels = self.pixels(index)
-        self._count(len(cam_from_world) * len(pixels))
+        self.count(len(cam_from_world) * len(pixels))
         if log_focal is None:
             return sensitivity(self.scene, self.camera, cam_from_world, pixels, channel=self.channel)
         parts = [
@@ -112,7 +121,8 @@ class View:
         values, jacobian = torch.cat([p.values for p in parts]), torch.cat([p.jacobian for p in parts])
         return Sensitivity(values, jacobian, parts[0].names)
 
-    def _count(self, rays: int) -> None:
+    def count(self, rays: int) -> None:
+        """Notes that so many were rendered."""
         self.meter.rays += rays
         self.meter.images += rays / self.full
 
