@@ -6,8 +6,11 @@ estimate = where.estimate(resect.with_target(photo, resect.target_from_box(photo
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
+
+import torch
 
 from resect import zoo
 from resect.data.agreement import Finding
@@ -25,6 +28,7 @@ from resect.types import Estimate, Hypotheses, Photo
 
 VIEWS = 4000
 """Rotations that are laid into a box: about 12° apart."""
+_MOST_FOUND = 1000
 _NARROW_PX, _WIDE = 4.0, 4.0  # seen smaller, or larger than so many pictures, an object tells nothing
 _SAME_UNITS = "Are mesh and start in the same units, and not one in millimetres and one in metres?"
 
@@ -148,6 +152,26 @@ class KnownObjects:
             where = open_object(mesh, prior=self.prior, count=self.count, seed=self.seed, symmetries=same)
             self._opened[object_id] = mesh, where
         return self._opened[object_id]
+
+
+def find_objects(objects: KnownObjects, detector: Any, photo: Photo) -> list[tuple[Photo, Hypotheses]]:
+    """What a detector finds of these objects in a photo, its poses in the units of their meshes."""
+    found = []
+    for seen, guess in detector.detect(photo, _MOST_FOUND):
+        if seen.target is None or seen.target.object_id not in objects.files:
+            continue
+        mine, its = objects.mesh(seen.target.object_id).meters_per_unit, getattr(detector, "meters_per_unit", None)
+        found.append((seen, in_units(guess, its / mine) if mine and its else guess))
+    return found
+
+
+def in_units(guess: Hypotheses, factor: float) -> Hypotheses:
+    """The same guesses where lengths count `factor` times as many units."""
+    pose = SE3(guess.cam_from_world.R, factor * guess.cam_from_world.t)
+    if guess.information is None or factor == 1:
+        return replace(guess, cam_from_world=pose)
+    scale = torch.tensor([1 / factor] * 3 + [1.0] * 3).to(guess.information)
+    return replace(guess, cam_from_world=pose, information=scale[:, None] * guess.information * scale)
 
 
 def judge_start(mesh: Mesh, photo: Photo, start: Hypotheses) -> Finding | None:

@@ -20,7 +20,7 @@ _MOST = 1000
 
 @dataclass(frozen=True)
 class Asking:
-    """How the objects of a photo are pointed at; at most one of the first four.
+    """How the objects of a photo are pointed at; at most one of the first four, else a detector finds them.
 
     Attributes:
         box: "LEFT,TOP,RIGHT,BOTTOM".
@@ -29,6 +29,7 @@ class Asking:
         detections: a file of boxes or masks, or a folder of masks.
         start: a pose, or a pose file.
         sigma: of the start: degrees, part of the object's diameter.
+        detector: folder of a fitted detector, asked where nothing else is said.
     """
 
     box: str | None = None
@@ -37,6 +38,12 @@ class Asking:
     detections: Path | None = None
     start: Path | None = None
     sigma: tuple[float, float] = (10.0, 0.1)
+    detector: Path | None = None
+
+    @property
+    def detects(self) -> bool:
+        """Whether the detector says what is asked for."""
+        return self.detector is not None and self.start is None and all(getattr(self, w) is None for w in _WAYS)
 
     def check(self, objects: "KnownObjects", photos: int) -> None:
         """Errors before any work."""
@@ -47,8 +54,8 @@ class Asking:
             file = getattr(self, way[2:])
             if isinstance(file, Path) and not file.exists():
                 raise ResectError(way, "a file or a folder", f"nothing at {file}")
-        if self.detections is None and len(objects.files) > 1:
-            fix = "Give one mesh, or --detections, which name the object of each box."
+        if self.detections is None and not self.detects and len(objects.files) > 1:
+            fix = "Give one mesh, or --detections, or a detector as --prior, which name the object of each box."
             raise ResectError("--scene", "one object", f"{len(objects.files)}: {', '.join(objects.files)}", fix)
         if self.box is not None:
             _numbers(self.box)
@@ -60,6 +67,8 @@ class Asking:
 
     def reader(self, objects: "KnownObjects") -> "Callable[[Photo, Path], list[tuple[Photo, Hypotheses | None]]]":
         """From a photo and its file to what is asked for in it, each with a start where one was given."""
+        if self.detector is not None and self.detects:
+            return _detecting(self.detector, objects)
         found = self._read_detections(objects)
         starts = self._read_starts(objects)
 
@@ -106,6 +115,33 @@ class Asking:
             fix = "Give --box LEFT,TOP,RIGHT,BOTTOM, --mask, --contour or --detections; or a pose as --start."
             raise ResectError(photo.name, "something that says where the object is", "neither a box nor a start", fix)
         return [with_target(photo, target)]
+
+
+def _detecting(
+    folder: Path, objects: "KnownObjects"
+) -> "Callable[[Photo, Path], list[tuple[Photo, Hypotheses | None]]]":
+    """From a photo to what a fitted detector finds in it; the photo itself where it finds nothing."""
+    import torch
+
+    from resect.geometry.se3 import SE3
+    from resect.known_objects import find_objects
+    from resect.types import Hypotheses
+    from resect.zoo import load
+
+    detector = load(folder, role="prior")
+    unknown = [name for name in objects.files if name not in detector.names]
+    if len(unknown) == len(objects.files):
+        fix = "Say which mesh is which: --scene ID=MESH."
+        raise ResectError("--scene", f"meshes of {', '.join(detector.names)}", ", ".join(unknown[:8]), fix)
+
+    def ask(photo: "Photo", file: Path) -> "list[tuple[Photo, Hypotheses | None]]":
+        del file
+        if photo.camera is None:
+            return [(photo, None)]
+        nothing = Hypotheses(SE3.identity(0), torch.zeros(0))
+        return [*find_objects(objects, detector, photo)] or [(photo, nothing)]
+
+    return ask
 
 
 def _detected(photo: "Photo", detections: "Detections", objects: "KnownObjects") -> "list[Photo]":

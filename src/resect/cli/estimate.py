@@ -31,7 +31,8 @@ class EstimateArguments:
     """Folder that 'resect fit' made; or the mesh of a known object, ID=MESH, or a folder of meshes. Again for more."""
     prior: tuple[str, ...] = ()
     """Guesses in the order to try them: landmarks, retrieval, view-sphere, or a folder of a fitted prior; by default
-    those learned with the scene. For an object: views (every rotation), or folders of viewpoint, image2sphere, ipdf."""
+    those learned with the scene. For objects: views (every rotation), folders of viewpoint, image2sphere, ipdf, or
+    of posecnn, which finds them."""
     start: Path | None = None
     """Where to start, in place of a prior: JSON with cam_from_world, or a pose file with the photos' rows."""
     near: Path | None = None

@@ -1,6 +1,7 @@
 """`resect estimate PHOTO… --scene MESH`: poses of known objects in new photos."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ from resect.errors import ResectError
 if TYPE_CHECKING:
     from resect.cli.estimate import EstimateArguments
     from resect.known_objects import KnownObjects
-    from resect.types import Hypotheses, Photo
+    from resect.types import Estimate, Hypotheses, Photo
 
 Ask = Callable[["Photo", Path], "list[tuple[Photo, Hypotheses | None]]"]
 _OF_PLACES = ("near", "lock", "up", "world_up", "depth", "focal_sigma")
@@ -33,8 +34,10 @@ def run_objects(flags: "EstimateArguments") -> int:
             raise ResectError(flag, "the folder of a place as --scene", f"meshes: {flags.scene[0]}")
     if flags.units is not None:
         parse_units(flags.units)
-    objects = KnownObjects(model_files(flags.scene), flags.units, flags.count or VIEWS, flags.common.seed, flags.prior)
-    asking = Asking(flags.box, flags.mask, flags.contour, flags.detections, flags.start, flags.sigma)
+    detector = next((Path(p) for p in flags.prior if _is_detector(Path(p))), None)
+    asking = Asking(flags.box, flags.mask, flags.contour, flags.detections, flags.start, flags.sigma, detector)
+    priors = tuple(p for p in flags.prior if not (asking.detects and Path(p) == detector))
+    objects = KnownObjects(model_files(flags.scene), flags.units, flags.count or VIEWS, flags.common.seed, priors)
     files = photo_files(flags.photos)
     asking.check(objects, len(files))
     start(flags.common)
@@ -61,18 +64,33 @@ def _answers(
         asked = ask(photo, path)
         found = []
         for one, begin in asked:
-            assert one.target is not None
-            say_mesh(objects, one.target.object_id, told)
-            estimate = Estimate(Status.NO_CAMERA)
-            if one.camera is not None:
+            estimate = Estimate(Status.NO_CAMERA if one.camera is None else Status.NO_HYPOTHESIS)
+            if one.target is not None:
+                say_mesh(objects, one.target.object_id, told)
+            if one.camera is not None and one.target is not None:
                 _say_start(objects, one, begin)
-                estimate = objects.estimate(one, begin)
+                estimate = _estimate(objects, one, begin)
             say(f"{path}, {target_name(one.target)}: {estimate.status.name} in {estimate.cost.seconds:.2f} s")
             found.append(Answer(name, (one, estimate)))
     except ResectError as error:
         say(str(error))
         return [Answer(name, str(error))]
     return found
+
+
+def _estimate(objects: "KnownObjects", photo: "Photo", begin: "Hypotheses | None") -> "Estimate":
+    """From the start; where that fails and a mask or a box is known, from every rotation laid into it."""
+    found = objects.estimate(photo, begin)
+    if found.ok or begin is None or photo.target is None or photo.target.box is None:
+        return found
+    again = objects.estimate(photo)
+    return replace(again, cost=found.cost + again.cost) if again.ok else found
+
+
+def _is_detector(path: Path) -> bool:
+    from resect.artifact import read_facts
+
+    return (path / "artifact.json").is_file() and str(read_facts(path)["kind"]) == "posecnn"
 
 
 def say_mesh(objects: "KnownObjects", object_id: str, told: set[str]) -> None:
@@ -117,9 +135,11 @@ def _facts(objects: "KnownObjects", answer: Answer) -> dict[str, Any]:
         return facts
     photo, estimate = answer.found
     target, pose = photo.target, estimate.cam_from_world
-    assert target is not None
+    if target is None:
+        return facts
     facts = {"photo": facts.pop("photo"), "target": target.object_id, "instance": target.instance, **facts}
     facts["score"] = target.score
+    facts["ms"] = {name: round(ms, 1) for name, ms in estimate.cost.ms}
     if pose is None:
         return facts
     mesh = objects.mesh(target.object_id)

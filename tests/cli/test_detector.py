@@ -1,0 +1,105 @@
+"""From meshes to a detector to a pose, by commands; a photo without objects gets a status."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from shell import resect
+from test_objects import TRUTH, ell, photographed
+
+from resect.data.image import png_bytes
+from resect.data.mask import box_of
+from resect.data.mesh import write_mesh
+from resect.geometry import so3
+from resect.geometry.se3 import SE3
+from resect.known_objects import object_start
+from resect.priors.posecnn.prior import PoseCnn
+from resect.refine.object.refiner import ObjectInversion
+from resect.refine.object.settings import ObjectSettings
+from resect.types import Hypotheses, Photo, Target
+
+QUICK = ("--threads", 1, "--json")
+TINY = (
+    "--posecnn.width", 96, "--posecnn.height", 72, "--posecnn.label-width", 8, "--posecnn.centre-width", 8,
+    "--posecnn.roi-width", 8, "--posecnn.hidden", 16, "--posecnn.points", 16, "--posecnn.batch", 1,
+    "--posecnn.steps", 2,
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with ell.ply, photo.png, blank.png, camera.json, drawn photos and a network that learned nothing."""
+    folder = tmp_path_factory.mktemp("shop")
+    write_mesh(ell(), folder / "ell.ply")
+    (folder / "photo.png").write_bytes(png_bytes((photographed()[0] * 255).round().byte()))
+    (folder / "blank.png").write_bytes(png_bytes(torch.full((120, 160, 3), 99, dtype=torch.uint8)))
+    camera = {"fx": 300, "fy": 300, "cx": 80, "cy": 60, "width": 160, "height": 120}
+    (folder / "camera.json").write_text(json.dumps(camera))
+    drawn = resect(
+        "data", "clutter", f"1={folder / 'ell.ply'}", "--units", "mm", "--out", folder / "drawn", "--clutter.images", 2,
+        "--clutter.width", 96, "--clutter.height", 72, "--clutter.objects", 1, 2, *QUICK,
+    )  # fmt: skip
+    assert drawn.code == 0, drawn.err
+    fitted = resect("fit", "posecnn", folder / "drawn", "--out", folder / "net", *TINY, *QUICK)
+    assert fitted.code == 0, fitted.err
+    assert fitted.json["objects"] == ["1"]
+    return folder
+
+
+def told(off_deg: float) -> "object":
+    """A detection of the truth, turned."""
+
+    def detect(self: PoseCnn, photo: Photo, count: int) -> list[tuple[Photo, Hypotheses]]:
+        del self, count
+        mask = photographed()[1]
+        target = Target("1", box=box_of(mask), mask=mask, score=0.8)
+        pose = SE3(TRUTH.R[0] @ so3.exp(torch.tensor([0.0, 0.0, off_deg]).deg2rad()), TRUTH.t[0])
+        return [(replace(photo, target=target), object_start(pose, ell()))]
+
+    return detect
+
+
+def asked(shop: Path, photo: str) -> tuple[object, ...]:
+    scene = ("--scene", f"1={shop / 'ell.ply'}", "--units", "mm", "--camera", shop / "camera.json")
+    return ("estimate", shop / photo, *scene, "--prior", shop / "net", *QUICK)
+
+
+def test_one_command_from_photo_to_refined_pose(shop: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    settings = ObjectSettings(settle_px=(48,), keep=(4,), steps=4, among_depths=(1.0,))
+    monkeypatch.setattr(
+        "resect.refine.object.refiner.ObjectInversion", lambda **given: ObjectInversion(settings, **given)
+    )
+    monkeypatch.setattr(PoseCnn, "detect", told(6.0))
+    said = resect(*asked(shop, "photo.png"), "--out", tmp_path / "answers")
+    assert said.code == 0, said.err
+    (row,) = said.json["photos"]
+    assert row["target"] == "1"
+    assert row["score"] == pytest.approx(0.8)
+    found = so3.from_quaternion(torch.tensor(row["cam_from_world_wxyz"]))
+    assert float(torch.rad2deg(so3.angle(found, TRUTH.R[0]))) < 4
+    assert "ms" in row
+    assert (tmp_path / "answers" / "photo.overlay.png").is_file()
+
+
+def test_a_photo_without_objects_gets_a_status(shop: Path, tmp_path: Path) -> None:
+    said = resect(*asked(shop, "blank.png"), "--out", tmp_path / "answers")
+    assert said.code == 3, said.err
+    (row,) = said.json["photos"]
+    assert row["status"] == "NO_HYPOTHESIS"
+    assert "cam_from_world_t" not in row
+
+
+def test_score_draws_what_was_found(shop: Path, tmp_path: Path) -> None:
+    said = resect("score", shop / "net", shop / "drawn", "--split", "train", "--report", tmp_path / "r", *QUICK)
+    assert said.code == 0, said.err
+    assert 0 <= said.json["detected"] <= 1
+    assert len(list((tmp_path / "r").glob("*.png"))) == 2
+
+
+def test_meshes_that_the_detector_does_not_know_are_refused(shop: Path) -> None:
+    arguments = [str(a).replace("1=", "mug=") for a in asked(shop, "photo.png")]
+    said = resect(*arguments)
+    assert said.code == 2
+    assert "meshes of 1" in said.err
