@@ -80,6 +80,8 @@ class Localizer:
             seen = photo
             if photo.camera is None:
                 seen = replace(photo, camera=hypotheses.camera, camera_source="prior")
+            if photo.target is None and hypotheses.target is not None:
+                seen = replace(seen, target=hypotheses.target)  # the prior says where to look
             answer = self._invert(seen, hypotheses)
             cost = cost + answer.cost
             if answer.ok:

@@ -20,6 +20,12 @@ def load_relative(folder: Path) -> Any:
     return prior.with_parents(teacher, decoder)
 
 
+def load_object_frames(folder: Path) -> Any:
+    """Frames of objects with the detector of them."""
+    prior = zoo.resolve("resect.priors.object_frames.prior:ObjectFrames.load")(folder)
+    return prior.with_detector(zoo.load(Path(folder) / "detector", role="prior"))
+
+
 def load_image_decoder(folder: Path) -> Any:
     """An image decoder with its pose decoder."""
     made = zoo.resolve("resect.scenes.image_decoder.scene:ImageDecoder.load")(folder)

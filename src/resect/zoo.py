@@ -229,6 +229,14 @@ ZOO: dict[str, Entry] = {
         load="resect.priors.posecnn.prior:PoseCnn.load",
         cite=("posecnn",),
     ),
+    "object-frames": Entry(
+        "prior",
+        "the camera's pose in a place from known objects that stand in it, by a detector of them",
+        settings="resect.priors.object_frames.settings:ObjectFrameSettings",
+        fit="resect.priors.object_frames.prior:fit",
+        load="resect.taught:load_object_frames",
+        cite=("posecnn",),
+    ),
     "nerf": Entry(
         "scene",
         "NeRF in a small size; learns slowly, for comparison and for other people's checkpoints",

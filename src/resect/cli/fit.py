@@ -9,6 +9,7 @@ import tyro
 
 from resect.cli.fit_category import FitCategoryArguments, fit_category
 from resect.cli.fit_detector import FitDetectorArguments, fit_detector
+from resect.cli.fit_object_frames import FitObjectFramesArguments, fit_object_frames
 from resect.cli.fit_regressor import REGRESSORS, FitRegressorArguments, fit_regressor
 from resect.cli.fit_rotations import FitRotationsArguments, fit_rotations
 from resect.cli.fit_shape import FitShapeArguments, fit_shape
@@ -70,6 +71,8 @@ def _way(name: str) -> tuple[type[Any], Callable[[str, Any, Any], int], str]:
         return FitRegressorArguments, fit_regressor, "PHOTOS --out runs/regressor"
     if name.startswith("sigma-srn"):
         return FitCategoryArguments, fit_category, "INSTANCES --out runs/chairs"
+    if name == "object-frames":
+        return FitObjectFramesArguments, fit_object_frames, "PHOTOS --scene runs/desk --detector runs/posecnn"
     if name.startswith("posecnn"):
         return FitDetectorArguments, fit_detector, "OBJECTS --out runs/posecnn"
     if name.startswith("viewpoint"):

@@ -1,0 +1,1 @@
+"""The pose of the camera in a place, from known objects that stand in it."""

@@ -1,0 +1,180 @@
+"""Known objects that stand in a place say where the camera is: the detector's poses carried into the place's world."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Protocol, Self
+
+import torch
+from jaxtyping import Bool
+from torch import Tensor
+
+from resect import artifact
+from resect.data.mask import box_of
+from resect.errors import ResectError
+from resect.geometry import so3
+from resect.geometry.se3 import SE3
+from resect.geometry.sim3 import Sim3
+from resect.priors.object_frames.register import Sighting, Standing, register
+from resect.priors.object_frames.settings import ObjectFrameSettings
+from resect.protocols import Detector
+from resect.training.log import Progress
+from resect.types import Hypotheses, Photo, PhotoSet, Target
+
+KIND = "object-frames"
+_MOST = 1000
+
+
+class SavedDetector(Detector, Protocol):
+    """A detector that can be kept inside of an artefact."""
+
+    def save(self, folder: Path) -> None:
+        """Writes its artefact."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class ObjectFrames:
+    """Where known objects stand in a place, and what finds them in photos.
+
+    Attributes:
+        settings: how they were found.
+        standing: object id → its frame in the place's world.
+        detector: finds them; kept in the artefact.
+    """
+
+    settings: ObjectFrameSettings
+    standing: dict[str, Standing]
+    detector: SavedDetector | None = None
+
+    def propose(self, photo: Photo, count: int, generator: torch.Generator) -> Hypotheses:
+        """A pose of the camera from each object that is found, most certain first; the target holds their masks."""
+        del generator
+        if self.detector is None:
+            raise ResectError("object-frames", "its detector", "none", "Open it by resect.load.")
+        found = [
+            (p.target, g)
+            for p, g in self.detector.detect(replace(photo, target=None), _MOST)
+            if p.target is not None and p.target.object_id in self.standing and len(g)
+        ]
+        if not found:
+            return Hypotheses(SE3.identity(0, dtype=torch.float64), torch.zeros(0))
+        asked = self._asked([t for t, _ in found]) if self.settings.masked else None
+        each = [self._carried(target.object_id, guess) for target, guess in found[: max(1, count)]]
+        return Hypotheses(
+            SE3.cat([h.cam_from_world for h in each]),
+            torch.cat([h.log_weight for h in each]),
+            torch.cat([h.information for h in each if h.information is not None]),
+            source=tuple(f"{KIND}:{t.object_id}" for t, _ in found[: len(each)]),
+            target=asked,
+        )
+
+    def _carried(self, name: str, guess: Hypotheses) -> Hypotheses:
+        """From the object's frame to the world; what the frame itself may be off is added to the spread."""
+        standing, best = self.standing[name], guess.take([0])
+        frame = standing.world_from_obj
+        pose = frame.move_camera(best.cam_from_world.double())
+        eye = torch.eye(3, dtype=torch.float64)
+        own = torch.block_diag(standing.shift**2 * eye, standing.turn_rad**2 * eye)
+        middle = pose.apply(frame.t[None, None])[0, 0]
+        carry = torch.eye(6, dtype=torch.float64)
+        carry[:3, 3:] = so3.hat(middle)
+        covariance = carry @ own @ carry.mT + 1e-12 * torch.eye(6, dtype=torch.float64)
+        if best.information is not None:
+            scale = torch.tensor([float(frame.s)] * 3 + [1.0] * 3, dtype=torch.float64)
+            covariance = covariance + scale[:, None] * torch.linalg.inv(best.information[0].double()) * scale
+        information = torch.linalg.inv(covariance)
+        return replace(best, cam_from_world=pose, information=((information + information.mT) / 2)[None], target=None)
+
+    def _asked(self, targets: list[Target]) -> Target | None:
+        """All that was found, as one target."""
+        masks = [t.mask for t in targets if t.mask is not None]
+        if not masks:
+            return None
+        mask: Bool[Tensor, "h w"] = torch.stack(masks).any(0)
+        return Target("objects", box=box_of(mask), mask=mask, score=max(t.score for t in targets))
+
+    def save(self, folder: Path) -> None:
+        """Writes the artefact, with that of the detector inside."""
+        facts = {
+            name: {
+                "s": float(s.world_from_obj.s),
+                "wxyz": so3.to_quaternion(s.world_from_obj.R).tolist(),
+                "t": s.world_from_obj.t.tolist(),
+                "photos": s.photos,
+                "turn_rad": s.turn_rad,
+                "shift": s.shift,
+            }
+            for name, s in self.standing.items()
+        }
+        if self.detector is not None:
+            self.detector.save(folder / "detector")
+        artifact.save(folder, KIND, self.settings, {}, extra={"standing": facts})
+
+    @classmethod
+    def load(cls, folder: Path | str) -> Self:
+        """Reads and checks the artefact, without its detector."""
+        found, where = artifact.load(folder, KIND), f"{folder}/artifact.json"
+        settings = artifact.settings_from_json(ObjectFrameSettings, found.settings, where)
+        facts = found.extra.get("standing")
+        if not isinstance(facts, dict) or not 0 < len(facts) <= _MOST:
+            raise ResectError(f"{where}: standing", "frames of objects", type(facts).__name__, "Fit it again.")
+        return cls(settings, {str(k): _standing(v, f"{where}: {k}") for k, v in facts.items()})
+
+    def with_detector(self, detector: SavedDetector) -> "ObjectFrames":
+        """The same with what finds the objects."""
+        return replace(self, detector=detector)
+
+
+def _standing(facts: Any, where: str) -> Standing:
+    try:
+        values = torch.tensor([facts["s"], *facts["wxyz"], *facts["t"]], dtype=torch.float64).reshape(8)
+        turn, shift, photos = float(facts["turn_rad"]), float(facts["shift"]), int(facts["photos"])
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise ResectError(where, "a similarity", str(error)[:80], "Fit it again.") from None
+    sound = bool(values.isfinite().all()) and float(values[0]) > 0 and abs(float(values[1:5].norm()) - 1) < 1e-3
+    if not sound or not (0 <= turn < 4 and 0 <= shift < float("inf")):
+        raise ResectError(where, "a similarity", str(facts)[:80], "Fit it again.")
+    return Standing(Sim3(values[0], so3.from_quaternion(values[1:5]), values[5:]), photos, turn, shift)
+
+
+def fit(
+    data: PhotoSet,
+    settings: ObjectFrameSettings | None = None,
+    *,
+    out: Path | None = None,
+    parents: tuple[Any, ...] = (),
+    resume: bool = False,
+    generator: torch.Generator | None = None,
+    progress: Progress | None = None,
+) -> ObjectFrames:
+    """Finds the objects' frames by what a detector finds in training photos.
+
+    Args:
+        data: the training photos, with poses.
+        settings: how.
+        out: folder for the artefact; nothing is written when not given.
+        parents: the detector.
+        resume: not used; it takes seconds.
+        generator: not used.
+        progress: called with (photo, photos, remark).
+    """
+    del resume, generator
+    if len(parents) != 1:
+        raise ResectError("object-frames", "one detector as parent", f"{len(parents)}", "Give --detector DIR.")
+    detector, s = parents[0], settings or ObjectFrameSettings()
+    rows: dict[str, list[tuple[SE3, SE3]]] = {}
+    for i in range(len(data)):
+        found = detector.detect(replace(data[i], target=None), _MOST)
+        names = [p.target.object_id for p, _ in found if p.target is not None]
+        for photo, guess in found:
+            assert photo.target is not None
+            if names.count(photo.target.object_id) == 1 and len(guess):  # which of two it is, no one knows
+                pose = data.truth.cam_from_world[i].double()
+                rows.setdefault(photo.target.object_id, []).append((pose, guess.cam_from_world[0].double()))
+        if progress is not None:
+            progress(i + 1, len(data), ", ".join(names))
+    sightings = {k: Sighting(SE3.stack([a for a, _ in v]), SE3.stack([b for _, b in v])) for k, v in rows.items()}
+    made = ObjectFrames(s, register(sightings, s), detector)
+    if out is not None:
+        made.save(out)
+    return made

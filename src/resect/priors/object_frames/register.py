@@ -1,0 +1,123 @@
+"""Where objects stand in a place: similarities from detections in photos whose poses are known.
+
+An object that stands still has one frame in the world: x_world = s R x_obj + t, with one scale s for all objects, as
+their units are the same. Each detection in a posed photo says what R is, R = R_world←cam R_cam←obj, and where the
+camera's centre lies in both frames, s R c_obj + t = c_world, which is linear in s and t once R is known.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from resect.errors import ResectError
+from resect.geometry import so3
+from resect.geometry.align import mean_rotation
+from resect.geometry.se3 import SE3
+from resect.geometry.sim3 import Sim3
+from resect.priors.object_frames.settings import ObjectFrameSettings
+
+
+@dataclass(frozen=True, eq=False)
+class Sighting:
+    """One object in all photos that it was detected in.
+
+    Attributes:
+        cam_from_world: of the photos, the truth.
+        cam_from_obj: as detected.
+    """
+
+    cam_from_world: SE3
+    cam_from_obj: SE3
+
+
+@dataclass(frozen=True, eq=False)
+class Standing:
+    """Where an object stands.
+
+    Attributes:
+        world_from_obj: its frame.
+        photos: that it was detected in.
+        turn_rad: median angle by which the detections disagree.
+        shift: median distance by which the camera's centres do, world units.
+    """
+
+    world_from_obj: Sim3
+    photos: int
+    turn_rad: float
+    shift: float
+
+
+def register(sightings: Mapping[str, Sighting], settings: ObjectFrameSettings) -> dict[str, Standing]:
+    """Frames of the objects whose detections agree; others, such as symmetric ones, are left out.
+
+    Raises:
+        ResectError: none agrees, or the photos do not say the scale.
+    """
+    turned = {name: found for name, s in sightings.items() if (found := _rotation(s, settings)) is not None}
+    if not turned:
+        fix = "Are these photos of the place with the objects in it? Is the detector good enough?"
+        seen = ", ".join(f"{name} {len(s.cam_from_obj)}" for name, s in sightings.items()) or "none"
+        raise ResectError("frames of objects", "detections that agree in several photos", f"detections: {seen}", fix)
+    names = list(turned)
+    a, b, of = _equations(sightings, turned)
+    x = _robust(a, b, len(names), settings.rounds)
+    scale, shifts = float(x[0]), x[1:].view(-1, 3)
+    if not scale > 0:
+        raise ResectError("frames of objects", "cameras at different places", "a scale that is not positive")
+    gap = (a @ x - b).view(-1, 3).norm(dim=-1)
+    standing = {}
+    for k, name in enumerate(names):
+        rotation, off = turned[name]
+        frame = Sim3(torch.tensor(scale, dtype=torch.float64), rotation, shifts[k])
+        standing[name] = Standing(frame, int((of == k).sum()), float(off.median()), float(gap[of == k].median()))
+    return standing
+
+
+def _rotation(s: Sighting, settings: ObjectFrameSettings) -> tuple[Float[Tensor, "3 3"], Float[Tensor, "n"]] | None:
+    """The rotation that most detections support, averaged over them, and how far off each is."""
+    each = s.cam_from_world.R.double().mT @ s.cam_from_obj.R.double()
+    n = len(each)
+    if n < settings.least:
+        return None
+    apart = so3.angle(each[:, None].expand(n, n, 3, 3), each[None].expand(n, n, 3, 3))
+    support = (apart < torch.deg2rad(torch.tensor(settings.agree_deg))).sum(1)
+    best = int(support.argmax())
+    if int(support[best]) < max(2, settings.share * n):
+        return None
+    mean = mean_rotation(each[apart[best] < torch.deg2rad(torch.tensor(settings.agree_deg))])
+    return mean, so3.angle(mean.expand_as(each), each)
+
+
+def _equations(
+    sightings: Mapping[str, Sighting], turned: Mapping[str, tuple[Tensor, Tensor]]
+) -> tuple[Float[Tensor, "m k"], Float[Tensor, "m"], Tensor]:
+    """Rows of s R c_obj + t = c_world for the unknowns (s, t of each object), and which object each three are of."""
+    rows, right, of = [], [], []
+    for k, (name, (rotation, _)) in enumerate(turned.items()):
+        s = sightings[name]
+        turned_centre = s.cam_from_obj.double().center @ rotation.mT
+        block = torch.zeros(len(turned_centre), 3, 1 + 3 * len(turned), dtype=torch.float64)
+        block[:, :, 0] = turned_centre
+        block[:, :, 1 + 3 * k : 4 + 3 * k] = torch.eye(3, dtype=torch.float64)
+        rows.append(block.flatten(0, 1))
+        right.append(s.cam_from_world.double().center.flatten())
+        of.append(torch.full((len(turned_centre),), k))
+    return torch.cat(rows), torch.cat(right), torch.cat(of)
+
+
+def _robust(a: Tensor, b: Tensor, objects: int, rounds: int) -> Tensor:
+    """Least sum of distances rather than of their squares: detections that are far off hardly count."""
+    if len(b) // 3 <= objects:
+        raise ResectError("frames of objects", "more photos than objects", f"{len(b) // 3} detections")
+    weight = torch.ones(len(b) // 3, dtype=torch.float64)
+    x = torch.zeros(a.shape[1], dtype=torch.float64)
+    for _ in range(rounds):
+        root = weight.sqrt().repeat_interleave(3)
+        x = torch.linalg.lstsq(root[:, None] * a, root * b).solution
+        gap = (a @ x - b).view(-1, 3).norm(dim=-1)
+        weight = 1 / gap.clamp_min(0.1 * float(gap.median()) + 1e-12)
+        weight = weight / weight.max()
+    return x
