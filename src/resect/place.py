@@ -22,6 +22,7 @@ from resect.geometry.camera import Camera
 from resect.geometry.se3 import SE3
 from resect.localizer import Localizer
 from resect.protocols import Prior, Scene
+from resect.taught import framed
 from resect.training.log import Progress
 from resect.types import PhotoSet, Split
 
@@ -374,7 +375,7 @@ def _open_prior(folder: Path, name: str, scene: Scene, facts: PlaceFacts) -> Pri
         return zoo.load(inside[name], role="prior")
     path, _, asked = name.rpartition(":") if not (Path(name) / "artifact.json").is_file() else (name, "", "")
     if path and (Path(path) / "artifact.json").is_file():
-        return _asked_about(zoo.load(path, role="prior"), asked, path)
+        return _asked_about(framed(zoo.load(path, role="prior"), folder, Path(path)), asked, path)
     if name == "view-sphere":
         from resect.priors.view_sphere import ViewSphere
 

@@ -3,7 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from resect import zoo
+from resect import artifact, zoo
+from resect.errors import ResectError
 
 
 def load_pose_decoder(folder: Path) -> Any:
@@ -24,6 +25,20 @@ def load_object_frames(folder: Path) -> Any:
     """Frames of objects with the detector of them."""
     prior = zoo.resolve("resect.priors.object_frames.prior:ObjectFrames.load")(folder)
     return prior.with_detector(zoo.load(Path(folder) / "detector", role="prior"))
+
+
+def framed(prior: Any, place: Path, folder: Path) -> Any:
+    """A detector of objects as a prior of a place, by the frames that its objects have there; others as they are."""
+    if not hasattr(prior, "detect"):
+        return prior
+    frames = place / "priors" / "object-frames"
+    there = (frames / "detector" / "artifact.json").is_file()
+    if there and artifact.digest(frames / "detector") == artifact.digest(folder):
+        return zoo.load(frames, role="prior")
+    fix = f"Find them: resect fit object-frames PHOTOS --scene {place} --detector {folder}"
+    raise ResectError(
+        folder, f"the frames of its objects in {place}", "those of another detector" if there else "none", fix
+    )
 
 
 def load_image_decoder(folder: Path) -> Any:
