@@ -29,7 +29,7 @@ def test_steps_are_deterministic_and_reported() -> None:
     at, begin, _ = problem()
     seen: list[int] = []
     settings = FirstOrderSettings(steps=5, rays=64, pixels="interest_regions")
-    one = adam(at, begin, settings, seed=4, report=lambda k, _: seen.append(k))
+    one = adam(at, begin, settings, seed=4, report=lambda k, pose, loss: seen.append(k))
     two = adam(at, begin, settings, seed=4)
     assert torch.equal(one.t, two.t)
     assert seen == [1, 2, 3, 4, 5]

@@ -22,25 +22,26 @@ from resect.types import Render
 
 @dataclass(frozen=True)
 class FirstOrderSettings:
-    """How iNeRF steps.
-
-    Attributes:
-        steps: gradient steps.
-        rays: pixels of each step.
-        pixels: how they are chosen, afresh for each step.
-        rate: learning rate at the start, of translations in units of `length` and of radians.
-        decay: factor of the rate per 100 steps.
-        betas: Adam's.
-        frame: "camera" turns about the camera's centre, "world" about the world's origin as published code does.
-    """
+    """How iNeRF steps."""
 
     steps: int = 300
+    """Gradient steps."""
     rays: int = 2048
+    """Pixels of each step."""
     pixels: PixelChoice = "random"
+    """How they are chosen, afresh for each step; always inside of the target's mask, where there is one."""
+    box: int = 5
+    """Of interest regions: side of the box that keypoints are grown by, pixels."""
+    growths: int = 3
+    """Of interest regions: how many times."""
     rate: float = 0.01
+    """Learning rate at the start, of translations in units of `length` and of radians."""
     decay: float = 0.8
+    """Factor of the rate per 100 steps."""
     betas: tuple[float, float] = (0.9, 0.999)
+    """Adam's."""
     frame: Literal["camera", "world"] = "camera"
+    """ "camera" turns about the camera's centre, "world" about the world's origin as published code does."""
 
 
 def published_inerf() -> FirstOrderSettings:
@@ -56,21 +57,22 @@ def adam(
     length: float = 1.0,
     seed: int = 0,
     objective: Objective | None = None,
-    report: Callable[[int, SE3], None] | None = None,
+    report: Callable[[int, SE3, Float[Tensor, "h"]], None] | None = None,
 ) -> SE3:
     """Steps H poses; each has its own moments.
 
     Args:
         length: world units that count as much as one radian; 1 as published.
         objective: what is minimised, summed, when it is not the mean squared colour difference; it sees all pixels.
-        report: called with the number of the step and the poses after it.
+        report: called with the number of the step, the poses after it, and the losses before it on its pixels.
     """
     pose, pick = start, _picker(view, settings, torch.Generator().manual_seed(seed))
     scale = torch.tensor([length] * 3 + [1.0] * 3).to(start.t)
     mean, square = torch.zeros(len(start), 6).to(start.t), torch.zeros(len(start), 6).to(start.t)
     first, second = settings.betas
     for step in range(settings.steps):
-        slope = _slope(view, pose, pick(), objective, settings.frame) * scale
+        loss, slope = _slope(view, pose, pick(), objective, settings.frame)
+        slope = slope * scale
         mean = first * mean + (1 - first) * slope
         square = second * square + (1 - second) * slope * slope
         rate = settings.rate * settings.decay ** ((step + 1) / 100)
@@ -78,7 +80,7 @@ def adam(
         delta = -rate * scale * (mean / (1 - first ** (step + 1))) / (unbiased + 1e-8)
         pose = pose.retract(delta, about=settings.frame)
         if report is not None:
-            report(step + 1, pose)
+            report(step + 1, pose, loss)
     return pose
 
 
@@ -88,30 +90,31 @@ def _picker(view: View, settings: FirstOrderSettings, generator: torch.Generator
     if settings.pixels not in ("interest_points", "interest_regions"):
         return lambda: choose(settings.pixels, image, settings.rays, generator, allowed)
     mask = keypoint_mask(image)
-    mask = dilate(mask) if settings.pixels == "interest_regions" else mask
+    mask = dilate(mask, settings.box, settings.growths) if settings.pixels == "interest_regions" else mask
     weight = allowed.double().cpu() * torch.where(mask, 1.0, 1e-9)
     return lambda: draw(weight.flatten(), settings.rays, generator)
 
 
 def _slope(
     view: View, pose: SE3, index: Tensor, objective: Objective | None, frame: Literal["camera", "world"]
-) -> Float[Tensor, "h 6"]:
-    """Gradient of the loss with respect to δ, from the scene's derivatives and the objective's own gradient."""
+) -> tuple[Float[Tensor, "h"], Float[Tensor, "h 6"]]:
+    """The loss, and its gradient with respect to δ, from the scene's derivatives and the objective's own gradient."""
     chosen = index if objective is None else None
     shown = view.sensitivity(pose, chosen)
     if objective is None:
         residual = shown.values - view.observed[None, index]
         outer = 2 * residual / residual[0].numel()
+        loss = residual.square().mean((1, 2))
     else:
-        outer = _outer(view, shown.values, objective)
+        loss, outer = _outer(view, shown.values, objective)
     by_camera = (outer[..., None] * shown.jacobian).sum((1, 2))
     if frame == "camera":
-        return by_camera
-    return (by_camera[:, None] @ pose.adjoint())[:, 0]
+        return loss, by_camera
+    return loss, (by_camera[:, None] @ pose.adjoint())[:, 0]
 
 
-def _outer(view: View, values: Tensor, objective: Objective) -> Tensor:
-    """d loss / d values."""
+def _outer(view: View, values: Tensor, objective: Objective) -> tuple[Tensor, Tensor]:
+    """The losses, and d loss / d values."""
     with torch.enable_grad():
         leaf = values.detach().requires_grad_()
         observed = view.observed[None]
@@ -119,5 +122,5 @@ def _outer(view: View, values: Tensor, objective: Objective) -> Tensor:
         out = objective(
             Render(rgb=leaf) if rgb else Render(feature=leaf), Render(rgb=observed) if rgb else Render(feature=observed)
         )
-        loss = 0.5 * out.square().sum() if objective.least_squares else out.sum()
-        return torch.autograd.grad(loss, leaf)[0]
+        loss = 0.5 * out.square().flatten(1).sum(1) if objective.least_squares else out.flatten(1).sum(1)
+        return loss.detach(), torch.autograd.grad(loss.sum(), leaf)[0]
