@@ -30,8 +30,9 @@ class BenchmarkArguments:
     """Folder for poses, summary.json and table.txt; the same command resumes."""
     poses: Path | None = None
     """List that picks the poses of a 7-Scenes folder."""
-    refiners: tuple[Literal["default", "lm", "flow-pnp", "adam"], ...] = ("default", "lm", "flow-pnp", "adam")
-    """Refiners, all from the same starts; 'adam' is iNeRF's own way."""
+    refiners: tuple[Literal["default", "lm", "flow-pnp", "adam", "inerf"], ...] = ("default", "lm", "flow-pnp", "adam")
+    """Refiners, all from the same starts; 'adam' is iNeRF's own way in the scene's length, 'inerf' the published one,
+    whose steps are kept in --out: steps.html, and a CSV each for 'resect compare --curves'."""
     sigma: tuple[float, float] = (20.0, 0.1)
     """What 'default' is told of the starts: standard deviations in degrees and in parts of the scene's scale."""
     brightness: float = 0.0
@@ -82,7 +83,7 @@ def _run(name: str, flags: BenchmarkArguments, settings: Any) -> int:
             name,
             photos,
             split,
-            _refiners(flags),
+            _refiners(flags, photos),
             settings,
             spoil=spoil,
             configuration={"scene": digest(flags.scene), "sigma": list(flags.sigma), "seed": flags.common.seed},
@@ -91,12 +92,13 @@ def _run(name: str, flags: BenchmarkArguments, settings: Any) -> int:
             progress=lambda refiner, done: advance(done.count, done.total, f"{refiner} {done.photo}"),
         )
     if flags.out is not None:
+        _write_steps(flags.out)
         say(f"files: {flags.out}")
     result(flags.common, {"trials": [t.as_json() for t in found]}, trial_table(found))
     return 0
 
 
-def _refiners(flags: BenchmarkArguments) -> dict[str, Any]:
+def _refiners(flags: BenchmarkArguments, photos: Any) -> dict[str, Any]:
     """Name → photo and start → answer."""
     import math
     from dataclasses import replace
@@ -106,6 +108,7 @@ def _refiners(flags: BenchmarkArguments) -> dict[str, Any]:
     from resect.localizer import Localizer
     from resect.place import open_place, read_place
     from resect.refine.alone import Alone
+    from resect.refine.inerf import Inerf
 
     where, scale = open_place(flags.scene, prior=(), seed=flags.common.seed), read_place(flags.scene).scene_scale
     turn, shift = math.radians(flags.sigma[0]), flags.sigma[1] * scale
@@ -118,5 +121,35 @@ def _refiners(flags: BenchmarkArguments) -> dict[str, Any]:
         method: Localizer(where.scene, refiner=Alone(method, length=scale, seed=flags.common.seed), camera=where.camera)
         for method in ("lm", "flow-pnp", "adam")
     }
+    inerf = Localizer(where.scene, refiner=Inerf(seed=flags.common.seed), camera=where.camera)
     known = {"default": default, **{method: localizer.estimate for method, localizer in single.items()}}
+    known["inerf"] = _recorded(inerf.estimate, photos, flags.out)
     return {name: known[name] for name in flags.refiners}
+
+
+def _recorded(estimate: Any, photos: Any, out: Path | None) -> Any:
+    """The same, with a table of the steps of each trial written."""
+    if out is None:
+        return estimate
+    from resect.evaluation.descent import descent_of, write_descent
+
+    truth, index = photos.truth.cam_from_world, {name: i for i, name in enumerate(photos.names)}
+
+    def recorded(photo: Any, given: Any) -> Any:
+        found = estimate(photo, given)
+        start = given.source[0].rpartition(":")[2] if given.source else "0"
+        name = photo.name.replace("/", "_").rpartition(".")[0]
+        write_descent(out / "steps" / f"{name}.{start}.steps.csv", descent_of(found, truth[index[photo.name]]))
+        return found
+
+    return recorded
+
+
+def _write_steps(out: Path) -> None:
+    """A page with the medians over all trials whose steps were kept, and each of the first seven."""
+    from resect.evaluation.descent import mean_curve, read_descent, write_curves
+
+    files = sorted((out / "steps").glob("*.steps.csv"))
+    runs = {path.name.removesuffix(".steps.csv"): read_descent(path) for path in files}
+    if runs:
+        write_curves(out / "steps.html", {"median": mean_curve(list(runs.values())), **dict(list(runs.items())[:7])})

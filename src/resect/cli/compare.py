@@ -22,10 +22,12 @@ class CompareArguments:
 
     runs: tyro.conf.Positional[tuple[Path, ...]]
     """Pose files, or trajectories."""
-    truth: Path
+    truth: Path | None = None
     """Posed photos, a published list of true poses, or the true trajectory."""
     poses: Path | None = None
     """List that holds the true poses of a 7-Scenes folder."""
+    curves: bool = False
+    """The runs are tables of steps (NAME.steps.csv) of 'resect estimate --refiner inerf' or 'resect benchmark'."""
     align: Literal["none", "se3", "sim3"] = "se3"
     """How trajectories are laid onto the true one first."""
     out: Path | None = None
@@ -45,8 +47,12 @@ def run(arguments: Sequence[str]) -> int:
         raise ResectError("resect compare", "at least one pose file", "none")
     if flags.out is not None:
         refuse_overwrite(flags.out, flags.overwrite)
+    if flags.curves:
+        return _curves(flags)
+    if flags.truth is None:
+        raise ResectError("--truth", "posed photos, a list of true poses, or a trajectory", "none")
     if all(trajectories(path, flags.truth) for path in flags.runs):
-        return _trajectories(flags)
+        return _trajectories(flags, flags.truth)
     from resect.data import read
     from resect.evaluation.compare import comparison_tables, remarks, write_comparison
     from resect.evaluation.score import score
@@ -62,13 +68,27 @@ def run(arguments: Sequence[str]) -> int:
     return 0
 
 
-def _trajectories(flags: CompareArguments) -> int:
+def _curves(flags: CompareArguments) -> int:
+    """Loss and errors over steps, laid over each other."""
+    from resect.evaluation.descent import read_descent, write_curves
+
+    if flags.out is None:
+        raise ResectError("--out", "a folder for the page", "none")
+    runs = {name: read_descent(path) for name, path in zip(_names(flags.runs), flags.runs, strict=True)}
+    write_curves(flags.out / "curves.html", runs)
+    facts = {name: {"steps": len(r.loss), "loss": r.loss[-1] if r.loss else None} for name, r in runs.items()}
+    text = "\n".join(f"{name}: {f['steps']} steps, last loss {f['loss']}" for name, f in facts.items())
+    result(flags.common, facts, f"{text}\n{flags.out / 'curves.html'}")
+    return 0
+
+
+def _trajectories(flags: CompareArguments, path_of_truth: Path) -> int:
     from resect.cli.options import generator
     from resect.data.trajectory import read_trajectory
     from resect.evaluation.trajectory_report import trajectory_table, write_trajectory_report
     from resect.evaluation.trajectory_score import TrajectorySettings, score_trajectory
 
-    truth, settings = read_trajectory(flags.truth), TrajectorySettings(align=flags.align)
+    truth, settings = read_trajectory(path_of_truth), TrajectorySettings(align=flags.align)
     scores = {
         name: score_trajectory(read_trajectory(path), truth, settings, generator(flags.common))
         for name, path in zip(_names(flags.runs), flags.runs, strict=True)

@@ -4,16 +4,19 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import tyro
 
 from resect.cli.answers import Answer, facts_of, line_of, photo_files
+from resect.cli.estimate_inerf import with_inerf, write_steps
 from resect.cli.knowledge import Sigma, lock_names, narrowed, near_term, read_near, read_starts, up_term
 from resect.cli.main import BAD_INPUT, DONE, SOME_FAILED
-from resect.cli.options import COMMON, CommonFlags, at_least, parse, refuse_overwrite, start
+from resect.cli.options import COMMON, CommonFlags, at_least, parse_with_settings, refuse_overwrite, start
 from resect.cli.output import result, say
+from resect.cli.preset_file import INERF, with_preset
 from resect.errors import ResectError
+from resect.refine.first_order_settings import FirstOrderSettings
 
 if TYPE_CHECKING:
     from resect.localizer import Localizer
@@ -69,6 +72,9 @@ class EstimateArguments:
     """Boxes or masks of several objects: COCO annotations, BOP or COCO results, or a folder of masks."""
     units: str | None = None
     """Length of one unit of the meshes: mm, cm, m, in, or metres per unit. Poses stay in the mesh's own units."""
+    refiner: Literal["default", "inerf"] = "default"
+    """How a place's pose is refined: "inerf" is Adam on random pixels as published, with the settings --inerf.*, or
+    those of a preset file of key = value lines, --config FILE."""
     count: int | None = None
     """Hypotheses to start from; by default 64, and 4000 rotations for an object."""
     out: Path | None = None
@@ -83,7 +89,15 @@ def run(arguments: Sequence[str]) -> int:
     description = "Poses of new photos. A photo that fails gets a status and an advice, never a pose."
     example = "resect estimate new.jpg --scene runs/place --out answers; "
     example += "resect estimate desk.jpg --scene mug.ply --units mm --box 410,220,530,340 --fov-deg 60 --out answers"
-    flags = parse(EstimateArguments, arguments, prog="resect estimate", description=description, example=example)
+    flags, inerf = parse_with_settings(
+        EstimateArguments,
+        "inerf",
+        FirstOrderSettings,
+        with_preset(arguments, "inerf", INERF, say),
+        prog="resect estimate",
+        description=description,
+        example=example,
+    )
     _check(flags)
     if _of_objects(flags):
         from resect.cli.estimate_objects import run_objects
@@ -97,9 +111,13 @@ def run(arguments: Sequence[str]) -> int:
     if flags.depth is not None and not flags.depth.is_dir() and len(files) > 1:
         raise ResectError("--depth", "a folder, as there are several photos", f"the file {flags.depth}")
     where = _localizer(flags, near)
+    if flags.refiner == "inerf":
+        where = with_inerf(where, inerf, flags.count or 1, flags.common.seed)
     answers = [_one(where, name, path, flags, starts) for name, path in files.items()]
     if flags.out is not None:
         _report(where, answers, flags)
+        if flags.refiner == "inerf":
+            write_steps(where, answers, flags.out)
     rows = [facts_of(answer, near) for answer in answers]
     failed, unusable = sum("camera_center" not in row for row in rows), sum(isinstance(a.found, str) for a in answers)
     result(flags.common, {"photos": rows, "failed": failed}, "\n".join(line_of(row) for row in rows))

@@ -16,7 +16,10 @@ from resect.cli.fit_shape import FitShapeArguments, fit_shape
 from resect.cli.fit_views import FitViewsArguments, fit_views
 from resect.cli.options import COMMON, CommonFlags, generator, parse_with_settings, refuse_overwrite, start
 from resect.cli.output import result, say
+from resect.cli.preset_file import NERF, with_preset
 from resect.zoo import ZOO, entry, resolve
+
+_PRESETS = " --config FILE reads the key = value presets of other NeRF programs; flags beside it win."
 
 
 @dataclass(frozen=True)
@@ -53,9 +56,9 @@ def run(arguments: Sequence[str]) -> int:
         kind,
         name.replace("-", "_"),
         resolve(entry(name, fitted=True).settings),
-        arguments[1:],
+        with_preset(arguments[1:], name, NERF, say) if name.startswith("nerf") else arguments[1:],
         prog=f"resect fit {name}",
-        description=f"{named[name].line}.",
+        description=f"{named[name].line}." + (_PRESETS if name.startswith("nerf") else ""),
         example=f"resect fit {name} {data}",
     )
     return action(name, flags, settings)

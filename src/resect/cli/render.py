@@ -71,7 +71,7 @@ def run(arguments: Sequence[str]) -> int:
             shown = scene.render(camera, path[i : i + 1], want=(flags.channel,))
             frames.append(_picture(getattr(shown, flags.channel)[0], camera.width, camera.height))
             progress(i + 1, len(path), "")
-    _write(frames, flags.out, flags.fps)
+    write_frames(frames, flags.out, flags.fps)
     result(flags.common, {"out": str(flags.out), "frames": len(frames)}, str(flags.out))
     return 0
 
@@ -174,7 +174,8 @@ def _picture(values: Any, width: int, height: int) -> Any:
     return Image.fromarray(pixels.numpy())
 
 
-def _write(frames: Sequence[Any], out: Path, fps: int) -> None:
+def write_frames(frames: Sequence[Any], out: Path, fps: int) -> None:
+    """Pictures as a GIF, a video, or a folder of PNG files."""
     if out.suffix.lower() == ".gif":
         out.parent.mkdir(parents=True, exist_ok=True)
         frames[0].save(out, save_all=True, append_images=frames[1:], duration=round(1000 / fps), loop=0)

@@ -6,7 +6,6 @@ exp(δ) @ cam_from_world, so the pose stays rigid; published code optimises an u
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Literal
 
 import torch
@@ -15,38 +14,11 @@ from torch import Tensor
 
 from resect.geometry.se3 import SE3
 from resect.protocols import Objective
-from resect.refine.pixels import PixelChoice, choose, dilate, draw, keypoint_mask
+from resect.refine.first_order_settings import FirstOrderSettings as FirstOrderSettings
+from resect.refine.first_order_settings import published_inerf as published_inerf
+from resect.refine.pixels import choose, dilate, draw, keypoint_mask
 from resect.refine.view import View
 from resect.types import Render
-
-
-@dataclass(frozen=True)
-class FirstOrderSettings:
-    """How iNeRF steps."""
-
-    steps: int = 300
-    """Gradient steps."""
-    rays: int = 2048
-    """Pixels of each step."""
-    pixels: PixelChoice = "random"
-    """How they are chosen, afresh for each step; always inside of the target's mask, where there is one."""
-    box: int = 5
-    """Of interest regions: side of the box that keypoints are grown by, pixels."""
-    growths: int = 3
-    """Of interest regions: how many times."""
-    rate: float = 0.01
-    """Learning rate at the start, of translations in units of `length` and of radians."""
-    decay: float = 0.8
-    """Factor of the rate per 100 steps."""
-    betas: tuple[float, float] = (0.9, 0.999)
-    """Adam's."""
-    frame: Literal["camera", "world"] = "camera"
-    """ "camera" turns about the camera's centre, "world" about the world's origin as published code does."""
-
-
-def published_inerf() -> FirstOrderSettings:
-    """The settings of the paper's real scenes: interest regions, 2048 rays."""
-    return FirstOrderSettings(pixels="interest_regions")
 
 
 def adam(

@@ -4,7 +4,7 @@ All samplers work on one photo and return indices into its pixels in row order, 
 """
 
 import math
-from typing import Literal, assert_never
+from typing import assert_never
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -12,8 +12,7 @@ from torch import Tensor
 
 from resect.data.sift import sift_detector
 from resect.errors import ResectError
-
-PixelChoice = Literal["all", "random", "stratified", "gradient", "buckets", "interest_points", "interest_regions"]
+from resect.refine.first_order_settings import PixelChoice as PixelChoice
 
 
 def choose(

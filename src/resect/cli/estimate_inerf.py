@@ -1,0 +1,43 @@
+"""`resect estimate --refiner inerf`: iNeRF's steps, and what is written of them."""
+
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+from resect.cli.answers import Answer
+from resect.cli.output import say
+from resect.errors import ResectError
+
+if TYPE_CHECKING:
+    from resect.localizer import Localizer
+
+
+def with_inerf(where: "Localizer", settings: Any, starts: int, seed: int) -> "Localizer":
+    """The same with iNeRF as its refiner."""
+    from dataclasses import replace
+
+    from resect.refine.inerf import Inerf
+
+    if where.scene is None or "rgb" not in where.scene.channels:
+        raise ResectError("--refiner inerf", "a scene with colour", "another")
+    return replace(where, refiner=Inerf(settings, starts=starts, seed=seed))
+
+
+def write_steps(where: "Localizer", answers: Sequence[Answer], out: Path) -> None:
+    """`NAME.steps.csv` and `NAME.gif` of each photo, and `steps.html` with all curves."""
+    from resect.cli.render import write_frames
+    from resect.evaluation.descent import descent_of, film, write_curves, write_descent
+
+    runs = {}
+    for answer in answers:
+        if isinstance(answer.found, str) or not answer.found[1].trace or where.scene is None:
+            continue
+        photo, estimate = answer.found
+        stem = PurePosixPath(answer.name).with_suffix("")
+        runs[answer.name] = descent_of(estimate)
+        write_descent(out / f"{stem}.steps.csv", runs[answer.name])
+        if photo.camera is not None:
+            write_frames(film(photo, estimate, where.scene), out / f"{stem}.gif", 8)
+    if runs:
+        write_curves(out / "steps.html", runs)
+        say(f"curves: {out / 'steps.html'}")
