@@ -17,7 +17,7 @@ LAYERS = (
     ("nn", "data", "metrics", "artifact", "training"),
     ("priors", "scenes", "shape"),
     ("refine",),
-    ("zoo", "localizer", "place", "known_objects", "taught"),
+    ("zoo", "localizer", "category", "place", "known_objects", "taught"),
     ("tracking", "evaluation", "synthesis"),
     ("viewer", "cli"),
 )

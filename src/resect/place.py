@@ -245,6 +245,7 @@ def open_place(
         anchor: the pose they are taken from; by default each start's own.
         depth: whether a photo's own depth is used, where it has any.
     """
+    from resect.category import is_category, open_category
     from resect.refine.default import Inversion
     from resect.refine.recipe import RefineSettings
 
@@ -256,13 +257,14 @@ def open_place(
             raise ResectError("lock", "a scene, whose refiner can hold it", f"{folder}, a prior alone")
         camera = read_place(folder).camera if (folder / "place.json").is_file() else None
         return Localizer(prior=zoo.load(folder), camera=camera, count=count, seed=seed)
-    facts, scene = read_place(folder), zoo.load(folder)
+    if is_category(scene := zoo.load(folder)):
+        return open_category(scene, prior, count, seed)
+    facts = read_place(folder)
     if scene.channels == ("feature",):
         return _open_latent(folder, scene, prior, facts, count, seed)
-    names = prior if prior is not None else _default_priors(folder)
+    names = _default_priors(folder) if prior is None else prior
     guesses = tuple(_open_prior(folder, name, scene, facts) for name in names)
-    settings = RefineSettings(focal_sigma=focal_sigma)
-    settings = settings if depth else replace(settings, depth_side=0)
+    settings = RefineSettings(focal_sigma=focal_sigma, depth_side=RefineSettings.depth_side if depth else 0)
     errors = _read_errors(folder)
     refiner = Inversion(settings, errors, seed=seed, known=tuple(known), locked=tuple(locked), anchor=anchor)
     return Localizer(scene, guesses, refiner, camera=facts.camera, count=count, seed=seed)

@@ -104,7 +104,7 @@ class Asking:
         if self.box is not None:
             target = target_from_box(photo, _numbers(self.box), object_id, "--box")
         elif self.mask is not None:
-            target = target_from_mask(photo, _mask_of(file, self.mask), object_id)
+            target = target_from_mask(photo, mask_of(file, self.mask), object_id)
         elif self.contour is not None:
             target = target_from_contour(photo, self.contour, object_id)
         elif self.start is not None:
@@ -169,7 +169,8 @@ def _numbers(box: str) -> tuple[float, ...]:
     return found
 
 
-def _mask_of(photo: Path, mask: Path) -> Path:
+def mask_of(photo: Path, mask: Path) -> Path:
+    """The mask of a photo: the file that was given, or the one of its name in the folder that was."""
     if not mask.is_dir():
         return mask
     found = sorted(p for p in mask.iterdir() if p.stem == photo.stem)

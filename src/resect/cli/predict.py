@@ -81,9 +81,11 @@ def run(arguments: Sequence[str]) -> int:
     from resect.data.split import load_split
     from resect.evaluation.predict import predict
     from resect.place import open_place, place_digest
+    from resect.types import Split
 
     photos = read(flags.data, poses=flags.poses)
-    split = load_split(scene / "split.json", photos)
+    given = (scene / "split.json").is_file() or photos.format != "srn"
+    split = load_split(scene / "split.json", photos) if given else Split((), tuple(range(len(photos))), "none")
     began = time.perf_counter()
     prior = () if flags.start else flags.prior or None
     seed, count = flags.common.seed, flags.count or 64

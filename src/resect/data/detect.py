@@ -5,6 +5,7 @@ from pathlib import Path
 
 from resect.data.cambridge import fits_cambridge, read_cambridge
 from resect.data.colmap import find_model, read_colmap
+from resect.data.instances import is_instances, read_instances
 from resect.data.llff import FILE, read_llff
 from resect.data.objects import fits_objects, flatten, read_objects
 from resect.data.scene_csv import is_scene_csv
@@ -41,6 +42,11 @@ _FORMATS: dict[str, tuple[str, Callable[[Path], bool], Reader]] = {
         "groundtruth.txt with rgb.txt, or one pose row for each photo in rgb or raw_imgs (TUM RGB-D)",
         fits_tum,
         read_tum,
+    ),
+    "srn": (
+        "INSTANCE/intrinsics.txt with INSTANCE/rgb and INSTANCE/pose (SRN's ShapeNet renders)",
+        is_instances,
+        lambda p, _: read_instances(p).photos,
     ),
     "objects": (
         "SPLIT/000001/scene_gt.json (BOP) or data/000001-meta.mat (PoseCNN)",

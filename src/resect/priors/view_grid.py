@@ -1,7 +1,7 @@
 """Starts around an object that cameras look at: azimuths all around, heights evenly between two."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float
@@ -10,6 +10,7 @@ from torch import Tensor
 from resect.errors import ResectError
 from resect.geometry.look_at import look_at
 from resect.geometry.se3 import SE3
+from resect.protocols import Prior
 from resect.types import Hypotheses, Photo
 
 
@@ -72,3 +73,26 @@ def _across(up: Float[Tensor, "3"]) -> tuple[Float[Tensor, "3"], Float[Tensor, "
     spare = torch.nn.functional.one_hot(up.abs().argmin(), 3).to(up)
     ahead = torch.nn.functional.normalize(spare - (spare @ up) * up, dim=0)
     return ahead, torch.linalg.cross(up, ahead)
+
+
+@dataclass(frozen=True, eq=False)
+class Centered:
+    """Another prior's rotations, each from where the middle is straight ahead at the usual distance.
+
+    Attributes:
+        prior: gives rotations, of which it may know the translation or not.
+        center: the middle, world units.
+        radius: distance from it.
+    """
+
+    prior: Prior
+    center: tuple[float, float, float]
+    radius: float
+
+    def propose(self, photo: Photo, count: int, generator: torch.Generator) -> Hypotheses:
+        """As many as the other prior gives."""
+        found = self.prior.propose(photo, count, generator)
+        rotation = found.cam_from_world.R
+        middle = torch.tensor(self.center).to(rotation)
+        ahead = torch.tensor([0.0, 0.0, self.radius]).to(rotation)
+        return replace(found, cam_from_world=SE3(rotation, ahead - rotation @ middle), information=None)

@@ -71,6 +71,18 @@ def test_adam_descends_each_loss(loss: ImageLoss) -> None:
     assert [step.stage for step in found.trace[1:]] == [f"adam {k}" for k in range(0, 60, 10)]
 
 
+def test_a_mask_stands_for_a_white_background() -> None:
+    scene = Blobs()
+    photo = photo_of(scene, truth(), scene.codes[5])
+    mask = photo.image.amin(-1) < 0.98
+    cluttered = torch.where(
+        mask[..., None], photo.image, torch.rand(32, 32, 3, generator=torch.Generator().manual_seed(0))
+    )
+    asked = replace(photo, image=cluttered, target=Target("blob-5", mask=mask))
+    found = CategoryInversion(SMALL).refine(scene, asked, starts())
+    assert error(found.cam_from_world, truth()) < 1
+
+
 def test_codes_that_hypotheses_carry_are_kept() -> None:
     scene = Blobs()
     near = truth().retract(torch.tensor([[0.0, 0, 0, 0.1, 0, 0]]), about=torch.zeros(3))

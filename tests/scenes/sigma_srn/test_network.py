@@ -16,7 +16,6 @@ from resect.scenes.sigma_srn.network import SigmaSrnNetwork
 from resect.scenes.sigma_srn.orbit import Learned, Orbit
 from resect.scenes.sigma_srn.scene import SigmaSrn, ready
 from resect.scenes.sigma_srn.settings import PublishedSigmaSrnSettings, SigmaSrnSettings
-from resect.types import Photo, Target
 
 TINY = SigmaSrnSettings(code=5, width=12, state=4, marches=3, start=0.05, rays_at_once=64, tensorboard=False)
 CAMERA = Camera.from_fov(0.7, 8, 6)
@@ -186,18 +185,6 @@ def test_one_instance_is_a_scene_of_its_own() -> None:
     torch.testing.assert_close(value, a.rgb, atol=1e-6, rtol=1e-5)
     with pytest.raises(ResectError, match="channel"):
         one.linearize(CAMERA, POSES, CAMERA.pixels(), "depth")
-
-
-def test_what_lies_outside_the_mask_is_white() -> None:
-    mask = torch.zeros(6, 8, dtype=torch.bool)
-    mask[:3] = True
-    photo = Photo("a", torch.full((6, 8, 3), 0.3), CAMERA, target=Target("chair-1", mask=mask))
-    seen = scene().observe(photo, CAMERA)
-    assert seen.rgb is not None
-    assert seen.alpha is not None
-    assert torch.allclose(seen.rgb[0, :24], torch.tensor(0.3))
-    assert float(seen.rgb[0, 24:].min()) == 1
-    assert seen.alpha[0].sum() == 24
 
 
 def test_an_orbit_is_told_from_its_cameras() -> None:

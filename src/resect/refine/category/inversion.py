@@ -84,6 +84,14 @@ class CategoryInversion:
         return replace(answer, camera=camera, camera_source=source, cost=meter.cost)
 
 
+def on_white(photo: Photo) -> Photo:
+    """The photo white outside the mask of what is asked for: white is what lies behind the instances of a category."""
+    if photo.target is None or photo.target.mask is None:
+        return photo
+    mask = photo.target.mask[..., None].to(photo.image)
+    return replace(photo, image=photo.image * mask + 1 - mask, target=replace(photo.target, mask=None))
+
+
 class Search:
     """One photo in hand.
 
@@ -96,7 +104,7 @@ class Search:
 
     def __init__(self, scene: CodedScene, photo: Photo, settings: CategorySettings, meter: Meter) -> None:
         self.scene, self.settings, self.meter = scene, settings, meter
-        photo = shrink(photo, max(settings.sides))
+        photo = shrink(on_white(photo), max(settings.sides))
         self.photo, camera = photo, photo.known_camera().fit_within(settings.sides[-1])
         full = camera.width * camera.height
         self.views = [view(scene, photo, side, meter, full) for side in settings.sides]

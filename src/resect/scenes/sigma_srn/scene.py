@@ -76,14 +76,12 @@ class SigmaSrn:
         return Instance(self, instance if isinstance(instance, Tensor) else self.code_of(instance))
 
     def observe(self, photo: Photo, camera: Camera) -> Render:
-        """The photo area-averaged to the camera's size; white where it is transparent or outside the target's mask."""
-        image, alpha = photo.image, photo.alpha
-        if photo.target is not None and photo.target.mask is not None:
-            mask = photo.target.mask[..., None].to(image)
-            image, alpha = image * mask + 1 - mask, mask[..., 0]
-        rgb = resize_area(image, camera.width, camera.height).reshape(1, -1, 3)
-        seen = _opacity(rgb) if alpha is None else resize_area(alpha, camera.width, camera.height).reshape(1, -1)
-        return Render(rgb=rgb, alpha=seen)
+        """The photo area-averaged to the camera's size; on white where it is transparent."""
+        rgb = resize_area(photo.image, camera.width, camera.height).reshape(1, -1, 3)
+        alpha = _opacity(rgb)
+        if photo.alpha is not None:
+            alpha = resize_area(photo.alpha, camera.width, camera.height).reshape(1, -1)
+        return Render(rgb=rgb, alpha=alpha)
 
     def render(
         self,
