@@ -10,6 +10,7 @@ import tyro
 
 from resect.cli.answers import Answer, facts_of, line_of, photo_files
 from resect.cli.estimate_inerf import with_inerf, write_steps
+from resect.cli.estimate_category import is_category_folder, run_category
 from resect.cli.knowledge import Sigma, lock_names, narrowed, near_term, read_near, read_starts, up_term
 from resect.cli.main import BAD_INPUT, DONE, SOME_FAILED
 from resect.cli.options import COMMON, CommonFlags, at_least, parse_with_settings, refuse_overwrite, start
@@ -70,6 +71,10 @@ class EstimateArguments:
     """Outline of the object in the one photo: a text file with x y in pixels on each line."""
     detections: Path | None = None
     """Boxes or masks of several objects: COCO annotations, BOP or COCO results, or a folder of masks."""
+    instance: str = ""
+    """Which instance of a category the photos show, by its name; by default it is told from its looks."""
+    reference: Path | None = None
+    """Another photo of the same instance of a category: poses are told from its camera too."""
     units: str | None = None
     """Length of one unit of the meshes: mm, cm, m, in, or metres per unit. Poses stay in the mesh's own units."""
     refiner: Literal["default", "inerf"] = "default"
@@ -103,6 +108,8 @@ def run(arguments: Sequence[str]) -> int:
         from resect.cli.estimate_objects import run_objects
 
         return run_objects(flags)
+    if is_category_folder(Path(flags.scene[0])):
+        return run_category(flags)
     _check_place(flags)
     start(flags.common)
     files = photo_files(flags.photos)
@@ -148,6 +155,9 @@ def _of_objects(flags: EstimateArguments) -> bool:
 
 def _check_place(flags: EstimateArguments) -> None:
     """Errors before any work, of what is said of a place."""
+    for flag in ("instance", "reference"):
+        if getattr(flags, flag):
+            raise ResectError(f"--{flag}", "a category as --scene", f"the place {flags.scene[0]}")
     for flag in ("box", "mask", "contour", "detections", "units"):
         if getattr(flags, flag) is not None:
             raise ResectError(f"--{flag}", "the mesh of an object as --scene", f"the place {flags.scene[0]}")
