@@ -1,6 +1,7 @@
 """Every benchmark runs at tiny size on the synthetic capture and writes what it should."""
 
 import json
+import os
 import subprocess
 from importlib import import_module
 from pathlib import Path
@@ -244,3 +245,22 @@ def test_structure_turned_inside_out_looks_the_same_from_afar() -> None:
     assert np.abs(mirrored[:, 2]).max() > 0.5
     between = [r[1] @ r[0].T for r in (free[:, :, :3], other[:, :, :3])]
     assert not np.allclose(*between, atol=0.1)
+
+
+def test_nerf(cache: Path, tmp_path: Path) -> None:
+    flags = ["--sets", "room", "--cache", cache, "--steps", 2, "--rays", 16, "--photos", 1, "--starts", 1]
+    rows, written = ran("nerf", *flags, *QUICK, out=tmp_path / "nerf.json")
+    assert [r["what"] for r in rows] == ["nerf", "field", "inerf 16 rays", "ours"]
+    assert all(r["trials"] == 1 for r in rows[2:])
+    assert written["step"]["ratio"] > 0
+    again, _ = ran("nerf", *flags, *QUICK, "--what", "inerf", out=tmp_path / "nerf.json")
+    assert again[0]["median_rotation_deg"] == rows[2]["median_rotation_deg"]
+
+
+@pytest.mark.skipif("RESECT_TEST_DATA" not in os.environ, reason="RESECT_TEST_DATA is not set")
+def test_posecnn(tmp_path: Path) -> None:
+    flags = ["--sets", "meshes", "--cache", tmp_path, "--no-refine", "--no-box"]
+    rows, written = ran("posecnn", *flags, *QUICK, out=tmp_path / "posecnn.json")
+    assert rows[0]["what"] == "posecnn"
+    assert 0 <= rows[0]["detected"] <= 1
+    assert "detect" in written["stages_ms"]["meshes"]
