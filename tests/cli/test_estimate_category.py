@@ -12,6 +12,7 @@ from resect.geometry.camera import Camera
 from resect.geometry.look_at import look_at
 from resect.scenes.sigma_srn.network import SigmaSrnNetwork
 from resect.scenes.sigma_srn.orbit import Learned, Orbit
+from resect.scenes.sigma_srn.published import published_names
 from resect.scenes.sigma_srn.scene import SigmaSrn, ready
 from resect.scenes.sigma_srn.settings import SigmaSrnSettings
 
@@ -70,3 +71,14 @@ def test_poses_of_a_folder_of_instances_are_predicted_and_scored(made: Path, tmp
     scored = resect("score", out, made / "views", "--json")
     assert scored.code == 0, scored.err
     assert scored.json["photos"] == 10
+
+
+def test_a_published_checkpoint_is_imported_with_the_views_it_was_learned_from(made: Path, tmp_path: Path) -> None:
+    scene = SigmaSrn.load(made / "scene")
+    torch.save({"model": published_names(scene.network), "optimizer": {}}, tmp_path / "epoch_0000_iter_000001.pth")
+    command = ("import", tmp_path / "epoch_0000_iter_000001.pth", "--out", tmp_path / "made", "--json")
+    assert resect(*command).code == 2
+    said = resect(*command, "--photos", made / "views")
+    assert said.code == 0, said.err
+    assert said.json["instances"] == 2
+    assert torch.equal(SigmaSrn.load(tmp_path / "made").codes, scene.codes)

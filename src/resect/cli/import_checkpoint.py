@@ -10,6 +10,7 @@ import tyro
 from resect.cli.main import DONE
 from resect.cli.options import COMMON, CommonFlags, parse, refuse_overwrite, start
 from resect.cli.output import result, say
+from resect.errors import ResectError
 
 
 @dataclass(frozen=True)
@@ -17,13 +18,15 @@ class ImportArguments:
     """Which checkpoint, and where the artefact goes."""
 
     checkpoint: tyro.conf.Positional[Path]
-    """PyTorch file of Occupancy Networks (for single images or point clouds), of Image2Sphere, or of NeRF (.tar)."""
+    """PyTorch file of Occupancy Networks (for single images or point clouds), of Image2Sphere, of NeRF (.tar), or of
+    σSRN and SRN."""
     out: Path
     """Folder to make."""
     categories: tuple[str, ...] = ()
     """Names of the classes that a network is told, in its order, where it is told any."""
     photos: Path | None = None
-    """Of a NeRF: the photos it was learned from; needed for captures that look ahead (LLFF)."""
+    """Of a NeRF: the photos it was learned from; needed for captures that look ahead (LLFF). Of a σSRN: the folder of
+    all instances that it was learned from."""
     near: float = 2.0
     """Of a NeRF without such photos: first sample before a camera, units of its world."""
     far: float = 6.0
@@ -46,10 +49,12 @@ def run(arguments: Sequence[str]) -> int:
     from resect.nn.backbone.weights import read_checkpoint
     from resect.priors.image2sphere import published as rotations
     from resect.scenes.nerf import published as nerf
+    from resect.scenes.sigma_srn.published import is_published as is_category
 
     refuse_overwrite(flags.out, flags.overwrite)
     found = read_checkpoint(flags.checkpoint)
-    read = _nerf if nerf.is_published(found) else _rotations if rotations.is_published(found) else _occupancy
+    kinds = ((nerf.is_published, _nerf), (rotations.is_published, _rotations), (is_category, _category))
+    read = next((read for fits, read in kinds if fits(found)), _occupancy)
     kind, what, facts = read(flags)
     say(what)
     result(flags.common, {"out": str(flags.out), "kind": kind, **facts}, str(flags.out))
@@ -87,3 +92,19 @@ def _nerf(flags: ImportArguments) -> tuple[str, str, dict[str, object]]:
     s, warped = made.settings, made.space.warp is not None
     where = "warped, in the frame of its photos' mean camera" if warped else f"from {lying.near:g} to {lying.far:g}"
     return "nerf", f"NeRF of {s.depth} layers of {s.width}, {where}", {"depth": s.depth, "width": s.width}
+
+
+def _category(flags: ImportArguments) -> tuple[str, str, dict[str, object]]:
+    from resect.data.instances import read_instances
+    from resect.scenes.sigma_srn.fit import learned_from, with_residual
+    from resect.scenes.sigma_srn.published import read_published
+
+    if flags.photos is None:
+        fix = "Give the folder of instances that it was trained on: names and cameras are not in the file."
+        raise ResectError("--photos", "a folder of instances", "none", fix)
+    data = read_instances(flags.photos)
+    made = with_residual(read_published(flags.checkpoint, learned_from(data)), data, flags.common.seed)
+    made.save(flags.out)
+    s, name = made.settings, "σSRN" if made.settings.weighted else "SRN"
+    what = f"{name} of {len(made.instances)} instances: code {s.code}, width {s.width}"
+    return "sigma-srn", what, {"instances": len(made.instances), "code": s.code, "width": s.width}

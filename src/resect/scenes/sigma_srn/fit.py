@@ -63,8 +63,8 @@ def fit(
         Training(network), views.batch, _loss(s), s, seed=seed, data=photos_digest(data.photos), out=out, resume=resume,
         progress=progress,
     )  # fmt: skip
-    made = SigmaSrn(ready(cast(Training, trained).network, s), s, _learned(data, orbit, 1.0))
-    made.learned = replace(made.learned, residual=residual_of(made, data, seed))
+    made = SigmaSrn(ready(cast(Training, trained).network, s), s, learned_from(data))
+    made = with_residual(made, data, seed)
     finish(made, out)
     return made
 
@@ -164,15 +164,16 @@ def _loss(s: SigmaSrnSettings) -> Callable[[nn.Module, Batch], Mapping[str, Tens
     return loss
 
 
-def _learned(data: InstanceSet, orbit: Orbit, residual: float) -> Learned:
-    """The box is about the point that cameras look at, as large as they are far from it by half."""
+def learned_from(data: InstanceSet) -> Learned:
+    """What views say. The box is about the point that cameras look at, as large as they are far from it by half."""
+    orbit = Orbit.of(data.photos.truth.cam_from_world)
     (x, y, z), reach = orbit.center, 0.5 * orbit.radius
     bounds = (x - reach, y - reach, z - reach), (x + reach, y + reach, z + reach)
-    return Learned(data.names, bounds, orbit, data.photos.cameras[0], residual)
+    return Learned(data.names, bounds, orbit, data.photos.cameras[0], 1.0)
 
 
-def residual_of(made: SigmaSrn, data: InstanceSet, seed: int, most: int = 64) -> float:
-    """Root of the mean square of colour differences between some training views and renders at their poses."""
+def with_residual(made: SigmaSrn, data: InstanceSet, seed: int, most: int = 64) -> SigmaSrn:
+    """The scene with its residual measured on some of the training views."""
     some = torch.randperm(len(data.photos), generator=torch.Generator().manual_seed(seed))[:most].tolist()
     squares = []
     for k in some:
@@ -182,4 +183,5 @@ def residual_of(made: SigmaSrn, data: InstanceSet, seed: int, most: int = 64) ->
         assert shown is not None
         assert seen is not None
         squares.append(float((shown - seen).square().mean()))
-    return max(1e-6, (sum(squares) / len(squares)) ** 0.5)
+    residual = max(1e-6, (sum(squares) / len(squares)) ** 0.5)
+    return SigmaSrn(made.network, made.settings, replace(made.learned, residual=residual))
