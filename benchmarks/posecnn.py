@@ -44,7 +44,7 @@ from resect.data.objects import read_objects
 from resect.evaluation.detector_score import DetectorScore, ObjectCase, score_detector
 from resect.geometry.mesh import Mesh, diameter
 from resect.geometry.symmetry import Symmetries
-from resect.known_objects import open_object
+from resect.known_objects import open_object, refine_found
 from resect.localizer import Localizer
 from resect.priors.posecnn.fit import fit
 from resect.priors.posecnn.prior import PoseCnn
@@ -236,7 +236,7 @@ def run_set(name: str, args: Arguments) -> tuple[list[dict[str, Any]], dict[str,
         return where[key]
 
     def refined(photo: Photo, guess: Hypotheses) -> Estimate:
-        found = localizer(photo).estimate(photo, guess)
+        found = refine_found(localizer(photo), photo, guess)
         for stage, ms in found.cost.ms:
             stages.add(stage, ms)
         return found

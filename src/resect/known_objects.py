@@ -165,6 +165,21 @@ def find_objects(objects: KnownObjects, detector: Any, photo: Photo) -> list[tup
     return found
 
 
+def refine_found(where: Localizer, photo: Photo, guess: Hypotheses | None) -> Estimate:
+    """The pose of a detected object: from the detector's guess, or, where its rotation is not known or that fails, from
+    every rotation laid into the object's box.
+    """
+    box = None if photo.target is None else photo.target.box
+    turned = guess is not None and (guess.information is None or bool((guess.information[:, 3:, 3:] != 0).any()))
+    first = None
+    if guess is not None and (turned or box is None):
+        first = where.estimate(photo, guess)
+        if first.ok or box is None:
+            return first
+    again = where.estimate(photo)
+    return again if first is None else replace(again if again.ok else first, cost=first.cost + again.cost)
+
+
 def in_units(guess: Hypotheses, factor: float) -> Hypotheses:
     """The same guesses where lengths count `factor` times as many units."""
     pose = SE3(guess.cam_from_world.R, factor * guess.cam_from_world.t)

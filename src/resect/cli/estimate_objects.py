@@ -1,7 +1,6 @@
 """`resect estimate PHOTO… --scene MESH`: poses of known objects in new photos."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +14,7 @@ from resect.errors import ResectError
 if TYPE_CHECKING:
     from resect.cli.estimate import EstimateArguments
     from resect.known_objects import KnownObjects
-    from resect.types import Estimate, Hypotheses, Photo
+    from resect.types import Hypotheses, Photo
 
 Ask = Callable[["Photo", Path], "list[tuple[Photo, Hypotheses | None]]"]
 _OF_PLACES = ("near", "lock", "up", "world_up", "depth", "focal_sigma")
@@ -57,6 +56,7 @@ def _answers(
     """One answer for each object asked for in a photo."""
     from resect.data import read_photo
     from resect.evaluation.pose_file import target_name
+    from resect.known_objects import refine_found
     from resect.types import Estimate, Status
 
     try:
@@ -69,22 +69,15 @@ def _answers(
                 say_mesh(objects, one.target.object_id, told)
             if one.camera is not None and one.target is not None:
                 _say_start(objects, one, begin)
-                estimate = _estimate(objects, one, begin)
+                found_here = begin is not None and flags.start is None
+                where = objects.localizer(one.target.object_id)
+                estimate = refine_found(where, one, begin) if found_here else objects.estimate(one, begin)
             say(f"{path}, {target_name(one.target)}: {estimate.status.name} in {estimate.cost.seconds:.2f} s")
             found.append(Answer(name, (one, estimate)))
     except ResectError as error:
         say(str(error))
         return [Answer(name, str(error))]
     return found
-
-
-def _estimate(objects: "KnownObjects", photo: "Photo", begin: "Hypotheses | None") -> "Estimate":
-    """From the start; where that fails and a mask or a box is known, from every rotation laid into it."""
-    found = objects.estimate(photo, begin)
-    if found.ok or begin is None or photo.target is None or photo.target.box is None:
-        return found
-    again = objects.estimate(photo)
-    return replace(again, cost=found.cost + again.cost) if again.ok else found
 
 
 def _is_detector(path: Path) -> bool:

@@ -1,4 +1,4 @@
-"""`resect mesh info|symmetries|simplify|convert|scale`: what is in a mesh, and what to do before it becomes a scene."""
+"""`resect mesh info|symmetries|extract|simplify|convert|scale`: what is in a mesh, and how it becomes a scene."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import tyro
 
 from resect.cli.main import BAD_INPUT, DONE
+from resect.cli.mesh_extract import ExtractArguments, extract
 from resect.cli.mesh_scale import ScaleArguments, scale
 from resect.cli.mesh_symmetries import SymmetriesArguments, symmetries
 from resect.cli.options import COMMON, CommonFlags, refuse_overwrite
@@ -168,6 +169,7 @@ def _convert(flags: ConvertArguments) -> int:
 _VERBS: dict[str, SubVerb] = {
     "symmetries": SubVerb(SymmetriesArguments, symmetries, "resect mesh symmetries part.ply --out models_info.json"),
     "info": SubVerb(InfoArguments, _info, "resect mesh info banana.obj --units m"),
+    "extract": SubVerb(ExtractArguments, extract, "resect mesh extract runs/nerf --out nerf.ply"),
     "simplify": SubVerb(SimplifyArguments, _simplify, "resect mesh simplify scan.obj --faces 5000 --out small.ply"),
     "convert": SubVerb(
         ConvertArguments, _convert, "resect mesh convert part.stl --units mm --out-units m --out part.ply"

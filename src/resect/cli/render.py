@@ -31,6 +31,11 @@ class RenderArguments:
     """Folder for PNG files, or a .gif or .mp4 file."""
     poses: tyro.conf.Positional[Path | None] = None
     """Pose file, or posed photos: their poses in order."""
+    spiral: int = 0
+    """Of a place, in place of poses: this many views on a spiral among the training cameras, for those that look
+    ahead."""
+    orbit: int = 0
+    """Of a place, in place of poses: this many views on a circle about its middle."""
     turntable: int = 0
     """Of a mesh, in place of poses: this many views around it."""
     up: Literal["x", "y", "z", "-x", "-y", "-z"] | None = None
@@ -64,7 +69,7 @@ def run(arguments: Sequence[str]) -> int:
     from resect.cli.progress import bar
 
     scene, camera = _of_mesh(flags) if flags.scene.is_file() else _of_place(flags)
-    path = _turntable(scene, camera, flags) if flags.poses is None else _path(flags.poses, flags.between)
+    path = _drawn_path(scene, camera, flags) if flags.poses is None else _path(flags.poses, flags.between)
     frames = []
     with bar("frames") as progress:
         for i in range(len(path)):
@@ -81,10 +86,16 @@ def _check(flags: RenderArguments) -> None:
     at_least("--max-side", flags.max_side, 1)
     at_least("--between", flags.between, 0)
     at_least("--turntable", flags.turntable, 0)
-    if (flags.poses is None) != (flags.turntable > 0):
-        raise ResectError("resect render", "poses, or --turntable COUNT", "both or neither")
+    for name in ("spiral", "orbit"):
+        at_least(f"--{name}", getattr(flags, name), 0)
+    drawn = [name for name in ("turntable", "spiral", "orbit") if getattr(flags, name)]
+    if len(drawn) + (flags.poses is not None) != 1:
+        expected = "poses, or one of --turntable, --spiral and --orbit with a count"
+        raise ResectError("resect render", expected, " and ".join(drawn) or "both or neither")
     if flags.turntable and not flags.scene.is_file():
-        raise ResectError("--turntable", "a mesh", f"{flags.scene}", "Give poses.")
+        raise ResectError("--turntable", "a mesh", f"{flags.scene}", "Give poses, --spiral or --orbit.")
+    if (flags.spiral or flags.orbit) and flags.scene.is_file():
+        raise ResectError("--spiral, --orbit", "the folder of a place", f"the mesh {flags.scene}", "Use --turntable.")
     if not 0 < flags.fov_deg < 180:
         raise ResectError("--fov-deg", "between 0 and 180", str(flags.fov_deg))
     if not -90 < flags.elevation_deg < 90:
@@ -116,6 +127,25 @@ def _of_mesh(flags: RenderArguments) -> "tuple[Scene, Camera]":
     else:
         camera = Camera.from_fov(math.radians(flags.fov_deg), flags.max_side, max(1, round(0.75 * flags.max_side)))
     return MeshScene(read_mesh(flags.scene), background=(1.0, 1.0, 1.0), light=Light()), camera
+
+
+def _drawn_path(scene: Any, camera: "Camera", flags: RenderArguments) -> "SE3":
+    """Views that no file lists: around a mesh, or along a path among a place's training cameras."""
+    import torch
+
+    from resect.geometry.paths import orbit, spiral
+    from resect.place import read_place
+
+    if flags.turntable:
+        return _turntable(scene, camera, flags)
+    facts = read_place(flags.scene)
+    if flags.orbit:
+        up = torch.tensor(facts.up or (0.0, 0.0, 1.0))
+        return orbit(facts.cam_from_world, scene.bounds.mean(0), up, flags.orbit).float()
+    shown = scene.render(camera.fit_within(24), facts.cam_from_world[:1].float(), ("depth",)).depth
+    seen = shown[shown > 0]
+    focus = float(seen.median()) if len(seen) else facts.scene_scale
+    return spiral(facts.cam_from_world, focus, flags.spiral).float()
 
 
 def _turntable(scene: Any, camera: "Camera", flags: RenderArguments) -> "SE3":

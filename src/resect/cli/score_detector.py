@@ -68,7 +68,7 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _refiner(data: Any, seed: int) -> "Callable[[Photo, Hypotheses], Any]":
-    from resect.known_objects import open_object
+    from resect.known_objects import open_object, refine_found
 
     where: dict[str, Any] = {}
 
@@ -77,7 +77,7 @@ def _refiner(data: Any, seed: int) -> "Callable[[Photo, Hypotheses], Any]":
         name = photo.target.object_id
         if name not in where:
             where[name] = open_object(data[name].load_mesh(), symmetries=data[name].symmetries, seed=seed)
-        return where[name].estimate(photo, guess)
+        return refine_found(where[name], photo, guess)
 
     return refine
 

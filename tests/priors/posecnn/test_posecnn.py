@@ -16,6 +16,7 @@ from resect.priors.posecnn.frames import Frames, known_objects, turn_to
 from resect.priors.posecnn.network import cut_boxes, make_network
 from resect.priors.posecnn.prior import PoseCnn, Seen, ready
 from resect.priors.posecnn.settings import PoseCnnSettings, PublishedPoseCnnSettings
+from resect.priors.posecnn.spread import measured_spread
 from resect.training.loop import Turn
 from resect.types import Photo
 
@@ -173,3 +174,22 @@ def test_the_published_sizes() -> None:
     assert shapes["centres.out.weight"] == (30, 128, 1, 1)
     assert sum(p.numel() for p in network.rotation.parameters()) == pytest.approx(119.7e6, rel=0.001)
     assert max(int(k.split(".")[3]) for k in shapes if k.startswith("backbone.body.features.")) == 28
+
+
+def test_the_spread_is_that_of_training_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = untrained()
+    planted(made, 0, monkeypatch)
+    monkeypatch.setattr("resect.priors.posecnn.spread._LOOKED_AT", 1)
+    frames = Frames(table(), made.objects, TINY, CAMERA)
+    found = measured_spread(made, frames)
+    assert found.turn_rad == pytest.approx(0.03)  # the least that is believed
+    assert found.across < 0.03
+    true = made.network.rotations([], torch.zeros(2, 4), torch.zeros(2))
+    half = so3.from_quaternion(true) @ so3.exp(torch.tensor([0.0, 2.0, 0.0]))
+    monkeypatch.setattr(made.network, "rotations", lambda maps, boxes, image: so3.to_quaternion(half)[: len(boxes)])
+    made.spread = measured_spread(made, frames)
+    assert made.spread.turn_rad > 1.0
+    guess = made.propose(table()["rod"].photos[0], 1, torch.Generator())
+    assert guess.information is not None
+    known = torch.linalg.eigvalsh(guess.information[0]) > 1e-6
+    assert int(known.sum()) == 3  # where it is, but not how it is turned

@@ -21,6 +21,7 @@ from resect.priors.posecnn.losses import pose_loss, shape_match_loss
 from resect.priors.posecnn.network import make_network
 from resect.priors.posecnn.prior import PoseCnn, ready
 from resect.priors.posecnn.settings import PoseCnnSettings
+from resect.priors.posecnn.spread import measured_spread
 from resect.training.log import Progress
 from resect.training.loop import Turn, finish, run_seed, train
 
@@ -79,6 +80,7 @@ def fit(
     )  # fmt: skip
     meters = next(iter(data.values())).photos.world.meters_per_unit
     made = PoseCnn(ready(trained, s), s, objects, frames.camera, depth, meters)  # type: ignore[arg-type]
+    made.spread = measured_spread(made, frames)
     finish(made, out)
     return made
 

@@ -26,7 +26,7 @@ from resect.priors.posecnn.settings import PoseCnnSettings
 from resect.types import Hypotheses, Photo, Target
 
 KIND = "posecnn"
-_TURN_RAD, _ACROSS, _AWAY = 0.35, 0.05, 0.08  # spread of a pose: angle, parts of the diameter, parts of the depth
+_KNOWN_RAD = 0.8  # a rotation whose error is greater is not known
 _MOST_CLASSES = 1000
 
 
@@ -66,6 +66,21 @@ class Found:
     score: float
 
 
+@dataclass(frozen=True)
+class PoseSpread:
+    """Standard deviations of poses, as measured on training photos.
+
+    Attributes:
+        turn_rad: of each angle of the rotation.
+        across: of the middle's place across the ray, parts of the diameter.
+        away: along it, parts of the depth.
+    """
+
+    turn_rad: float = 0.35
+    across: float = 0.05
+    away: float = 0.08
+
+
 class PoseCnn:
     """A fitted PoseCNN.
 
@@ -76,6 +91,7 @@ class PoseCnn:
         camera: of its pictures.
         depth: that depths count in.
         meters_per_unit: of the objects' units, if known.
+        spread: of the poses; rotations that are too far off count as unknown.
     """
 
     def __init__(
@@ -86,9 +102,11 @@ class PoseCnn:
         camera: Camera,
         depth: float,
         meters_per_unit: float | None,
+        spread: PoseSpread | None = None,
     ) -> None:
         self.network, self.settings, self.objects = network, settings, objects
         self.camera, self.depth, self.meters_per_unit = camera, depth, meters_per_unit
+        self.spread = spread or PoseSpread()
         self._cells = cell_pixels(settings)
 
     @property
@@ -109,7 +127,7 @@ class PoseCnn:
         found = sorted(self.find(seen), key=lambda f: -f.score)[:count]
         if not found:
             return []
-        poses = self._poses(seen, found)
+        poses = self.poses(seen, found)
         answers = []
         for k, one in enumerate(found):
             mask = self._in_photo(one.cells, photo)
@@ -183,7 +201,7 @@ class PoseCnn:
         depth = float(depths[vote.voters].median()) * self.depth
         return Found(kind, instance, cells.view(seen.probability.shape[1:]), vote.centre, depth, sure * vote.share)
 
-    def _poses(self, seen: Seen, found: list[Found]) -> SE3:
+    def poses(self, seen: Seen, found: list[Found]) -> SE3:
         """One pose an object: the centre's ray at its depth, the rotation of its box."""
         s = self.settings
         boxes = torch.tensor([box_of(f.cells) for f in found]) * s.cell
@@ -199,16 +217,18 @@ class PoseCnn:
 
     def _hypotheses(self, pose: SE3, found: Found, target: Target) -> Hypotheses:
         """With a spread about the object's middle."""
-        known = self.objects[found.kind]
+        known, spread = self.objects[found.kind], self.spread
         middle = pose.apply(known.middle.double()[None, None])[0, 0]
         along = torch.nn.functional.normalize(middle, dim=0)
         axis = along[:, None] * along
         eye = torch.eye(3, dtype=torch.float64)
-        place = (_ACROSS * known.diameter) ** 2 * (eye - axis) + (_AWAY * found.depth) ** 2 * axis
+        place = (spread.across * known.diameter) ** 2 * (eye - axis) + (spread.away * found.depth) ** 2 * axis
         carry = torch.eye(6, dtype=torch.float64)
         carry[:3, 3:] = so3.hat(middle)
-        covariance = torch.block_diag(place, _TURN_RAD**2 * eye)
-        information = information_of(carry @ covariance @ carry.mT)
+        turn = spread.turn_rad**-2 if spread.turn_rad < _KNOWN_RAD else 0.0
+        pivoted = torch.block_diag(information_of(place), turn * eye)
+        back = torch.linalg.inv(carry)
+        information = back.mT @ pivoted @ back
         weight = torch.tensor([found.score]).clamp_min(1e-6).log()
         return Hypotheses(pose, weight, information[None], source=(KIND,), target=target)
 
@@ -229,6 +249,7 @@ class PoseCnn:
             "camera": artifact.as_json(self.camera),
             "depth": self.depth,
             "meters_per_unit": self.meters_per_unit,
+            "spread": artifact.as_json(self.spread),
         }
         own = {f"objects.{i}.{k}": getattr(o, k) for i, o in enumerate(self.objects) for k in _OWN}
         weights = {f"network.{k}": v for k, v in self.network.state_dict().items()}
@@ -247,7 +268,10 @@ class PoseCnn:
         network = make_network(settings, len(objects), 0)
         weights = {k.removeprefix("network."): v for k, v in found.tensors.items() if k.startswith("network.")}
         load_weights(network, weights, folder)
-        return cls(ready(network, settings), settings, objects, camera, depth, meters)
+        spread = artifact.settings_from_json(PoseSpread, found.extra.get("spread") or {}, where)
+        if not all(0 < x < float("inf") for x in (spread.turn_rad, spread.across, spread.away)):
+            raise ResectError(f"{where}: spread", "numbers above 0", str(spread), "Fit it again.")
+        return cls(ready(network, settings), settings, objects, camera, depth, meters, spread)
 
 
 _OWN = ("points", "middle", "symmetries")
