@@ -21,6 +21,11 @@ class FitCategoryArguments:
     """Folder to make."""
     instances: tuple[str, ...] = ()
     """Names of those to learn; all by default."""
+    val: Path | None = None
+    """Other views of the same instances: the network that shows them best is kept, their PSNR and SSIM logged."""
+    frozen: Path | None = None
+    """A category that 'resect fit sigma-srn' made: its networks stay as they are, and the codes of these instances, new
+    ones too, are learned from few views (--sigma-srn.views 1)."""
     overwrite: bool = False
     """Start anew over what is in --out; without it the same command resumes."""
     common: CommonFlags = COMMON
@@ -29,12 +34,15 @@ class FitCategoryArguments:
 def fit_category(name: str, flags: FitCategoryArguments, settings: Any) -> int:
     """Fits a network of a category."""
     from resect.data.instances import read_instances
+    from resect.scenes.sigma_srn.scene import SigmaSrn
 
     start(flags.common)
     data = read_instances(flags.data, settings.views, flags.instances)
     say(f"{len(data.photos)} views of {len(data.names)} instances")
+    frozen = None if flags.frozen is None else SigmaSrn.load(flags.frozen, flags.common.device)
+    held_out = None if flags.val is None else read_instances(flags.val, instances=flags.instances)
     begin(flags)
-    learn(name, data, settings, flags)
+    learn(name, data, settings, flags, held_out=held_out, frozen=frozen)
     facts = {"out": str(flags.out), "views": len(data.photos), "instances": len(data.names)}
     result(flags.common, facts, str(flags.out))
     return 0

@@ -1,5 +1,6 @@
 """Learning three coloured boxes from their views."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from resect.scenes.mesh.scene import MeshScene
 from resect.scenes.sigma_srn.fit import Views, fit
 from resect.scenes.sigma_srn.scene import SigmaSrn
 from resect.scenes.sigma_srn.settings import SigmaSrnSettings
+from resect.scenes.sigma_srn.watch import quality
 
 CAMERA = Camera.from_fov(0.8, 16, 16)
 SETTINGS = SigmaSrnSettings(
@@ -44,7 +46,7 @@ def boxes(tmp_path_factory: pytest.TempPathFactory) -> InstanceSet:
     return read_instances(root)
 
 
-def quality(made: SigmaSrn, data: InstanceSet) -> float:
+def mean_psnr(made: SigmaSrn, data: InstanceSet) -> float:
     values = []
     for k in range(0, len(data.photos), 5):
         code = made.code_of(int(data.instance[k]))[None]
@@ -61,10 +63,10 @@ def test_it_tells_three_boxes_apart(boxes: InstanceSet, tmp_path: Path) -> None:
     """With the colour of the last place alone, which learns fastest here."""
     plain = replace(SETTINGS, weighted=False, sides=(16,), shares=(1.0,), marches=6, steps=220)
     made = fit(boxes, plain, out=tmp_path)
-    assert quality(made, boxes) > 13.5  # all boxes in one mean colour give 12.5
+    assert mean_psnr(made, boxes) > 13.5  # all boxes in one mean colour give 12.5
     found = zoo.load(tmp_path)
     assert isinstance(found, SigmaSrn)
-    assert quality(found, boxes) == quality(made, boxes)
+    assert mean_psnr(found, boxes) == mean_psnr(made, boxes)
     assert bool((made.bounds[0] < 0).all())
 
 
@@ -94,3 +96,25 @@ def test_one_instance_needs_no_code_and_several_do(boxes: InstanceSet) -> None:
 def test_images_that_fill_the_memory_are_refused(boxes: InstanceSet) -> None:
     with pytest.raises(ResectError, match="memory-gb"):
         fit(boxes, replace(SETTINGS, memory_gb=1e-9))
+
+
+def test_codes_of_new_instances_are_learned_with_the_networks_held(boxes: InstanceSet, tmp_path: Path) -> None:
+    two = read_instances(boxes.photos.root, instances=("box-0", "box-1"))
+    other = read_instances(boxes.photos.root, instances=("box-2",), views=1)
+    made = fit(two, replace(SETTINGS, steps=20, weighted=False))
+    new = fit(other, replace(SETTINGS, steps=15, width=4), out=tmp_path, frozen=made)
+    assert new.instances == ("box-2",)
+    assert new.settings.width == made.settings.width
+    assert torch.equal(new.network.hyper[1].net[2].weight, made.network.hyper[1].net[2].weight)
+    assert not torch.equal(new.codes[0], made.codes.mean(0))
+    assert quality(new, other, 0)[0] >= quality(made, other, 0, made.codes.mean(0))[0]
+
+
+def test_held_out_views_are_judged_by_name_and_others_refused(boxes: InstanceSet, tmp_path: Path) -> None:
+    few = replace(SETTINGS, steps=4, validate_every=2)
+    fit(boxes, few, out=tmp_path, held_out=read_instances(boxes.photos.root, views=2))
+    lines = [json.loads(x) for x in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert any("val_psnr" in line and "val_ssim" in line for line in lines)
+    one = read_instances(boxes.photos.root, instances=("box-1",))
+    with pytest.raises(ResectError, match="box-0"):
+        fit(one, few, held_out=boxes)

@@ -17,6 +17,7 @@ from resect.scenes.sigma_srn.network import SigmaSrnNetwork
 from resect.scenes.sigma_srn.orbit import Learned, Orbit
 from resect.scenes.sigma_srn.scene import SigmaSrn, ready
 from resect.scenes.sigma_srn.settings import SigmaSrnSettings
+from resect.scenes.sigma_srn.watch import judge_of, pictures_of
 from resect.training.log import Progress
 from resect.training.loop import Turn, finish, run_seed, train
 
@@ -34,6 +35,8 @@ def fit(
     resume: bool = False,
     generator: torch.Generator | None = None,
     progress: Progress | None = None,
+    held_out: InstanceSet | None = None,
+    frozen: SigmaSrn | None = None,
 ) -> SigmaSrn:
     """Trains the networks and a code for each instance.
 
@@ -45,28 +48,53 @@ def fit(
         resume: go on from the checkpoint in `out`, if there is one.
         generator: of all randomness; else `settings.seed`.
         progress: called with (step, steps, remark).
+        held_out: other views of the same instances; the network that shows them best is kept.
+        frozen: a category whose networks are kept as they are: codes alone are learned, of instances that it may never
+            have seen (few views each are enough). Sizes are its own.
 
     Raises:
         KeyboardInterrupt: after Ctrl-C, once the state is saved.
     """
     del parents
     s = settings or SigmaSrnSettings()
+    s = s if frozen is None else built_as(s, frozen.settings)
     if s.code == 0 and len(data.names) > 1:
         raise ResectError("SigmaSrnSettings.code", "more than 0 for several instances", f"0 for {len(data.names)}")
     seed = run_seed(s, generator)
-    orbit = Orbit.of(data.photos.truth.cam_from_world)
-    s = s if s.start else replace(s, start=orbit.radius / 2)
+    learned = learned_from(data)
+    s = s if s.start else replace(s, start=learned.orbit.radius / 2)
     views = Views(data, s, progress)
     network = SigmaSrnNetwork(s, len(data.names), seed)
-    network.ray_marcher.aim((orbit.radius - s.start) / s.marches)
+    if frozen is None:
+        network.ray_marcher.aim((learned.orbit.radius - s.start) / s.marches)
+    else:
+        _take_over(network, frozen)
     trained = train(
         Training(network), views.batch, _loss(s), s, seed=seed, data=photos_digest(data.photos), out=out, resume=resume,
-        progress=progress,
+        progress=progress, judge=None if held_out is None else judge_of(held_out, learned, s),
+        peek=pictures_of(data, learned, s, out / "tensorboard") if out is not None and s.tensorboard else None,
     )  # fmt: skip
-    made = SigmaSrn(ready(cast(Training, trained).network, s), s, learned_from(data))
+    made = SigmaSrn(ready(cast(Training, trained).network, s), s, learned)
     made = with_residual(made, data, seed)
     finish(made, out)
     return made
+
+
+def built_as(settings: SigmaSrnSettings, other: SigmaSrnSettings) -> SigmaSrnSettings:
+    """Settings of a training with the sizes of another network."""
+    names = ("code", "width", "state", "marches", "weighted", "start")
+    return replace(settings, **{name: getattr(other, name) for name in names})
+
+
+def _take_over(network: SigmaSrnNetwork, frozen: SigmaSrn) -> None:
+    """The networks of a category, held; all codes begin at the mean of those that it learned."""
+    if not frozen.settings.code:
+        raise ResectError("frozen", "a network of several instances", "one of a single instance")
+    theirs = {k: v for k, v in frozen.network.state_dict().items() if not k.startswith("latent_codes.")}
+    network.load_state_dict(theirs, strict=False)
+    network.requires_grad_(False)
+    network.latent_codes.weight.requires_grad_(True)
+    network.latent_codes.weight.data[:] = frozen.codes.mean(0)
 
 
 class Views:
@@ -158,8 +186,9 @@ def _loss(s: SigmaSrnSettings) -> Callable[[nn.Module, Batch], Mapping[str, Tens
         rgb, distance, code = network(origin, direction, start, instance)
         error = (rgb - colour).square().mean()
         behind = distance.clamp_max(0).square().mean()
-        total = s.colour_weight * error + s.code_weight * code.square().mean() + s.depth_weight * behind
-        return {"loss": total, "psnr": -10 * (error.detach() / 4).clamp_min(1e-12).log10()}
+        terms = {"colour": s.colour_weight * error, "code": s.code_weight * code.square().mean()}
+        terms["depth"] = s.depth_weight * behind
+        return {"loss": sum(terms.values()), "psnr": -10 * (error.detach() / 4).clamp_min(1e-12).log10(), **terms}
 
     return loss
 
