@@ -36,6 +36,9 @@ class FitArguments:
     """Photos held out: every:8, blocks:20:4, file:NAMES, given or none; by default the format's own, else every:8."""
     priors: tuple[str, ...] = ("landmarks", "retrieval")
     """Priors to learn beside a scene."""
+    nerf: Path | None = None
+    """Folder of a NeRF of the same photos: all learns from its renders at their poses, for a scene that is inverted
+    faster."""
     overwrite: bool = False
     """Start anew over what is in --out; without it the same command resumes."""
     common: CommonFlags = COMMON
@@ -105,11 +108,24 @@ def _fit(name: str, flags: FitArguments, settings: Any) -> int:
         clear(flags.out)
     elif not (flags.out / "place.json").is_file():
         refuse_overwrite(flags.out, overwrite=False)
+    if flags.nerf is not None:
+        photos = _distilled(photos, split.train, flags)
     fit_place(photos, split, name, settings, flags.out, priors=priors, generator=generator(flags.common), stage=bar)
     try_it = f"; now: resect predict {flags.data} --scene {flags.out} --out poses.csv" if split.test else ""
     say(f"learned from {len(split.train)} photos{try_it}")
     result(flags.common, {"out": str(flags.out), "train": len(split.train), "test": len(split.test)}, str(flags.out))
     return 0
+
+
+def _distilled(photos: Any, train: Sequence[int], flags: FitArguments) -> Any:
+    """Training photos replaced by a NeRF's renders."""
+    from resect.scenes.nerf.scene import Nerf
+    from resect.synthesis.distilled import distilled_photos
+
+    assert flags.nerf is not None
+    nerf = Nerf.load(flags.nerf, flags.common.device)
+    say(f"rendering {len(train)} photos from {flags.nerf} while they are learned from")
+    return distilled_photos(nerf, photos, train, nerf.settings.max_side)
 
 
 def clear(out: Path) -> None:

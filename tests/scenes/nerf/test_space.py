@@ -6,7 +6,7 @@ from resect.geometry import so3
 from resect.geometry.camera import Camera
 from resect.geometry.se3 import SE3
 from resect.geometry.sim3 import Sim3
-from resect.scenes.nerf.space import Space, ahead
+from resect.scenes.nerf.space import Space, ahead, place
 
 
 def device_coordinates(points: torch.Tensor, sx: float, sy: float) -> torch.Tensor:
@@ -26,6 +26,7 @@ def test_a_warped_ray_is_the_projection_of_the_ray() -> None:
     distance = space.distance(at, origin, direction)
     expected = device_coordinates(origin + distance[:, None] * direction, 1.7, 2.2)
     torch.testing.assert_close(o + at[:, None] * d, expected, atol=1e-9, rtol=1e-9)
+    torch.testing.assert_close(place(space, distance, origin, direction), at, atol=1e-9, rtol=1e-9)
 
 
 def test_the_frame_of_a_capture_that_looks_ahead() -> None:

@@ -14,16 +14,17 @@ from resect.data.split import require
 from resect.errors import ResectError
 from resect.scenes.field.frame import find_frame
 from resect.scenes.nerf.bounds import carved_box, seen_box
+from resect.scenes.nerf.depth import load_distances
 from resect.scenes.nerf.march import CoarseAndFine
 from resect.scenes.nerf.scene import Nerf, ready
 from resect.scenes.nerf.settings import NerfSettings
-from resect.scenes.nerf.space import Space, ahead
+from resect.scenes.nerf.space import Space, ahead, place
 from resect.scenes.pixels import PixelPool, load_pixels, opaque_rays, tile_order
 from resect.training.log import Progress
 from resect.training.loop import Turn, finish, run_seed, train
 from resect.types import PhotoSet
 
-Batch = tuple[Tensor, Tensor, Tensor, Tensor]
+Batch = tuple[Tensor, Tensor, Tensor, Tensor, Tensor]
 
 
 def fit(
@@ -58,9 +59,10 @@ def fit(
     space = space_of(data, pool, s)
     level = 1.0 if s.background == "white" or (s.background == "auto" and pool.transparent) else 0.0
     networks = CoarseAndFine(s, seed)
-    batch = Rays(data, pool, s, space, level).batch
+    depth = load_distances(data, pool, s.max_side) if s.depth_weight else None
+    batch = Rays(data, pool, s, space, level, depth).batch
     trained = train(
-        networks, batch, _loss(space, s.device), s, seed=seed, data=photos_digest(data), out=out, resume=resume,
+        networks, batch, _loss(space, s), s, seed=seed, data=photos_digest(data), out=out, resume=resume,
         progress=progress,
     )  # fmt: skip
     both = ready(cast(CoarseAndFine, trained), s)
@@ -106,11 +108,20 @@ class Rays:
         settings: sizes.
         space: of the NeRF.
         level: grey of what is behind everything.
+        distance: along the ray of each pixel, world units, 0 where unknown; `None` where it is not looked at.
     """
 
-    def __init__(self, data: PhotoSet, pool: PixelPool, settings: NerfSettings, space: Space, level: float) -> None:
+    def __init__(
+        self,
+        data: PhotoSet,
+        pool: PixelPool,
+        settings: NerfSettings,
+        space: Space,
+        level: float,
+        distance: np.ndarray | None = None,
+    ) -> None:
         pose = data.truth.cam_from_world.double()
-        self.pool, self.settings, self.level = pool, settings, level
+        self.pool, self.settings, self.level, self.distance = pool, settings, level, distance
         self.rotation, self.center = pose.R.mT.float(), pose.center.float()
         self.all = np.arange(len(pool.colour)) if pool.usable is None else pool.usable
         if space.box is not None:
@@ -119,7 +130,7 @@ class Rays:
         self.middle = np.intersect1d(self.all, middle) if settings.centre_steps else self.all
 
     def batch(self, turn: Turn) -> Batch:
-        """Origins, unit directions, colours and background of a turn's rays, world frame."""
+        """Origins, unit directions, colours, background and known distances of a turn's rays, world frame."""
         among = self.middle if turn.step < self.settings.centre_steps and len(self.middle) else self.all
         draw = np.random.default_rng([turn.seed, turn.step]).integers(len(among), size=self.settings.batch)
         pixel = np.sort(among[draw[turn.mine(range(len(draw)))]])
@@ -127,7 +138,8 @@ class Rays:
         colour = torch.from_numpy(self.pool.colour[pixel].astype(np.float32))
         behind = torch.full((3,), self.level)
         target = colour[:, :3] + (1 - colour[:, 3:]) * behind if self.pool.transparent else colour
-        return origin, direction, target, behind
+        distance = np.zeros(len(pixel), np.float32) if self.distance is None else self.distance[pixel]
+        return origin, direction, target, behind, torch.from_numpy(distance)
 
     def _along(self, pixel: np.ndarray) -> tuple[Tensor, Tensor]:
         """World rays through pixels of the pool."""
@@ -156,14 +168,21 @@ def _middle(data: PhotoSet, pool: PixelPool, s: NerfSettings) -> np.ndarray:
     return np.concatenate(found)
 
 
-def _loss(space: Space, device: str) -> Callable[[nn.Module, Batch], Mapping[str, Tensor]]:
-    """Mean squared error of both networks' colours."""
+def _loss(space: Space, s: NerfSettings) -> Callable[[nn.Module, Batch], Mapping[str, Tensor]]:
+    """Mean squared error of both networks' colours, and, where asked for, the error of their depths."""
 
     def loss(network: nn.Module, batch: Batch) -> Mapping[str, Tensor]:
-        origin, direction, target, behind = (x.to(device) for x in batch)
+        origin, direction, target, behind, distance = (x.to(s.device) for x in batch)
         o, d = space.local(origin, direction)
         seen = network(space, o, d, behind)
-        errors = [(rgb - target).square().mean() for rgb in seen]
-        return {"loss": torch.stack(errors).sum(), "psnr": -10 * errors[-1].detach().clamp_min(1e-12).log10()}
+        errors = [(rgb - target).square().mean() for rgb, _ in seen]
+        terms = {"psnr": -10 * errors[-1].detach().clamp_min(1e-12).log10()}
+        total = torch.stack(errors).sum()
+        if s.depth_weight:
+            known, true = distance > 0, place(space, distance, o, d)
+            off = [(t - true)[known].abs().sum() / known.sum().clamp_min(1) / (space.far - space.near) for _, t in seen]
+            total = total + s.depth_weight * torch.stack(off).sum()
+            terms["depth"] = off[-1].detach()
+        return {"loss": total, **terms}
 
     return loss

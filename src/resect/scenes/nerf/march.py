@@ -32,9 +32,10 @@ class CoarseAndFine(nn.Module):
         origin: Float[Tensor, "n 3"],
         direction: Float[Tensor, "n 3"],
         background: Float[Tensor, "3"],
-    ) -> list[Float[Tensor, "n 3"]]:
-        """Colours of local rays by each network, sampled as for training."""
-        return [found.rgb for found, _ in march(self, space, origin, direction, background, training=True)]
+    ) -> list[tuple[Float[Tensor, "n 3"], Float[Tensor, "n"]]]:
+        """Colours of local rays by each network, sampled as for training, and mean places along the rays."""
+        found = march(self, space, origin, direction, background, training=True)
+        return [(f.rgb, (f.weight * at).sum(-1) / f.alpha.clamp_min(1e-3)) for f, at in found]
 
 
 def march(

@@ -45,6 +45,8 @@ class NerfSettings(TrainingSettings):
     """First steps that see the middle of the photos only, where the object is; else nothing may be learned at all."""
     centre_share: float = 0.5
     """Part of the width and height that they see."""
+    depth_weight: float = 0.0
+    """Of the error of the rays' mean depth, part of the range of depths, in the loss; 0 looks at colour alone."""
     rays_at_once: int = 4096
     """Most rays in memory while rendering."""
     batch: int = 512
@@ -66,6 +68,7 @@ class NerfSettings(TrainingSettings):
             "finer_samples": (0, 4096),
             "density_noise": (0, 100),
             "centre_steps": (0, 10**8),
+            "depth_weight": (0, 1e6),
             "rays_at_once": (1, 10**7),
         }
         check(self, within, positive=("centre_share",))

@@ -87,6 +87,18 @@ class Space:
         return (to_plane + at / ((1 - at).clamp_min(1e-6) * ahead)) / scale
 
 
+def place(
+    space: Space, distance: Float[Tensor, "n"], origins: Float[Tensor, "n 3"], directions: Float[Tensor, "n 3"]
+) -> Float[Tensor, "n"]:
+    """The inverse of `Space.distance`: where along local rays a distance from the camera, world units, lies."""
+    local = distance * float(space.local_from_world.s)
+    if space.warp is None:
+        return local
+    forward = directions[:, 2].neg().clamp_min(1e-6)
+    beyond = ((local - (1 + origins[:, 2]) / forward) * forward).clamp_min(0)
+    return beyond / (1 + beyond)
+
+
 def ahead(cam_from_world: SE3, camera: Camera, nearest: float) -> Space:
     """The warped frame of a capture that looks ahead.
 
