@@ -12,7 +12,7 @@ STATES = {"works", "renamed", "superseded", "declined", "missing"}
 ROWS = [
     [cell.strip().replace("\\|", "|") for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
     for line in (ROOT / "docs" / "coverage.md").read_text(encoding="utf-8").splitlines()
-    if re.match(r"\| [A-E]\d\d ", line)
+    if re.match(r"\| [A-E]\d{2,3} ", line)
 ]
 COMMANDS = sorted({c for row in ROWS for c in re.findall(r"`(resect [a-z][^`]*)`", row[3])})
 
