@@ -9,11 +9,13 @@ import torch
 from shell import resect
 from test_objects import TRUTH, ell, photographed
 
+from resect.data import read
 from resect.data.image import png_bytes
 from resect.data.mask import box_of
 from resect.data.mesh import write_mesh
 from resect.geometry import so3
 from resect.geometry.se3 import SE3
+from resect.geometry.sim3 import Sim3
 from resect.known_objects import object_start
 from resect.priors.posecnn.prior import PoseCnn
 from resect.refine.object.refiner import ObjectInversion
@@ -103,3 +105,40 @@ def test_meshes_that_the_detector_does_not_know_are_refused(shop: Path) -> None:
     said = resect(*arguments)
     assert said.code == 2
     assert "meshes of 1" in said.err
+
+
+def in_room(capture: Path) -> "object":
+    """The truth of an object that stands in the room of the tests."""
+    photos = read(capture)
+    index = {Path(name).stem: i for i, name in enumerate(photos.names)}
+    turn = so3.exp(torch.tensor([0.4, -0.2, 1.0], dtype=torch.float64))
+    frame = Sim3(torch.tensor(0.001).double(), turn, torch.tensor([2.0, 1.5, 0.8]).double())
+
+    def detect(self: PoseCnn, photo: Photo, count: int) -> list[tuple[Photo, Hypotheses]]:
+        del self, count
+        true = photos.truth.cam_from_world[index[Path(photo.name).stem]].double()
+        pose = frame.inverse().move_camera(true)
+        mask = torch.ones(photo.image.shape[:2], dtype=torch.bool)
+        target = Target("1", box=box_of(mask), mask=mask, score=0.8)
+        return [(replace(photo, target=target), object_start(pose, ell()))]
+
+    return detect
+
+
+def test_objects_tell_where_the_camera_is_in_a_place(
+    shop: Path, capture: Path, own_place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(PoseCnn, "detect", in_room(capture))
+    asked = ("estimate", capture / "images" / "0004.png", "--scene", own_place, "--prior", shop / "net", *QUICK)
+    early = resect(*asked)
+    assert early.code == 2
+    assert "fit object-frames" in early.err
+    fitted = resect("fit", "object-frames", capture, "--scene", own_place, "--detector", shop / "net", *QUICK)
+    assert fitted.code == 0, fitted.err
+    assert fitted.json["objects"]["1"]["photos"] == 8
+    assert fitted.json["objects"]["1"]["scale"] == pytest.approx(0.001, rel=1e-3)
+    said = resect(*asked)
+    assert said.code == 0, said.err
+    truth = read(capture).truth.cam_from_world[4]
+    found = torch.tensor(said.json["photos"][0]["camera_center"])
+    assert float((found - truth.center).norm()) < 0.1
