@@ -122,13 +122,14 @@ def quality(scene: Scene, photos: PhotoSet, indices: Sequence[int], side: int) -
 
 def run_set(name: str, args: Arguments) -> list[dict[str, Any]]:
     photos, split = open_set(name, quick=args.quick)
-    nerf, spent = nerf_of(name, photos, split, args)
+    needed = "psnr" in args.what or "inerf" in args.what
+    nerf, spent = nerf_of(name, photos, split, args) if needed else (None, None)
     folder, made = place_of(name, photos, split, args.cache, seed=args.seed, quick=args.quick)
     test = split.test[:1] if args.quick else split.test
     rows: list[dict[str, Any]] = []
     where = open_place(folder, prior=(), seed=args.seed)
     assert where.scene is not None
-    if "psnr" in args.what:
+    if "psnr" in args.what and nerf is not None:
         side = nerf.settings.max_side
         rows.append({"set": name, "what": "nerf", "psnr": quality(nerf, photos, test, side), "fit_cpu_seconds": spent})
         field = {"psnr": quality(where.scene, photos, test, side), "fit_cpu_seconds": made["fit_cpu_seconds"]}
@@ -144,6 +145,7 @@ def run_set(name: str, args: Arguments) -> list[dict[str, Any]]:
     inerf = replace(inerf, settings=replace(inerf.settings, rays=args.rays, steps=args.steps))
 
     def published(photo: Any, given: Any) -> Any:
+        assert nerf is not None
         return inerf.refine(nerf, photo, given)
 
     for what, refine, starts in (("inerf", published, args.starts_inerf), ("ours", ours, args.starts)):

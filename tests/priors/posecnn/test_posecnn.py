@@ -98,6 +98,7 @@ def test_nothing_is_found_in_nothing() -> None:
     assert len(made.propose(blank, 5, torch.Generator())) == 0
     with pytest.raises(ResectError, match="intrinsics"):
         made.detect(replace(blank, camera=None), 5)
+    assert len(made.propose(replace(blank, camera=None), 5, torch.Generator())) == 0
 
 
 def test_the_artefact_is_the_detector(tmp_path: Path) -> None:

@@ -51,10 +51,9 @@ class ObjectFrames:
         del generator
         if self.detector is None:
             raise ResectError("object-frames", "its detector", "none", "Open it by resect.load.")
+        seen = [] if photo.camera is None else self.detector.detect(replace(photo, target=None), _MOST)
         found = [
-            (p.target, g)
-            for p, g in self.detector.detect(replace(photo, target=None), _MOST)
-            if p.target is not None and p.target.object_id in self.standing and len(g)
+            (p.target, g) for p, g in seen if p.target is not None and p.target.object_id in self.standing and len(g)
         ]
         if not found:
             return Hypotheses(SE3.identity(0, dtype=torch.float64), torch.zeros(0))

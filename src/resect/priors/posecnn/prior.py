@@ -143,7 +143,8 @@ class PoseCnn:
         asked = None if photo.target is None else photo.target.object_id
         if asked is not None and asked not in self.names:
             raise unknown_name("object", asked, self.names)
-        found = [h for p, h in self.detect(photo, 10**6) if asked is None or (p.target and p.target.object_id == asked)]
+        seen = [] if photo.camera is None else self.detect(photo, 10**6)
+        found = [h for p, h in seen if asked is None or (p.target and p.target.object_id == asked)]
         if not found:
             return Hypotheses(SE3.identity(0, dtype=torch.float64), torch.zeros(0), target=photo.target)
         found = found[: max(1, count)] if asked is not None else found[:1]
