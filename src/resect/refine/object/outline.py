@@ -5,12 +5,16 @@ that the outline may cross; those of the object change across the surface as the
 towards its edge would pull the outline in. How much of a pixel the object covers is exact, so is its derivative, and
 nothing is counted as inside or outside; where both sides look alike, the outline says nothing.
 
+Noise of pixels is not what limits an outline: a shadow, a highlight at the rim or a scan that is a little too fat moves
+all of a stretch together. So a stretch says no more than a pixel's fraction allows, and one that would rather lie
+elsewhere than most is forgiven as a whole.
+
 Reference: Hanek and Beetz, "The contracting curve density algorithm", IJCV 2004. Here colours stay as learned while
-stepping, both sides share one covariance, and a pixel that fits neither is forgiven.
+stepping, both sides share one covariance, and pixels and stretches that fit neither are forgiven.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -18,7 +22,7 @@ from torch import Tensor
 
 from resect.geometry.se3 import SE3
 from resect.refine.levenberg_marquardt import Normal, State, System
-from resect.refine.object.shown import Shown
+from resect.refine.object.shown import Shown, slopes
 from resect.refine.view import View
 
 _EDGE = 0.03  # a pixel that is covered less is background
@@ -36,6 +40,9 @@ class OutlineSettings:
         noise: of colours, added to what varies beside the outline.
         forgive: standard deviations at which a pixel counts as something else.
         least: pixels that a colour is learned from.
+        sure_px: standard deviation of a stretch of outline, however sharp it is; stretches that ask to be moved by more
+            count less.
+        stretch_px: a stretch is what lies within so many pixels along both axes.
     """
 
     around_px: int = 6
@@ -43,6 +50,8 @@ class OutlineSettings:
     noise: float = 0.03
     forgive: float = 3.0
     least: int = 6
+    sure_px: float = 0.5
+    stretch_px: int = 3
 
 
 def coverage(view: View, poses: SE3, blur_px: float) -> tuple[Float[Tensor, "h y x"], Float[Tensor, "h 6 y x"]]:
@@ -62,13 +71,13 @@ class Sides:
         contrast: d · d.
         match: d · b.
         rest: b · b.
-        near: pixels that have both sides beside them.
+        weight: of pixels that have both sides beside them.
     """
 
     contrast: Float[Tensor, "h y x"]
     match: Float[Tensor, "h y x"]
     rest: Float[Tensor, "h y x"]
-    near: Bool[Tensor, "h y x"]
+    weight: Float[Tensor, "h y x"]
 
     @classmethod
     def of(
@@ -90,19 +99,40 @@ class Sides:
         white = _solve(covariance, ahead)
         rest = (_solve(covariance, beside) * beside).sum(-1)
         near = (inner[0] >= s.least) & (outer[0] >= s.least) & usable
-        return cls((white * ahead).sum(-1), (white * beside).sum(-1), rest, near)
+        sides = cls((white * ahead).sum(-1), (white * beside).sum(-1), rest, near.to(covered))
+        return replace(sides, weight=sides.weight * sides._trust(covered, s))
+
+    def _trust(self, covered: Float[Tensor, "h y x"], s: OutlineSettings) -> Float[Tensor, "h y x"]:
+        """Weight of each stretch: by how far it asks to be moved, and so that none is surer than `sure_px`."""
+        across, down = slopes(covered)
+        slope = (across.square() + down.square()).sqrt()
+        weight, force = self._forgiven(covered, s.forgive)
+        rows = torch.stack([weight * self.contrast * slope.square(), force * slope], 1)
+        known, pull = _sums(_sums(rows, s.stretch_px, 2), s.stretch_px, 3).unbind(1)
+        known = known.clamp_min(1e-6)  # running sums of nothing end a little below zero
+        return 1 / ((1 + known * s.sure_px**2) * (1 + (pull / (known * s.sure_px)).square()))
+
+    def _forgiven(
+        self, covered: Float[Tensor, "h y x"], forgive: float
+    ) -> tuple[Float[Tensor, "h y x"], Float[Tensor, "h y x"]]:
+        """Weight of each pixel, and ∂ loss / ∂ coverage."""
+        weight = self.weight / (1 + self._squared(covered) / forgive**2)
+        return weight, weight * (covered * self.contrast - self.match)
+
+    def _squared(self, covered: Float[Tensor, "h y x"]) -> Float[Tensor, "h y x"]:
+        return (covered * (covered * self.contrast - 2 * self.match) + self.rest).clamp_min(0)
 
     def normal(
         self, covered: Float[Tensor, "h y x"], moves: Float[Tensor, "h 6 y x"], index: Int[Tensor, "h"], forgive: float
     ) -> Normal:
         """Normal equations of hypotheses `index`, which cover so much and change it so."""
-        contrast, match = self.contrast[index], self.match[index]
-        squared = (covered * (covered * contrast - 2 * match) + self.rest[index]).clamp_min(0) / forgive**2
-        weight = self.near[index] / (1 + squared)
-        loss = 0.5 * forgive**2 * (torch.log1p(squared) * self.near[index]).sum((1, 2))
-        rows, force = moves.flatten(2), (weight * (covered * contrast - match)).flatten(1)
-        matrix = (rows * (weight * contrast).flatten(1)[:, None]) @ rows.mT
-        return Normal(matrix.double(), (rows @ force[..., None])[..., 0].double(), loss.double())
+        chosen = Sides(self.contrast[index], self.match[index], self.rest[index], self.weight[index])
+        weight, force = chosen._forgiven(covered, forgive)
+        loss = torch.log1p(chosen._squared(covered) / forgive**2) * chosen.weight
+        rows = moves.flatten(2)
+        matrix = (rows * (weight * chosen.contrast).flatten(1)[:, None]) @ rows.mT
+        gradient, total = (rows @ force.flatten(1)[..., None])[..., 0], 0.5 * forgive**2 * loss.sum((1, 2))
+        return Normal(matrix.double(), gradient.double(), total.double())
 
 
 def outline(view: View, poses: SE3, shown: Shown, usable: Bool[Tensor, "1 y x"], s: OutlineSettings) -> System:

@@ -119,11 +119,13 @@ class ObjectInversion:
     ) -> Hypotheses:
         poses = chosen.cam_from_world
         nothing = torch.zeros(len(poses), 0, dtype=torch.float64)
-        system = _fine_system(sight, known, poses, chosen.parent)
-        rows = system(State(poses, nothing, torch.arange(len(poses)), 0)).matrix
+        state, before = State(poses, nothing, torch.arange(len(poses)), 0), known.term(chosen.parent, 1.0)
+        information = sight.fine_system(poses)(state).matrix / self.settings.spread
+        if before is not None:
+            information = information + before(state).matrix
         names = tuple(starts.source[int(k)] for k in chosen.parent) if starts.source else ()
         weight = mass.log_softmax(0).to(starts.log_weight)
-        return Hypotheses(poses, weight, rows / self.settings.spread, source=names, target=starts.target)
+        return Hypotheses(poses, weight, information, source=names, target=starts.target)
 
     def _status(self, modes: Hypotheses, agrees: bool, improved: bool) -> Status:
         if not agrees:
@@ -146,7 +148,7 @@ def _system(sight: Sight, known: Known, poses: SE3, parent: Int[Tensor, "h"], sl
 
 def _fine_system(sight: Sight, known: Known, poses: SE3, parent: Int[Tensor, "h"]) -> System:
     """The same for poses that are nearly right."""
-    seen, before = sight.fine_system(poses), known.term(parent, sight.settings.spread)
+    seen, before = sight.fine_system(poses), known.term(parent, sight.settings.fine_spread)
     return seen if before is None else total([seen, before])
 
 

@@ -48,11 +48,14 @@ class ObjectSettings:
         ambiguous: mass of the second mode, part of that of the best two, from which the answer is ambiguous.
         least: likeness below which the photo is said not to show the object.
         least_told: the same where a box, a mask or a start with its spread says that it does.
-        spread: by how much squared errors exceed what the rows explain; information is divided by it.
+        spread: by how much squared errors exceed what the rows explain while candidates are settled; the information of
+            the answer is divided by it too: real meshes and lights are wrong in ways that rows do not know.
+        fine_spread: the same in the last steps, against what was known before.
         template: what templates compare.
         region: how the sides of the outline are told apart.
         outline: what lies beside the outline, for the last steps.
         surface: how colours on the surface are compared.
+        fine_surface: the same for the last steps.
         likeness: what the ranking compares.
     """
 
@@ -90,8 +93,10 @@ class ObjectSettings:
     least: float = 0.45
     least_told: float = 0.3
     spread: float = 10.0
+    fine_spread: float = 1.0
     template: TemplateSettings = field(default_factory=TemplateSettings)
     region: RegionSettings = field(default_factory=RegionSettings)
     outline: OutlineSettings = field(default_factory=OutlineSettings)
     surface: SurfaceSettings = field(default_factory=SurfaceSettings)
+    fine_surface: SurfaceSettings = field(default_factory=lambda: SurfaceSettings(strength=5e4))
     likeness: LikenessSettings = field(default_factory=LikenessSettings)

@@ -46,7 +46,7 @@ class Sight:
         sides = outline(seen, poses, self.lens.shown(poses), self.region.usable, s.outline)
 
         def normal(state: State) -> Normal:
-            return sides(state) + surface(self.view, self.lens.shown(state.cam_from_world), s.surface)
+            return sides(state) + surface(self.view, self.lens.shown(state.cam_from_world), s.fine_surface)
 
         return normal
 
