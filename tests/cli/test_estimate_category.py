@@ -82,3 +82,17 @@ def test_a_published_checkpoint_is_imported_with_the_views_it_was_learned_from(m
     assert said.code == 0, said.err
     assert said.json["instances"] == 2
     assert torch.equal(SigmaSrn.load(tmp_path / "made").codes, scene.codes)
+
+
+def test_novel_views_are_rendered_and_scored(made: Path, tmp_path: Path) -> None:
+    tables = ("--out", tmp_path / "views.csv", "--pictures", tmp_path / "pictures", "--views", 2)
+    said = resect("score", made / "scene", made / "views", *tables, "--json")
+    assert said.code == 0, said.err
+    assert said.json["views"] == 4
+    assert said.json["psnr"] > 40  # the photos are its own renders
+    assert said.json["iou"] > 0.99
+    assert (tmp_path / "pictures" / "b" / "000002.png").is_file()
+    assert len((tmp_path / "views.csv").read_text().splitlines()) == 5
+    shown = resect("render", made / "scene", made / "views", "--instance", "b", "--out", tmp_path / "b.gif", "--json")
+    assert shown.code == 0, shown.err
+    assert shown.json["frames"] == 10

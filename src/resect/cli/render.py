@@ -42,6 +42,8 @@ class RenderArguments:
     """Axis of the mesh that points up in --turntable; by default the one it seems to stand on, else z."""
     elevation_deg: float = 25.0
     """Height from which --turntable looks."""
+    instance: str = ""
+    """Of a category, which instance to show; by default the first."""
     camera: Path | None = None
     """Intrinsics for a mesh: transforms.json, COLMAP cameras.txt, or JSON with fx fy cx cy width height."""
     fov_deg: float = 40.0
@@ -109,9 +111,13 @@ def _check(flags: RenderArguments) -> None:
 
 def _of_place(flags: RenderArguments) -> "tuple[Scene, Camera]":
     from resect import zoo
+    from resect.category import is_category
     from resect.place import read_place
 
-    return zoo.load(flags.scene, role="scene"), read_place(flags.scene).camera.fit_within(flags.max_side)
+    scene = zoo.load(flags.scene, role="scene")
+    if is_category(scene):
+        return scene.of(flags.instance or 0), scene.learned.camera.fit_within(flags.max_side)
+    return scene, read_place(flags.scene).camera.fit_within(flags.max_side)
 
 
 def _of_mesh(flags: RenderArguments) -> "tuple[Scene, Camera]":

@@ -65,12 +65,22 @@ def detectors(answers: Path, truth: Path) -> bool:
     return (answers / "artifact.json").is_file() and read_facts(answers)["kind"] == "posecnn"
 
 
+def categories(answers: Path, truth: Path) -> bool:
+    """Whether the answers are a network of a category, and the truth its instances' views."""
+    from resect.artifact import read_facts
+    from resect.data.instances import is_instances
+
+    is_network = (answers / "artifact.json").is_file() and read_facts(answers)["kind"] == "sigma-srn"
+    return is_network and is_instances(truth)
+
+
 KINDS = (
     Kind("two trajectories (TUM, KITTI, EuRoC)", trajectories, "resect.cli.score_trajectory"),
     Kind("BOP results and a BOP dataset", bop_results, "resect.cli.score_objects"),
     Kind("two lists of boxes", boxes, "resect.cli.score_boxes"),
     Kind("a network for rotations and images with rotations", rotations, "resect.cli.score_rotations"),
     Kind("a detector of objects and photos of them", detectors, "resect.cli.score_detector"),
+    Kind("a network of a category and views of its instances", categories, "resect.cli.score_category"),
     Kind("a viewpoint network or a list of views and a folder of views", views, "resect.cli.score_views"),
     Kind("a shape network or meshes and a folder of shapes", shapes, "resect.cli.score_shapes"),
 )

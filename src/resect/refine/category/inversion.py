@@ -26,6 +26,7 @@ from resect.refine.robust import Robust
 from resect.refine.view import Meter, View, shrink, view
 from resect.types import Estimate, Hypotheses, Photo, Status, Step
 
+_WHITE = 0.97  # darker is of the object
 _CHUNK = 1 << 18  # rays scored at a time
 
 
@@ -90,6 +91,23 @@ def on_white(photo: Photo) -> Photo:
         return photo
     mask = photo.target.mask[..., None].to(photo.image)
     return replace(photo, image=photo.image * mask + 1 - mask, target=replace(photo.target, mask=None))
+
+
+def around(at: View, margin: float) -> Int[Tensor, "n"]:
+    """Pixels in the grown box of what is not white; all where everything is."""
+    ink = (at.observed.amin(-1) < _WHITE).unflatten(0, at.shape)
+    rows, columns = ink.any(1).nonzero()[:, 0], ink.any(0).nonzero()[:, 0]
+    chosen = torch.zeros(at.shape, dtype=torch.bool)
+    if len(rows):
+        (top, bottom), (left, right) = (_grown(x, margin) for x in (rows, columns))
+        chosen[top:bottom, left:right] = True
+    return (chosen | ~ink.any()).flatten().nonzero()[:, 0]
+
+
+def _grown(inside: Int[Tensor, "n"], margin: float) -> tuple[int, int]:
+    low, high = int(inside[0]), int(inside[-1]) + 1
+    more = 1 + round(margin * (high - low))
+    return max(0, low - more), high + more
 
 
 class Search:
@@ -174,7 +192,8 @@ class Search:
     def _settled(self, tried: Tried, space: CodeSpace | None, at: View, steps: int) -> Tried:
         s, codes = self.settings, Codes(tried.code, space)
         share = len(at.observed) / len(self.views[-1].observed)
-        term = photo_term(self.scene, at, codes, Robust("cauchy", s.robust), s.code_strength * s.robust**2 * share)
+        strength = s.code_strength * s.robust**2 * share
+        term = photo_term(self.scene, at, codes, Robust("cauchy", s.robust), strength, around(at, s.margin))
         steps_ = LMSettings(steps=steps, damping=1e-2, policy="decrease", trust=0.5, stop=s.stop)
         length = float((self.scene.bounds[1] - self.scene.bounds[0]).norm()) / 2
         end = levenberg_marquardt(term, tried.pose, steps_, length=length, extra=codes.start(), pivot=self.middle)
@@ -255,9 +274,10 @@ class Search:
     ) -> Float[Tensor, "h 6 6"]:
         """Of the pose, the code eliminated, as if only `errors.independent` pixels had errors of their own."""
         at, codes = self.views[-1], Codes(code, space)
-        term = photo_term(self.scene, at, codes, Robust("cauchy", self.settings.robust), 0.0)
+        robust, index = Robust("cauchy", self.settings.robust), around(at, self.settings.margin)
+        term = photo_term(self.scene, at, codes, robust, 0.0, index)
         normal = term(State(pose, codes.start(), torch.arange(len(pose)), 0))
-        strength = errors.independent / len(at.observed) / errors.residual**2
+        strength = errors.independent / len(index) / errors.residual**2
         matrix = strength * normal.matrix
         if space is not None:
             free = matrix[:, 6:, 6:] + torch.eye(len(space.axes), dtype=matrix.dtype)

@@ -19,6 +19,8 @@ class CategorySettings:
         sides: images of each stage.
         keep: starts that enter each stage; the first are chosen of all at the first size.
         steps: Levenberg–Marquardt steps of each stage.
+        margin: what is stepped on is the box of what is not white in the photo, grown by this part of itself on each
+            side; losses are of the whole image.
         robust: scale of the Cauchy loss on colours in [0, 1].
         components: principal components of the learned codes that an unknown code is sought in.
         prototypes: learned codes, far from each other, that each start is tried with where the code is unknown.
@@ -34,11 +36,12 @@ class CategorySettings:
 
     optimizer: Literal["lm", "adam"] = "lm"
     loss: ImageLoss = "mse"
-    sides: tuple[int, ...] = (16, 32, 64)
-    keep: tuple[int, ...] = (12, 4, 2)
-    steps: tuple[int, ...] = (8, 6, 6)
+    sides: tuple[int, ...] = (16, 32, 48)
+    keep: tuple[int, ...] = (8, 3, 2)
+    steps: tuple[int, ...] = (8, 5, 4)
+    margin: float = 0.3
     robust: float = 0.2
-    components: int = 8
+    components: int = 6
     prototypes: int = 6
     closest: int = 64
     code_strength: float = 1.0

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from resect.geometry.camera import Camera
@@ -73,15 +73,19 @@ class Codes:
         return self.space.coordinates(self.base).double()
 
 
-def photo_term(scene: CodedScene, view: View, codes: Codes, robust: Robust, strength: float) -> System:
+def photo_term(
+    scene: CodedScene, view: View, codes: Codes, robust: Robust, strength: float, index: Int[Tensor, "n"] | None = None
+) -> System:
     """Normal equations of render − photo, and of what a code's distance from the mean costs.
 
     Coordinates of the code are differentiated by small steps forward: a render each, a third of a forward tangent.
 
     Args:
         strength: weight of the squared coordinates.
+        index: pixels compared, all by default.
     """
-    weight, pixels = view.weight[None, :, None].expand(1, -1, 3).flatten(1), view.pixels()
+    index = torch.arange(len(view.observed)) if index is None else index
+    weight, pixels = view.weight[None, index, None].expand(1, -1, 3).flatten(1), view.pixels(index)
 
     def system(state: State) -> Normal:
         pose, code = state.cam_from_world, codes.at(state.extra, state.index)
@@ -89,9 +93,9 @@ def photo_term(scene: CodedScene, view: View, codes: Codes, robust: Robust, stre
         values, jacobian = scene.derivatives(view.camera, pose, pixels, code)
         names: tuple[str, ...] = POSE_NAMES
         if codes.space is not None:
-            jacobian = torch.cat([jacobian, _by_code(view, pose, code, codes.space, values)], -1)
+            jacobian = torch.cat([jacobian, _by_code(view, index, pose, code, codes.space, values)], -1)
             names += tuple(f"code{k}" for k in range(state.extra.shape[1]))
-        residual = (values - view.observed[None]).flatten(1)
+        residual = (values - view.observed[None, index]).flatten(1)
         rows = Linearized(residual, jacobian.flatten(1, 2), weight.expand_as(residual), names)
         normal = normal_of(rows, robust)
         return normal if codes.space is None else normal + _near_mean(state.extra, strength)
@@ -99,11 +103,13 @@ def photo_term(scene: CodedScene, view: View, codes: Codes, robust: Robust, stre
     return system
 
 
-def _by_code(view: View, pose: SE3, code: Tensor, space: CodeSpace, values: Tensor) -> Float[Tensor, "h n 3 k"]:
+def _by_code(
+    view: View, index: Tensor, pose: SE3, code: Tensor, space: CodeSpace, values: Tensor
+) -> Float[Tensor, "h n 3 k"]:
     k, h = len(space.axes), len(pose)
     moved = (code[:, None] + _STEP * space.axes).flatten(0, 1)
     repeated = SE3(pose.R.repeat_interleave(k, 0), pose.t.repeat_interleave(k, 0))
-    shown = view.shown(repeated, None, moved).unflatten(0, (h, k))
+    shown = view.shown(repeated, index, moved).unflatten(0, (h, k))
     return ((shown - values[:, None]) / _STEP).permute(0, 2, 3, 1)
 
 
