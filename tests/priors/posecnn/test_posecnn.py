@@ -12,9 +12,10 @@ from resect.errors import ResectError
 from resect.geometry import so3
 from resect.geometry.camera import Camera
 from resect.priors.posecnn.fit import Batches, fit, loss_of
+from resect.priors.posecnn.found import Seen
 from resect.priors.posecnn.frames import Frames, known_objects, turn_to
 from resect.priors.posecnn.network import cut_boxes, make_network
-from resect.priors.posecnn.prior import PoseCnn, Seen, ready
+from resect.priors.posecnn.prior import PoseCnn, ready
 from resect.priors.posecnn.settings import PoseCnnSettings, PublishedPoseCnnSettings
 from resect.priors.posecnn.spread import measured_spread
 from resect.training.loop import Turn

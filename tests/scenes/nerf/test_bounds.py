@@ -1,5 +1,6 @@
 """The box around what is seen: carved by the outlines of a ball whose place is known."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -48,3 +49,15 @@ def test_a_nerf_of_it_lies_in_that_box() -> None:
     corners = space.local_from_world.inverse().apply(space.box)
     assert bool((corners[0] <= CENTER.double() - RADIUS).all() and (corners[1] >= CENTER.double() + RADIUS).all())
     assert float(corners.abs().max()) < 1.2
+
+
+def test_photos_with_and_without_transparency_may_be_mixed() -> None:
+    data = ball_photos()
+    load = data.load
+    mixed = replace(data, load=lambda i: replace(load(i), alpha=None) if i % 3 == 0 else load(i))
+    pool = load_pixels(mixed, 64)
+    assert pool.transparent
+    box = carved_box(mixed, pool, 64, torch.zeros(3), 1.2)
+    assert box is not None
+    assert bool((box[0] <= CENTER - RADIUS).all() and (box[1] >= CENTER + RADIUS).all())
+    assert float((box[1] - box[0]).max()) < 2 * RADIUS + 0.5

@@ -1,11 +1,11 @@
 """A fitted PoseCNN as a `Detector`: the known objects in a photo, with masks, boxes and poses."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from resect import artifact
@@ -19,66 +19,15 @@ from resect.geometry.se3 import SE3
 from resect.nn.backbone.weights import load_weights
 from resect.nn.picture import look, shows_nothing
 from resect.priors.lay import information_of
+from resect.priors.posecnn.found import Found, PoseSpread, Seen, find
 from resect.priors.posecnn.frames import KnownObject, cell_pixels, turn_to
-from resect.priors.posecnn.hough import Vote, find_centres
 from resect.priors.posecnn.network import PoseCnnNetwork, make_network
 from resect.priors.posecnn.settings import PoseCnnSettings
+from resect.priors.posecnn.store import checked_objects, object_tensors
 from resect.types import Hypotheses, Photo, Target
 
 KIND = "posecnn"
 _KNOWN_RAD = 0.8  # a rotation whose error is greater is not known
-_MOST_CLASSES = 1000
-
-
-@dataclass(frozen=True, eq=False)
-class Seen:
-    """What the network makes of a picture.
-
-    Attributes:
-        probability: of the labels of all cells, background first.
-        centres: direction to the centre and depth of all cells, by class.
-        maps: what boxes are cut from.
-    """
-
-    probability: Float[Tensor, "k i j"]
-    centres: Float[Tensor, "k-1 3 i j"]
-    maps: list[Tensor]
-
-
-@dataclass(frozen=True, eq=False)
-class Found:
-    """One object in the network's picture.
-
-    Attributes:
-        kind: class, from 0.
-        instance: of its class.
-        cells: that show it.
-        centre: projection of its middle, pixels of the picture.
-        depth: of its middle, object units.
-        score: mean probability of its cells times the share that votes for the centre.
-    """
-
-    kind: int
-    instance: int
-    cells: Bool[Tensor, "i j"]
-    centre: Float[Tensor, "2"]
-    depth: float
-    score: float
-
-
-@dataclass(frozen=True)
-class PoseSpread:
-    """Standard deviations of poses, as measured on training photos.
-
-    Attributes:
-        turn_rad: of each angle of the rotation.
-        across: of the middle's place across the ray, parts of the diameter.
-        away: along it, parts of the depth.
-    """
-
-    turn_rad: float = 0.35
-    across: float = 0.05
-    away: float = 0.08
 
 
 class PoseCnn:
@@ -171,36 +120,7 @@ class PoseCnn:
 
     def find(self, seen: Seen) -> list[Found]:
         """Objects by voting, every class."""
-        s = self.settings
-        label = seen.probability.argmax(0)
-        found = []
-        for kind in range(len(self.objects)):
-            mine = label == kind + 1
-            if int(mine.sum()) < s.least_cells:
-                continue
-            index = mine.flatten().nonzero()[:, 0]
-            values = seen.centres[kind].flatten(1).T[index]
-            votes = find_centres(
-                self._cells[index],
-                values[:, :2],
-                torch.Generator().manual_seed(kind),
-                agreeing=s.agreeing,
-                least=s.least_cells,
-                least_share=s.least_votes,
-                most=s.instances,
-            )
-            for instance, vote in enumerate(votes):
-                found.append(self._found(seen, kind, instance, index, vote, values[:, 2]))
-        return [f for f in found if f.depth > 0]
-
-    def _found(
-        self, seen: Seen, kind: int, instance: int, index: Int[Tensor, "n"], vote: Vote, depths: Float[Tensor, "n"]
-    ) -> Found:
-        cells = torch.zeros(seen.probability[0].numel(), dtype=torch.bool)
-        cells[index[vote.voters]] = True
-        sure = float(seen.probability[kind + 1].flatten()[index[vote.voters]].mean())
-        depth = float(depths[vote.voters].median()) * self.depth
-        return Found(kind, instance, cells.view(seen.probability.shape[1:]), vote.centre, depth, sure * vote.share)
+        return find(seen, self.settings, self._cells, self.depth)
 
     def poses(self, seen: Seen, found: list[Found]) -> SE3:
         """One pose an object: the centre's ray at its depth, the rotation of its box."""
@@ -252,7 +172,7 @@ class PoseCnn:
             "meters_per_unit": self.meters_per_unit,
             "spread": artifact.as_json(self.spread),
         }
-        own = {f"objects.{i}.{k}": getattr(o, k) for i, o in enumerate(self.objects) for k in _OWN}
+        own = object_tensors(self.objects)
         weights = {f"network.{k}": v for k, v in self.network.state_dict().items()}
         settings = replace(self.settings, pretrained="")
         artifact.save(folder, KIND, settings, weights | own, extra=facts)
@@ -264,7 +184,7 @@ class PoseCnn:
         where = f"{folder}/artifact.json"
         settings = artifact.settings_from_json(PoseCnnSettings, found.settings, where)
         settings = replace(settings, device=device, pretrained="")
-        objects, depth, meters = _checked(found.extra, found.tensors, where)
+        objects, depth, meters = checked_objects(found.extra, found.tensors, where)
         camera = artifact.settings_from_json(Camera, found.extra.get("camera") or {}, where)
         network = make_network(settings, len(objects), 0)
         weights = {k.removeprefix("network."): v for k, v in found.tensors.items() if k.startswith("network.")}
@@ -273,36 +193,6 @@ class PoseCnn:
         if not all(0 < x < float("inf") for x in (spread.turn_rad, spread.across, spread.away)):
             raise ResectError(f"{where}: spread", "numbers above 0", str(spread), "Fit it again.")
         return cls(ready(network, settings), settings, objects, camera, depth, meters, spread)
-
-
-_OWN = ("points", "middle", "symmetries")
-
-
-def _checked(
-    facts: dict[str, Any], tensors: dict[str, Tensor], where: str
-) -> tuple[tuple[KnownObject, ...], float, float | None]:
-    """Objects, mean depth and units, as an artefact has them."""
-    names, sizes, depth, meters = (facts.get(k) for k in ("names", "diameters", "depth", "meters_per_unit"))
-    try:
-        rows = list(zip(map(str, names), map(float, sizes), strict=True))  # type: ignore[arg-type]
-        objects = tuple(
-            KnownObject(
-                name,
-                tensors[f"objects.{i}.points"],
-                tensors[f"objects.{i}.middle"],
-                size,
-                tensors[f"objects.{i}.symmetries"],
-            )
-            for i, (name, size) in enumerate(rows)
-        )
-        mean, unit = float(depth), None if meters is None else float(meters)  # type: ignore[arg-type]
-    except (KeyError, TypeError, ValueError) as error:
-        raise ResectError(where, "the objects of a PoseCNN", str(error)[:80] or "others", "Fit it again.") from None
-    shaped = all(o.points.shape[1:] == (3,) and o.middle.shape == (3,) for o in objects)
-    sound = 0 < mean < float("inf") and all(o.diameter > 0 for o in objects)
-    if not (0 < len(objects) <= _MOST_CLASSES and shaped and sound):
-        raise ResectError(where, "the objects of a PoseCNN", f"{len(objects)}, mean depth {mean:g}", "Fit it again.")
-    return objects, mean, unit
 
 
 def ready(network: PoseCnnNetwork, settings: PoseCnnSettings) -> PoseCnnNetwork:

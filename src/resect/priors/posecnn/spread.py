@@ -4,8 +4,9 @@ import torch
 from torch import Tensor
 
 from resect.geometry import so3
+from resect.priors.posecnn.found import Found, PoseSpread
 from resect.priors.posecnn.frames import Frame, Frames
-from resect.priors.posecnn.prior import Found, PoseCnn, PoseSpread
+from resect.priors.posecnn.prior import PoseCnn
 
 _LOOKED_AT = 48
 _FROM_MEDIAN = 1.5  # of absolute errors to a standard deviation

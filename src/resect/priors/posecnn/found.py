@@ -1,0 +1,100 @@
+"""From the network's maps to objects: every class votes for its centres."""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from resect.priors.posecnn.hough import Vote, find_centres
+from resect.priors.posecnn.settings import PoseCnnSettings
+
+
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """What the network makes of a picture.
+
+    Attributes:
+        probability: of the labels of all cells, background first.
+        centres: direction to the centre and depth of all cells, by class.
+        maps: what boxes are cut from.
+    """
+
+    probability: Float[Tensor, "k i j"]
+    centres: Float[Tensor, "k-1 3 i j"]
+    maps: list[Tensor]
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """One object in the network's picture.
+
+    Attributes:
+        kind: class, from 0.
+        instance: of its class.
+        cells: that show it.
+        centre: projection of its middle, pixels of the picture.
+        depth: of its middle, object units.
+        score: mean probability of its cells times the share that votes for the centre.
+    """
+
+    kind: int
+    instance: int
+    cells: Bool[Tensor, "i j"]
+    centre: Float[Tensor, "2"]
+    depth: float
+    score: float
+
+
+@dataclass(frozen=True)
+class PoseSpread:
+    """Standard deviations of poses, as measured on training photos.
+
+    Attributes:
+        turn_rad: of each angle of the rotation.
+        across: of the middle's place across the ray, parts of the diameter.
+        away: along it, parts of the depth.
+    """
+
+    turn_rad: float = 0.35
+    across: float = 0.05
+    away: float = 0.08
+
+
+def find(seen: Seen, s: PoseCnnSettings, cells: Float[Tensor, "n 2"], unit: float) -> list[Found]:
+    """Objects in a picture; those behind the camera are none.
+
+    Args:
+        seen: the network's maps.
+        s: how votes are counted.
+        cells: middles of the cells, pixels.
+        unit: that depths count in.
+    """
+    label, found = seen.probability.argmax(0), list[Found]()
+    for kind in range(len(seen.centres)):
+        index = (label == kind + 1).flatten().nonzero()[:, 0]
+        if len(index) < s.least_cells:
+            continue
+        values = seen.centres[kind].flatten(1).T[index]
+        votes = find_centres(
+            cells[index],
+            values[:, :2],
+            torch.Generator().manual_seed(kind),
+            agreeing=s.agreeing,
+            least=s.least_cells,
+            least_share=s.least_votes,
+            most=s.instances,
+        )
+        found += [_found(seen, kind, k, index, vote, unit * values[:, 2]) for k, vote in enumerate(votes)]
+    return [f for f in found if f.depth > 0]
+
+
+def _found(
+    seen: Seen, kind: int, instance: int, index: Int[Tensor, "n"], vote: Vote, depths: Float[Tensor, "n"]
+) -> Found:
+    mine = index[vote.voters]
+    cells = torch.zeros(seen.probability[0].numel(), dtype=torch.bool)
+    cells[mine] = True
+    sure = float(seen.probability[kind + 1].flatten()[mine].mean())
+    depth = float(depths[vote.voters].median())
+    return Found(kind, instance, cells.view(seen.probability.shape[1:]), vote.centre, depth, sure * vote.share)
