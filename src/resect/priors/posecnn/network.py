@@ -46,10 +46,10 @@ class PoseCnnNetwork(nn.Module):
         self.rotation = nn.Sequential(*layers, nn.Linear(s.hidden, 4 * classes))
 
     def train(self, mode: bool = True) -> "PoseCnnNetwork":
-        """Norms of the backbone stay as they are: its weights may have them folded in, and batches are small."""
+        """Norms of a pretrained backbone stay as they are: they may be folded into its weights, and batches are small."""
         super().train(mode)
         for module in self.backbone.modules():
-            if isinstance(module, nn.BatchNorm2d):
+            if self.settings.pretrained and isinstance(module, nn.BatchNorm2d):
                 module.eval()
         return self
 
