@@ -46,7 +46,7 @@ class PoseCnnNetwork(nn.Module):
         self.rotation = nn.Sequential(*layers, nn.Linear(s.hidden, 4 * classes))
 
     def train(self, mode: bool = True) -> "PoseCnnNetwork":
-        """Norms of a pretrained backbone stay as they are: they may be folded into its weights, and batches are small."""
+        """Norms of a pretrained backbone stay: they may be folded into its weights, and batches are small."""
         super().train(mode)
         for module in self.backbone.modules():
             if self.settings.pretrained and isinstance(module, nn.BatchNorm2d):
