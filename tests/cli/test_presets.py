@@ -60,7 +60,9 @@ def test_unknown_keys_name_the_nearest(tmp_path: Path) -> None:
     assert "n_importance" in said.err
 
 
-@pytest.mark.parametrize("text", ["use_viewdirs = maybe\n", "not a key\n", "= 3\n"])
+@pytest.mark.parametrize(
+    "text", ["use_viewdirs = maybe\n", "not a key\n", "= 3\n", "lrate_decay = soon\n", "lrate_decay = inf\n"]
+)
 def test_damaged_presets_are_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "a.txt").write_text(text)
     with pytest.raises(ResectError):

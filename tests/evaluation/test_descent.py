@@ -8,7 +8,7 @@ import torch
 from tests.cli.shell import resect
 
 from resect.errors import ResectError
-from resect.evaluation.descent import Descent, descent_of, film, mean_curve, read_descent, write_descent
+from resect.evaluation.descent import Descent, descent_of, film, median_curve, read_descent, write_descent
 from resect.geometry.camera import Camera
 from resect.geometry.se3 import SE3
 from resect.types import Estimate, Hypotheses, Photo, Render, Status, Step
@@ -59,7 +59,7 @@ def test_runs_are_laid_over_each_other(tmp_path: Path) -> None:
 
 def test_medians_of_runs() -> None:
     runs = [Descent((k,) * 3, (k,) * 3, (k,) * 3) for k in (1.0, 2.0, 9.0)]
-    assert mean_curve(runs).loss == (2.0, 2.0, 2.0)
+    assert median_curve(runs).loss == (2.0, 2.0, 2.0)
 
 
 def test_the_film_shows_renders_on_the_photo() -> None:

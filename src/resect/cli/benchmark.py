@@ -147,9 +147,9 @@ def _recorded(estimate: Any, photos: Any, out: Path | None) -> Any:
 
 def _write_steps(out: Path) -> None:
     """A page with the medians over all trials whose steps were kept, and each of the first seven."""
-    from resect.evaluation.descent import mean_curve, read_descent, write_curves
+    from resect.evaluation.descent import median_curve, read_descent, write_curves
 
     files = sorted((out / "steps").glob("*.steps.csv"))
     runs = {path.name.removesuffix(".steps.csv"): read_descent(path) for path in files}
     if runs:
-        write_curves(out / "steps.html", {"median": mean_curve(list(runs.values())), **dict(list(runs.items())[:7])})
+        write_curves(out / "steps.html", {"median": median_curve(list(runs.values())), **dict(list(runs.items())[:7])})

@@ -31,7 +31,10 @@ def _on(then: str) -> Callable[[str], str | None]:
 
 
 def _thousands(text: str) -> str:
-    return str(round(1000 * float(text)))
+    try:
+        return str(round(1000 * float(text)))
+    except (ValueError, OverflowError):
+        raise ResectError("preset", "a number of thousands", repr(text)[:40]) from None
 
 
 def _size(text: str) -> str | None:

@@ -128,7 +128,7 @@ def film(photo: Photo, estimate: Estimate, scene: Scene, *, every: int = 20, sid
     return frames
 
 
-def mean_curve(runs: Sequence[Descent]) -> Descent:
+def median_curve(runs: Sequence[Descent]) -> Descent:
     """Medians over several runs of the same number of steps."""
     steps = min((len(r.loss) for r in runs), default=0)
 
