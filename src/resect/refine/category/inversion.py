@@ -157,11 +157,12 @@ class Search:
         return self._scored(poses[parent], some.repeat(len(poses), 1), parent), space
 
     def _scored(self, pose: SE3, code: Tensor, parent: Tensor, stage: int = 0) -> Tried:
-        tried = Tried(pose, code, self._loss(pose, code, self.views[stage]), parent)
+        tried = Tried(pose, code, self.loss(pose, code, self.views[stage]), parent)
         self.trace.append(tried.step(f"starts at {self.settings.sides[stage]}"))
         return tried
 
-    def _loss(self, pose: SE3, code: Tensor, at: View) -> Float[Tensor, "k"]:
+    def loss(self, pose: SE3, code: Tensor, at: View) -> Float[Tensor, "k"]:
+        """The loss of poses with codes at a size."""
         losses, target, weight = [], at.observed, at.weight[:, None]
         for rows in torch.arange(len(pose)).split(max(1, _CHUNK // len(target))):
             shown = at.shown(pose[rows], None, code[rows])
@@ -198,7 +199,7 @@ class Search:
         length = float((self.scene.bounds[1] - self.scene.bounds[0]).norm()) / 2
         end = levenberg_marquardt(term, tried.pose, steps_, length=length, extra=codes.start(), pivot=self.middle)
         code = codes.at(end.extra, torch.arange(len(tried.loss)))
-        return Tried(end.cam_from_world, code, self._loss(end.cam_from_world, code, at), tried.parent)
+        return Tried(end.cam_from_world, code, self.loss(end.cam_from_world, code, at), tried.parent)
 
     def _closest(self, tried: Tried, space: CodeSpace) -> Tried:
         """The two best poses with the learned codes that are nearest to theirs, where one of these fits better."""
@@ -207,7 +208,7 @@ class Search:
             at = space.coordinates(tried.code[row : row + 1])
             near = (space.coordinates(space.codes) - at).norm(dim=1).argsort()[: self.settings.closest]
             pose = tried.pose[torch.full((len(near),), row)]
-            loss = self._loss(pose, space.codes[near], self.views[0])
+            loss = self.loss(pose, space.codes[near], self.views[0])
             first = int(loss.argmin())
             if loss[first] < tried.loss[row]:
                 tried.code[row], tried.loss[row] = space.codes[near[first]], loss[first]
@@ -227,7 +228,7 @@ class Search:
         with self.meter.stage("adam"):
             pose, coordinates = descend(at, chosen.pose, codes, self.settings, self.middle, report)
         code = codes.at(coordinates, torch.arange(len(pose)))
-        return Tried(pose, code, self._loss(pose, code, at), chosen.parent)
+        return Tried(pose, code, self.loss(pose, code, at), chosen.parent)
 
     def _judge(
         self, hypotheses: Hypotheses, starts: Tried, ended: Tried, space: CodeSpace | None, errors: ErrorModel
@@ -238,7 +239,7 @@ class Search:
         order = starts.loss.argsort()
         own = torch.stack([order[(starts.parent[order] == p).nonzero()[0, 0]] for p in ended.parent])
         begun = starts.take(own)
-        before, after = self._loss(begun.pose, begun.code, at), self._loss(ended.pose, ended.code, at)
+        before, after = self.loss(begun.pose, begun.code, at), self.loss(ended.pose, ended.code, at)
         better = after < before
         pose = SE3(
             torch.where(better[:, None, None], ended.pose.R, begun.pose.R),
