@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from resect import zoo
 from resect.data.agreement import Finding
@@ -23,6 +25,7 @@ from resect.geometry.se3 import SE3
 from resect.geometry.symmetry import Symmetries
 from resect.localizer import Localizer
 from resect.priors.given import Given
+from resect.priors.views import turned_in_place
 from resect.protocols import Prior, Scene
 from resect.types import Estimate, Hypotheses, Photo
 
@@ -166,18 +169,26 @@ def find_objects(objects: KnownObjects, detector: Any, photo: Photo) -> list[tup
 
 
 def refine_found(where: Localizer, photo: Photo, guess: Hypotheses | None) -> Estimate:
-    """The pose of a detected object: from the detector's guess, or, where its rotation is not known or that fails, from
-    every rotation laid into the object's box.
+    """The pose of a detected object: from the detector's guess, with every rotation where it knows the place alone; where
+    that fails, from every rotation laid into the object's box.
     """
     box = None if photo.target is None else photo.target.box
-    turned = guess is not None and (guess.information is None or bool((guess.information[:, 3:, 3:] != 0).any()))
-    first = None
-    if guess is not None and (turned or box is None):
-        first = where.estimate(photo, guess)
-        if first.ok or box is None:
-            return first
+    if guess is None or not len(guess):
+        return where.estimate(photo)
+    if guess.information is not None and not _knows_turn(guess.information[0].double()) and where.scene is not None:
+        middle = where.scene.bounds.mean(0)
+        guess = replace(turned_in_place(guess.cam_from_world[0], middle, where.count), target=guess.target)
+    first = where.estimate(photo, guess)
+    if first.ok or box is None:
+        return first
     again = where.estimate(photo)
-    return again if first is None else replace(again if again.ok else first, cost=first.cost + again.cost)
+    return replace(again if again.ok else first, cost=first.cost + again.cost)
+
+
+def _knows_turn(information: Float[Tensor, "6 6"]) -> bool:
+    """Whether a rotation is known: with nothing but a place, three directions have no information."""
+    values = torch.linalg.eigvalsh(information)
+    return bool(values[2] > 1e-9 * values[-1])
 
 
 def in_units(guess: Hypotheses, factor: float) -> Hypotheses:

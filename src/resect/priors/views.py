@@ -38,14 +38,31 @@ class Views:
         if box is None or count < 1:
             none = SE3.identity(0, dtype=torch.float64)
             return Hypotheses(none, torch.zeros(0), target=photo.target)
-        # Directions d and rolls r with equal spacing √(4π/d) = 2π/r.
-        rolls = self.rolls or max(1, round((torch.pi * count) ** (1 / 3)))
-        views = view_sphere(max(1, count // rolls), 1.0, rolls=rolls, dtype=torch.float64)
-        found = lift(views.R, self.points.double(), photo.known_camera(), box)
+        found = lift(every_rotation(count, self.rolls), self.points.double(), photo.known_camera(), box)
         keep = found.valid.nonzero()[:, 0]
         weight = -0.5 * (found.misfit[keep] / 0.2).square()
         names = ("views",) * len(keep)
         return Hypotheses(found.cam_from_world[keep], weight.float(), source=names, target=photo.target)
+
+
+def every_rotation(count: int, rolls: int = 0) -> Float[Tensor, "n 3 3"]:
+    """At most `count` rotations spread evenly over SO(3), float64.
+
+    Args:
+        count: how many.
+        rolls: turns about the optical axis for each viewing direction; 0 keeps the spacing of both equal: of directions
+            d and rolls r, √(4π/d) = 2π/r.
+    """
+    rolls = rolls or max(1, round((torch.pi * count) ** (1 / 3)))
+    return view_sphere(max(1, count // rolls), 1.0, rolls=rolls, dtype=torch.float64).R
+
+
+def turned_in_place(pose: SE3, middle: Float[Tensor, "3"], count: int) -> Hypotheses:
+    """Every rotation about a point of the object that stays where one pose has it: its place is known, its turn not."""
+    rotation, own = every_rotation(count), middle.double()
+    at = pose.double().apply(own[None])[0]
+    poses = SE3(rotation, at - rotation @ own)
+    return Hypotheses(poses, torch.zeros(len(rotation)), source=("views",) * len(rotation))
 
 
 def box_of(target: Target | None) -> Box | None:

@@ -74,3 +74,12 @@ def _of(k: int, name: str) -> ObjectSet:
     photos = PhotoSet(Path("table"), "bop", names, (CAMERA,) * 2, Truth(poses()[:, k]), World(1.0), load)
     mesh = MESHES[name]
     return ObjectSet(name, photos, load_mesh=lambda: mesh)
+
+
+def untrained_information(pose: SE3, turn_known: bool) -> torch.Tensor:
+    """Of a pose of the brick whose middle is known to a hundredth of a unit, its turn to a tenth of a radian or not."""
+    middle = pose.double().apply(MESHES["brick"].bounds.mean(0).double()[None])[0]
+    carry = torch.eye(6, dtype=torch.float64)
+    carry[:3, 3:] = -so3.hat(middle)
+    diagonal = torch.tensor([1e4] * 3 + [100.0 if turn_known else 0.0] * 3, dtype=torch.float64)
+    return carry.mT @ torch.diag(diagonal) @ carry
