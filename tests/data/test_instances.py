@@ -80,7 +80,7 @@ def spoil(root: Path, what: str) -> None:
         ("words", "line 1"),
         ("short", "height width"),
         ("stretched", "a rotation times 2"),
-        ("fifteen", "16 numbers"),
+        ("fifteen", "or 12"),
     ],
 )
 def test_broken_folders_are_refused(root: Path, what: str, words: str) -> None:
@@ -101,3 +101,26 @@ def test_views_and_names_that_are_not_there_are_refused(root: Path) -> None:
     (root / "a" / "rgb" / "000002.png").write_bytes(image(2, 20, 20))
     with pytest.raises(ResectError, match="first image"):
         read_instances(root).photos[2]
+
+
+def test_views_are_chosen_by_number(root: Path) -> None:
+    found = read_instances(root, numbers=(5, 1))
+    assert found.photos.names[:2] == ("a/rgb/000005.png", "a/rgb/000001.png")
+    with pytest.raises(ResectError, match="0 to 5"):
+        read_instances(root, numbers=(6,))
+
+
+def test_the_variant_with_a_camera_matrix_and_poses_of_objects(root: Path) -> None:
+    one, matrix = root / "a", POSES[0].matrix()[:3].flatten().tolist()
+    (one / "intrinsics.txt").write_text("50 0 19.5\n0 60 15.5\n0 0 1\n")
+    for k in range(6):
+        (one / "rgb" / f"{k:06d}.png").write_bytes(image(k, 40, 32))
+        (one / "pose" / f"{k:06d}.txt").write_text(" ".join(str(x) for x in matrix))
+    found = read_instances(root, instances=("a",))
+    camera = found.photos.cameras[0]
+    assert (camera.fx, camera.fy, camera.cx, camera.cy) == pytest.approx((50, 60, 16, 16))
+    assert (camera.width, camera.height) == (32, 32)
+    assert (found.photos.truth.cam_from_world[2].t - POSES[0].t).abs().max() < 1e-6
+    (one / "intrinsics.txt").write_text("50 1 19.5 0 60 15.5 0 0 1")
+    with pytest.raises(ResectError, match="skew"):
+        read_instances(root, instances=("a",))

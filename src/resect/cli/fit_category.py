@@ -21,6 +21,8 @@ class FitCategoryArguments:
     """Folder to make."""
     instances: tuple[str, ...] = ()
     """Names of those to learn; all by default."""
+    view_numbers: tuple[int, ...] = ()
+    """Views of each instance to learn from, from 0, in place of evenly spread ones; 64 is the published one shot."""
     val: Path | None = None
     """Other views of the same instances: the network that shows them best is kept, their PSNR and SSIM logged."""
     frozen: Path | None = None
@@ -37,7 +39,7 @@ def fit_category(name: str, flags: FitCategoryArguments, settings: Any) -> int:
     from resect.scenes.sigma_srn.scene import SigmaSrn
 
     start(flags.common)
-    data = read_instances(flags.data, settings.views, flags.instances)
+    data = read_instances(flags.data, settings.views, flags.instances, flags.view_numbers)
     say(f"{len(data.photos)} views of {len(data.names)} instances")
     frozen = None if flags.frozen is None else SigmaSrn.load(flags.frozen, flags.common.device)
     held_out = None if flags.val is None else read_instances(flags.val, instances=flags.instances)

@@ -4,7 +4,8 @@
 
 `intrinsics.txt`: `f cx cy 0`, a line with the middle of the grid, one with a scale, `height width`; a fifth line is a
 flag that nothing reads. Cameras look along +z with y down. One focal length serves both axes; images are cropped to a
-square about their middle.
+square about their middle. In a variant for photos of known objects `intrinsics.txt` holds the nine numbers of a camera
+matrix at the images' size, with a focal length for each axis, and a pose file twelve, camera from object.
 """
 
 from collections.abc import Callable
@@ -54,13 +55,16 @@ def is_instances(root: Path) -> bool:
     return root.is_dir() and any((p / "intrinsics.txt").is_file() for p in root.iterdir() if p.is_dir())
 
 
-def read_instances(root: Path | str, views: int = 0, instances: tuple[str, ...] = ()) -> InstanceSet:
+def read_instances(
+    root: Path | str, views: int = 0, instances: tuple[str, ...] = (), numbers: tuple[int, ...] = ()
+) -> InstanceSet:
     """Reads a folder of instances; images are read when they are asked for.
 
     Args:
         root: the folder.
         views: of each instance, evenly spread over those there are; 0 takes all.
         instances: names of those to take; all when empty.
+        numbers: of the views to take of each instance, from 0 in the order of their names, in place of `views`.
 
     Raises:
         ResectError: an image without a pose or the other way round, missing or broken intrinsics, another number of
@@ -77,12 +81,13 @@ def read_instances(root: Path | str, views: int = 0, instances: tuple[str, ...] 
     chosen = [names[name] for name in instances] if instances else folders
     files, cameras, poses, which = list[Path](), list[Camera](), list[SE3](), list[int]()
     for k, folder in enumerate(chosen):
-        images = _views(folder, views)
-        camera = _square(_intrinsics(folder / "intrinsics.txt"), _size(images[0]))
+        images = _views(folder, views, numbers)
+        size = _size(images[0])
+        camera = _square(_intrinsics(folder / "intrinsics.txt", size), size)
         for image in images:
             files.append(image)
             cameras.append(camera)
-            poses.append(_pose(folder / "pose" / f"{image.stem}.txt").inverse())
+            poses.append(_cam_from_world(folder / "pose" / f"{image.stem}.txt"))
             which.append(k)
     objects = tuple(p.name for p in chosen)
     found = PhotoSet(
@@ -115,8 +120,8 @@ def _loader(root: Path, files: list[Path], cameras: list[Camera], objects: list[
     return load
 
 
-def _views(folder: Path, count: int) -> list[Path]:
-    """Images of an instance that have poses, evenly spread."""
+def _views(folder: Path, count: int, numbers: tuple[int, ...]) -> list[Path]:
+    """Images of an instance that have poses: these numbers, or evenly spread."""
     images = sorted(p for p in (folder / "rgb").iterdir() if p.suffix.lower() in _IMAGES)
     poses = {p.stem for p in (folder / "pose").glob("*.txt")}
     stems = {p.stem for p in images}
@@ -124,6 +129,10 @@ def _views(folder: Path, count: int) -> list[Path]:
         alone = sorted(stems ^ poses)
         got = f"{len(images)} images, {len(poses)} poses; without their partner: {', '.join(alone[:3]) or 'none'}"
         raise ResectError(folder, f"1 to {_MOST_VIEWS} images in rgb/ and as many poses in pose/", got)
+    if numbers:
+        if not all(0 <= n < len(images) for n in numbers):
+            raise ResectError(folder, f"numbers of views from 0 to {len(images) - 1}", str(numbers))
+        return [images[n] for n in numbers]
     if count > len(images):
         fix = f"Take --views {len(images)} or fewer."
         raise ResectError(folder, f"{count} views of each instance", f"{len(images)}", fix)
@@ -140,15 +149,20 @@ def _numbers(path: Path, most: int = _MOST_CHARACTERS) -> list[list[float]]:
     return [[number(f"{path}, line {k}", x) for x in line.split()] for k, line in enumerate(lines, 1) if line.split()]
 
 
-def _intrinsics(path: Path) -> Camera:
-    rows = _numbers(path)
+def _intrinsics(path: Path, size: tuple[int, int]) -> Camera:
+    rows, offset = _numbers(path), pixel_offset("srn")
+    flat = [x for row in rows for x in row]
+    if len(flat) == 9:
+        fx, skew, cx, zero, fy, cy, *last = flat
+        if not (fx > 0 and fy > 0 and skew == zero == 0 and last == [0, 0, 1]):
+            raise ResectError(path, "a camera matrix without skew", str(flat))
+        return Camera(fx, fy, cx + offset, cy + offset, *size)
     if len(rows) < 4 or len(rows[0]) < 3 or len(rows[3]) != 2:
         got = f"{len(rows)} lines, the first of {len(rows[0]) if rows else 0} numbers"
         raise ResectError(path, "lines 'f cx cy 0', 'x y z', 'scale', 'height width'", got)
     (focal, cx, cy), (height, width) = rows[0][:3], rows[3]
     if not focal > 0 or min(height, width) < 1 or height != int(height) or width != int(width):
         raise ResectError(path, "a focal length and a size above 0", f"f {focal:g}, size {height:g} x {width:g}")
-    offset = pixel_offset("srn")
     return Camera(focal, focal, cx + offset, cy + offset, int(width), int(height))
 
 
@@ -164,11 +178,13 @@ def _size(path: Path) -> tuple[int, int]:
     return header.width, header.height
 
 
-def _pose(path: Path) -> SE3:
+def _cam_from_world(path: Path) -> SE3:
     values = [x for row in _numbers(path) for x in row]
-    if len(values) != 16:
-        raise ResectError(path, "16 numbers, a 4×4 matrix", f"{len(values)}")
-    return rigid_from_matrix(path, [values[4 * k : 4 * k + 4] for k in range(4)])
+    if len(values) not in (12, 16):
+        raise ResectError(path, "16 numbers, world from camera, or 12, camera from object", f"{len(values)}")
+    rows = [values[k : k + 4] for k in range(0, len(values), 4)]
+    found = rigid_from_matrix(path, rows if len(rows) == 4 else [*rows, [0.0, 0.0, 0.0, 1.0]])
+    return found.inverse() if len(rows) == 4 else found
 
 
 def write_instance(folder: Path, images: list[bytes], camera: Camera, cam_from_world: SE3) -> None:

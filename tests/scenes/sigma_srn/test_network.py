@@ -15,7 +15,7 @@ from resect.geometry.se3 import SE3
 from resect.scenes.sigma_srn.network import SigmaSrnNetwork
 from resect.scenes.sigma_srn.orbit import Learned, Orbit
 from resect.scenes.sigma_srn.scene import SigmaSrn, ready
-from resect.scenes.sigma_srn.settings import PublishedSigmaSrnSettings, SigmaSrnSettings
+from resect.scenes.sigma_srn.settings import CarsSigmaSrnSettings, PublishedSigmaSrnSettings, SigmaSrnSettings
 
 TINY = SigmaSrnSettings(code=5, width=12, state=4, marches=3, start=0.05, rays_at_once=64, tensorboard=False)
 CAMERA = Camera.from_fov(0.7, 8, 6)
@@ -140,6 +140,10 @@ def test_codes_that_do_not_fit_are_refused() -> None:
 def test_stages_take_their_shares_of_the_steps() -> None:
     s = replace(TINY, sides=(16, 32), shares=(0.25, 0.75), steps=100)
     assert [s.side_at(k) for k in (0, 24, 25, 99)] == [16, 16, 32, 32]
+    cars = CarsSigmaSrnSettings()
+    assert [(cars.side_at(k), cars.batch_at(k)) for k in (4_999, 5_000)] == [(64, 64), (128, 16)]
+    with pytest.raises(ResectError, match="batches"):
+        replace(s, batches=(4,))
     with pytest.raises(ResectError, match="shares"):
         replace(TINY, sides=(16, 32))
 

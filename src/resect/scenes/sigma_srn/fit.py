@@ -123,15 +123,16 @@ class Views:
     def batch(self, turn: Turn) -> Batch:
         """Origins, directions, starts, colours in [−1, 1] and instances of a turn: rows are images."""
         s, g = self.settings, torch.Generator().manual_seed((turn.seed * 1_000_003 + turn.step) % 2**63)
-        rows = turn.mine(torch.randint(len(self.images), (s.batch,), generator=g).tolist())
+        batch = s.batch_at(turn.step)
+        rows = turn.mine(torch.randint(len(self.images), (batch,), generator=g).tolist())
         side = s.side_at(turn.step)
         count = min(s.pixels, side * side)
-        seeds = torch.randint(2**62, (s.batch,), generator=g)[turn.rank :: turn.ranks].tolist()
+        seeds = torch.randint(2**62, (batch,), generator=g)[turn.rank :: turn.ranks].tolist()
         picks = torch.stack([self._pick(k, side, count, seed) for k, seed in zip(rows, seeds, strict=True)])
         rays = torch.stack([self._rays(k, side)[pick] for k, pick in zip(rows, picks, strict=True)])
         colour = torch.stack([self._small(k, side)[pick] for k, pick in zip(rows, picks, strict=True)])
         pose = self.data.photos.truth.cam_from_world[rows].float()
-        start = s.start + s.start_spread * torch.randn(s.batch, count, generator=g)[turn.rank :: turn.ranks]
+        start = s.start + s.start_spread * torch.randn(batch, count, generator=g)[turn.rank :: turn.ranks]
         direction = rays @ pose.R
         origin = pose.center[:, None].expand_as(direction)
         return origin, direction, start / rays[..., 2], colour, self.data.instance[rows]

@@ -29,6 +29,8 @@ class SigmaSrnSettings(TrainingSettings):
     """Images are area-averaged to these sizes, stage by stage."""
     shares: tuple[float, ...] = (1.0,)
     """Part of the steps that each stage takes."""
+    batches: tuple[int, ...] = ()
+    """Images in a step of each stage; `batch` in all where none are given."""
     pixels: int = 64
     """Most pixels of an image in a step; all where it has fewer."""
     near_object: float = 0.5
@@ -75,22 +77,32 @@ class SigmaSrnSettings(TrainingSettings):
             raise ResectError("SigmaSrnSettings.shares", "a share of the steps for each side", got)
         if not all(4 <= side <= 1024 for side in self.sides):
             raise ResectError("SigmaSrnSettings.sides", "4 to 1024", str(self.sides))
+        if self.batches and (len(self.batches) != len(self.sides) or min(self.batches) < 1):
+            raise ResectError("SigmaSrnSettings.batches", "1 or more for each side, or none", str(self.batches))
         if min(self.shares) <= 0 or abs(sum(self.shares) - 1) > 1e-6:
             raise ResectError("SigmaSrnSettings.shares", "numbers above 0 that sum to 1", str(self.shares))
 
-    def side_at(self, step: int) -> int:
-        """Size of the images of a step."""
+    def stage_at(self, step: int) -> int:
+        """Number of the stage of a step."""
         done = 0.0
-        for side, share in zip(self.sides, self.shares, strict=True):
+        for stage, share in enumerate(self.shares):
             done += share
             if step < done * self.steps - 1e-6:
-                return side
-        return self.sides[-1]
+                return stage
+        return len(self.sides) - 1
+
+    def side_at(self, step: int) -> int:
+        """Size of the images of a step."""
+        return self.sides[self.stage_at(step)]
+
+    def batch_at(self, step: int) -> int:
+        """Images in a step."""
+        return self.batches[self.stage_at(step)] if self.batches else self.batch
 
 
 @dataclass(frozen=True)
 class PublishedSigmaSrnSettings(SigmaSrnSettings):
-    """σSRN at its published size, as its chairs were trained; for a GPU."""
+    """σSRN at its published size, as it is trained when nothing else is asked for; for a GPU."""
 
     code: int = 256
     width: int = 256
@@ -103,3 +115,31 @@ class PublishedSigmaSrnSettings(SigmaSrnSettings):
     warmup: int = 0
     schedule: Literal["cosine", "drops", "exponential", "constant"] = "constant"
     pixels: int = 1 << 20
+
+
+@dataclass(frozen=True)
+class CarsSigmaSrnSettings(PublishedSigmaSrnSettings):
+    """Published for cars: 5 000 steps at 64 pixels, then 170 000 at 128; for a GPU."""
+
+    sides: tuple[int, ...] = (64, 128)
+    shares: tuple[float, ...] = (5 / 175, 170 / 175)
+    batches: tuple[int, ...] = (64, 16)
+    steps: int = 175_000
+
+
+@dataclass(frozen=True)
+class ChairsSigmaSrnSettings(PublishedSigmaSrnSettings):
+    """Published for chairs: 20 000 steps at 64 pixels, then 554 000 at 128; for a GPU."""
+
+    sides: tuple[int, ...] = (64, 128)
+    shares: tuple[float, ...] = (20 / 574, 554 / 574)
+    batches: tuple[int, ...] = (64, 16)
+    steps: int = 574_000
+
+
+@dataclass(frozen=True)
+class ShepardMetzlerSigmaSrnSettings(PublishedSigmaSrnSettings):
+    """Published for Shepard–Metzler objects: 352 000 steps at 64 pixels; for a GPU."""
+
+    batch: int = 48
+    steps: int = 352_000
