@@ -169,7 +169,7 @@ def find_objects(objects: KnownObjects, detector: Any, photo: Photo) -> list[tup
 
 
 def refine_found(where: Localizer, photo: Photo, guess: Hypotheses | None) -> Estimate:
-    """The pose of a detected object: from the detector's guess, with every rotation where it knows the place alone; where
+    """The pose of a detected object: from the detector's guess, with every rotation where it knows the place alone; if
     that fails, from every rotation laid into the object's box.
     """
     box = None if photo.target is None else photo.target.box
