@@ -9,6 +9,7 @@ import pytest
 import torch
 from tests.scenes.field.conftest import smooth_grid
 from tests.scenes.nerf.toy import random_nerf
+from tests.scenes.sigma_srn.test_network import scene as random_category
 from torch import Tensor
 
 from resect.data.synthetic import SyntheticSettings, make_capture
@@ -116,6 +117,18 @@ def nerf() -> Case:
     return Case(scene, Camera.from_fov(0.8, 16, 12), poses, photo, step=1e-3, tolerance=0.2, agreement=0.8)
 
 
+def instance() -> Case:
+    """One instance of a category with random weights."""
+    category = random_category()
+    category.network.ray_marcher.aim(0.8)
+    category.network.pixel_generator.net[-1].weight.data *= 3  # type: ignore[operator, union-attr]
+    scene = category.of(50 * category.code_of(1))
+    centers = torch.tensor([[2.5, 0.0, 1.0], [-1.0, 2.2, 0.5], [0.4, -2.0, -1.5]])
+    photo = make_capture(SyntheticSettings(photos=1, width=64, height=48))[0]
+    poses = look_at(centers, torch.zeros(3, 3))
+    return Case(scene, Camera.from_fov(0.8, 16, 12), poses, photo, step=1e-3, tolerance=0.2, agreement=0.8)
+
+
 SCENES: dict[str, Callable[[], Case]] = {
     "nerf": nerf,
     "room": room,
@@ -123,6 +136,7 @@ SCENES: dict[str, Callable[[], Case]] = {
     "mesh": mesh,
     "mesh, antialiased": mesh_antialiased,
     "composite": composite,
+    "instance of a category": instance,
 }
 
 

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from resect.errors import unknown_name
+from resect.errors import ResectError, unknown_name
 from resect.geometry.camera import Camera
 from resect.geometry.se3 import SE3
 from resect.protocols import Scene
@@ -66,7 +66,9 @@ class Instance:
         code: Float[Tensor, "h d"] | None = None,
     ) -> Render:
         """What H poses would show of it."""
-        del code
+        if code is not None and code.shape[-1]:
+            fix = "A category takes codes; of(…) gives one instance."
+            raise ResectError("Instance.render: code", "none, as it has its own", str(tuple(code.shape)), fix)
         return self.category.render(camera, cam_from_world, want, pixels, self._codes(len(cam_from_world)))
 
     def linearize(
