@@ -1,5 +1,7 @@
 """Coverage and its derivative along contours against exact references."""
 
+import math
+
 import pytest
 import torch
 from tests.scenes.mesh.silhouette_reference import coverage
@@ -110,6 +112,36 @@ def test_a_single_sheet_and_vertices_repeated_along_seams() -> None:
     one, other = (MeshScene(m).linearize(CAMERA, pose, None, "alpha") for m in (shared, apart))
     torch.testing.assert_close(one, other)
     torch.testing.assert_close(one[0][0, :, 0], coverage(shared, CAMERA, pose[0]))
+
+
+def doubled(mesh: Mesh) -> Mesh:
+    """Every face once for each side, with vertices of its own, as CAD models have them."""
+    count = len(mesh.vertices)
+    return Mesh(mesh.vertices.repeat(2, 1), torch.cat([mesh.faces, mesh.faces.flip(1) + count]))
+
+
+def fins() -> Mesh:
+    """Three sheets that meet along one edge."""
+    corners = [[0.0, -0.4, 0.0], [0.0, 0.4, 0.0]]
+    for turn in (0.3, 2.2, 4.4):
+        x, z = 0.5 * math.cos(turn), 0.5 * math.sin(turn)
+        corners += [[x, -0.4, z], [x, 0.4, z]]
+    faces = [[[0, 1, k], [1, k + 1, k]] for k in (2, 4, 6)]
+    return Mesh(torch.tensor(corners).double(), torch.tensor(faces).reshape(-1, 3))
+
+
+@PATHS
+@pytest.mark.parametrize("mesh", [doubled(ball(1)), doubled(fins()), fins()], ids=["ball", "fins twice", "fins"])
+def test_an_edge_counts_once_however_many_faces_meet_there(mesh: Mesh, fused: bool) -> None:
+    pose = views(1)
+    alpha, jacobian = MeshScene(mesh, fused=fused).linearize(CAMERA, pose, None, "alpha")
+    torch.testing.assert_close(alpha[0, :, 0], coverage(mesh, CAMERA, pose[0]), rtol=0, atol=1e-9)
+    for k in (0, 4):
+        step = 1e-5
+        numeric = (
+            coverage(mesh, CAMERA, moved(pose, k, step)[0]) - coverage(mesh, CAMERA, moved(pose, k, -step)[0])
+        ) / (2 * step)
+        assert float((jacobian[0, :, 0, k] - numeric).norm() / numeric.norm()) < 0.001
 
 
 def test_contours_that_cross_the_plane_of_the_camera() -> None:

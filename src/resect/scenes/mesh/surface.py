@@ -27,8 +27,8 @@ class Surface:
         texture: (F,) number of the face's texture in the atlas, −1 without one.
         texel_density: (F,) texels of the full texture per square unit of the surface.
         atlas: the textures.
-        edges: (E, 2) vertices of each edge.
-        edge_faces: (E, 2) faces at each edge, −1 where there is no second one.
+        edges: (E, 2) vertices of each edge, each once: an edge that is drawn twice would count twice.
+        edge_faces: (E, 2) faces at each edge, −1 where there is no second one, or where more than two meet.
         edge_sense: (E,) −1 where both faces run along the edge in opposite directions, as they should; else 1.
         closed: whether every edge has two faces that agree, and the inside has a volume > 0: then faces seen from
             behind are hidden wherever the camera is outside.
@@ -61,8 +61,10 @@ class Surface:
         slope = torch.stack([torch.linalg.cross(across, x) for x in (c - b, a - c, b - a)], 1) * inverse[:, None]
         welded = _welded(mesh)
         between, beside = edges(welded)
+        agree = bool((beside >= 0).all() & (_sense(welded.faces, between, beside) < 0).all())
+        closed = agree and float((a * across).sum()) > 0
+        between, beside = _each_once(welded)
         sense = _sense(welded.faces, between, beside)
-        closed = bool((beside >= 0).all() & (sense < 0).all()) and float((a * across).sum()) > 0
         uv, texture, density, atlas = _textures(mesh, square[:, 0].sqrt() / 2)
         normals = None if mesh.normals is None else mesh.normals[mesh.faces].to(dtype)
         return cls(
@@ -94,6 +96,24 @@ def _unwelded(mesh: Mesh, welded: Mesh, between: Tensor) -> Tensor:
     own = torch.zeros(len(welded.vertices), dtype=torch.long, device=between.device)
     own[welded.faces.reshape(-1)] = mesh.faces.reshape(-1)
     return own[between]
+
+
+def _each_once(welded: Mesh) -> tuple[Tensor, Tensor]:
+    """Edges and their faces; faces that are there twice, once for each side as CAD models have them, count as one."""
+    corners, row = welded.faces.sort(1).values.unique(dim=0, return_inverse=True)
+    kept = _first(row, len(corners))
+    between, beside = edges(Mesh(welded.vertices, welded.faces[kept]))
+    ends, row, count = between.sort(1).values.unique(dim=0, return_inverse=True, return_counts=True)
+    first = _first(row, len(ends))
+    beside = torch.where(beside < 0, -1, kept[beside.clamp_min(0)])[first]
+    beside[count > 1, 1] = -1
+    return between[first], beside
+
+
+def _first(row: Tensor, count: int) -> Tensor:
+    """Where each of the numbers below `count` comes first."""
+    place = torch.arange(len(row), device=row.device)
+    return place.new_full((count,), len(row)).scatter_reduce(0, row, place, "amin")
 
 
 def _sense(faces: Tensor, between: Tensor, beside: Tensor) -> Tensor:
