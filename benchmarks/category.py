@@ -102,7 +102,7 @@ def main(arguments: Sequence[str] | None = None) -> list[dict[str, Any]]:
     val, unseen = read_instances(a.data / "val"), read_instances(a.data / "unseen")
     journal = Journal.open(None if a.out is None else a.out.with_suffix(".trials.jsonl"), f"{a.device} {a.scene}")
     novel = _novel(a, scene, val, journal) if a.novel else []
-    with_codes = journal_codes(a, scene, unseen)
+    with_codes = _with_codes(a, scene, unseen) if a.novel or "reference" in a.cases else scene
     if a.novel:
         novel.append(_one_shot(with_codes, unseen))
     poses = [
@@ -134,7 +134,7 @@ def _novel(a: Arguments, scene: SigmaSrn, val: InstanceSet, journal: Journal) ->
     return [*rows, {"what": "nearest training view", "views": len(chosen), "psnr": mean(values)}]
 
 
-def journal_codes(a: Arguments, scene: SigmaSrn, unseen: InstanceSet) -> SigmaSrn:
+def _with_codes(a: Arguments, scene: SigmaSrn, unseen: InstanceSet) -> SigmaSrn:
     """The networks with codes of the unseen instances, each from its first view."""
     first = InstanceSet(unseen.photos.subset(_firsts(unseen)), torch.arange(len(unseen.names)), unseen.names)
     settings = SigmaSrnSettings(

@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 class DemoArguments:
     """Which, where to, and how thorough."""
 
-    name: tyro.conf.Positional[Literal["relocalize", "object", "rotations"]] = "relocalize"
-    """relocalize: photos of a room; object: known objects in clutter; rotations: all that a picture allows."""
+    name: tyro.conf.Positional[Literal["relocalize", "object", "rotations", "category"]] = "relocalize"
+    """relocalize: photos of a room; object: known objects in clutter; rotations: all that a picture allows;
+    category: chairs that no one has seen before."""
     out: Path = Path("runs/demo")
     """Folder to make, by default runs/demo or runs/demo-NAME; the same command again goes on where it stopped."""
     quick: bool = False
@@ -50,6 +51,10 @@ def run(arguments: Sequence[str]) -> int:
         from resect.cli.demo_rotations import run_rotations
 
         facts, text, report = run_rotations(flags)
+    elif flags.name == "category":
+        from resect.cli.demo_category import run_category
+
+        facts, text, report = run_category(flags)
     else:
         facts, text, report = _whole_way(flags)
     seconds = time.perf_counter() - began
@@ -127,9 +132,10 @@ def _photos(flags: DemoArguments) -> "PhotoSet":
 
 def _clear(out: Path) -> None:
     """Removes what an earlier demo wrote, and nothing else."""
-    from resect.cli import demo_object, demo_rotations
+    from resect.cli import demo_category, demo_object, demo_rotations
 
-    for name in ("capture", "place", "poses.run", "report", *demo_object.MADE, *demo_rotations.MADE):
+    made = (*demo_object.MADE, *demo_rotations.MADE, *demo_category.MADE)
+    for name in ("capture", "place", "poses.run", "report", *made):
         _remove(out / name)
     for name in ("poses.csv", "demo.json", *demo_object.FILES):
         (out / name).unlink(missing_ok=True)
