@@ -14,10 +14,13 @@ from resect.cli.output import result, say
 from resect.errors import ResectError
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from resect.data.view_table import ViewRow
     from resect.geometry.mesh import Mesh
     from resect.priors.viewpoint.prior import Viewpoint
     from resect.protocols import Prior
+    from resect.shape.joint import Joint
     from resect.types import Estimate, Photo
 
 
@@ -51,6 +54,9 @@ class ReconstructArguments:
     """Steps that move the vertices onto the surface; published 30."""
     faces: int = 0
     """Faces to keep; 0 keeps all."""
+    joint_steps: int = 0
+    """Steps that move shape and pose together until the outline meets the mask, after the pose is found; 60 is a fair
+    number. They need a camera and a mask."""
     overwrite: bool = False
     """Write over what is in --out."""
     common: CommonFlags = COMMON
@@ -65,12 +71,14 @@ class Made:
         photo: with its target.
         mesh: in the object's frame.
         estimate: its pose; `None` without a camera or anything that tells where the object is.
+        joint: what fitting shape and pose together did, where it was asked for.
     """
 
     row: "ViewRow"
     photo: "Photo"
     mesh: "Mesh"
     estimate: "Estimate | None"
+    joint: "Joint | None" = None
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -108,6 +116,7 @@ def _rows(flags: ReconstructArguments) -> "list[ViewRow]":
 
     at_least("--cells", flags.cells, 2)
     at_least("--halvings", flags.halvings, 0)
+    at_least("--joint-steps", flags.joint_steps, 0)
     if bool(flags.photos) == (flags.batch is not None):
         raise ResectError("resect reconstruct", "photos, or --batch TABLE", "both or neither")
     if flags.camera is not None and flags.fov_deg is not None:
@@ -132,7 +141,6 @@ def _mask_of(photo: Path, mask: Path | None) -> Path | None:
 def _reconstruct(network: Any, row: "ViewRow", flags: ReconstructArguments) -> Made:
     from resect.data import read_photo
     from resect.data.image import read_mask
-    from resect.data.mesh.simplify import simplify
     from resect.types import Target
 
     photo = read_photo(row.photo, camera_file=flags.camera, fov_deg=flags.fov_deg, name=row.name)
@@ -143,16 +151,60 @@ def _reconstruct(network: Any, row: "ViewRow", flags: ReconstructArguments) -> M
         mask = photo.alpha > 0.5
     if mask is not None or row.box is not None:
         photo = replace(photo, target=Target(category or "object", category=category, box=row.box, mask=mask))
+    code = network.encode(photo)
+    mesh = _surface(network, code, row, flags)
+    estimate = _pose(mesh, photo, row, flags)
+    joint = None
+    if flags.joint_steps and estimate is not None and estimate.ok and mask is not None:
+        joint = _jointly(network, code, estimate, photo, flags.joint_steps)
+        mesh = _surface(network, joint.code, row, flags)
+        estimate = _settled(mesh, photo, estimate, joint)
+    return Made(row, photo, mesh, estimate, joint)
+
+
+def _surface(network: Any, code: "Tensor", row: "ViewRow", flags: ReconstructArguments) -> "Mesh":
+    from resect.data.mesh.simplify import simplify
+
+    chance = generator(flags.common)
     mesh = network.mesh(
-        photo,
-        cells=flags.cells,
-        halvings=flags.halvings,
-        refine_steps=flags.refine_steps,
-        generator=generator(flags.common),
+        code=code, cells=flags.cells, halvings=flags.halvings, refine_steps=flags.refine_steps, generator=chance
     )
-    mesh = simplify(mesh, flags.faces) if flags.faces else mesh
-    mesh = replace(mesh, name=row.name)
-    return Made(row, photo, mesh, _pose(mesh, photo, row, flags))
+    return replace(simplify(mesh, flags.faces) if flags.faces else mesh, name=row.name)
+
+
+def _jointly(network: Any, code: "Tensor", estimate: "Estimate", photo: "Photo", steps: int) -> "Joint":
+    from resect.shape.joint import JointSettings, fit_jointly
+
+    pose = estimate.cam_from_world
+    assert pose is not None
+
+    def logit(points: "Tensor", code: "Tensor") -> "Tensor":
+        return network.occupancy(points, code) - network.level
+
+    return fit_jointly(logit, code, pose, photo, JointSettings(steps=steps))
+
+
+def _settled(mesh: "Mesh", photo: "Photo", estimate: "Estimate", joint: "Joint") -> "Estimate":
+    """The estimate with the pose that came of the joint fit, refined on the new mesh."""
+    import torch
+
+    from resect.refine.object.refiner import ObjectInversion
+    from resect.scenes.mesh.scene import MeshScene
+    from resect.types import Hypotheses
+
+    pose = joint.cam_from_object
+    start = Hypotheses(pose[None], torch.zeros(1), source=("joint",), target=photo.target)
+    found = ObjectInversion().refine(MeshScene(mesh, background=(1.0, 1.0, 1.0)), _on_white(photo), start)
+    return found if found.ok else estimate
+
+
+def _on_white(photo: "Photo") -> "Photo":
+    """What is not the object turns white, and the outline alone decides."""
+    import torch
+
+    if photo.target is None or photo.target.mask is None:
+        return photo
+    return replace(photo, image=torch.where(photo.target.mask[..., None], photo.image, 1.0), alpha=None)
 
 
 def _pose(mesh: "Mesh", photo: "Photo", row: "ViewRow", flags: ReconstructArguments) -> "Estimate | None":
@@ -172,10 +224,8 @@ def _pose(mesh: "Mesh", photo: "Photo", row: "ViewRow", flags: ReconstructArgume
         prior = replace(around, viewpoints=torch.tensor([row.viewpoint_rad], dtype=torch.float64))
     elif flags.viewpoint is not None:
         prior = _viewpoint_network(flags.viewpoint, flags.common.device).of(mesh)
-    if photo.target.mask is not None:  # what is not the object turns white, and the outline alone decides
-        photo = replace(photo, image=torch.where(photo.target.mask[..., None], photo.image, 1.0), alpha=None)
     where = Localizer(MeshScene(mesh, background=(1.0, 1.0, 1.0)), prior, ObjectInversion(), count=256)
-    return where.estimate(photo)
+    return where.estimate(_on_white(photo))
 
 
 @cache
@@ -256,6 +306,8 @@ def _facts(made: Made) -> dict[str, Any]:
         facts["viewpoint_deg"] = [round(x, 2) for x in viewpoint_deg(made.estimate)]
         facts["cam_from_world_t"] = pose.t.tolist()
         facts["modes"] = len(made.estimate.modes)
+    if made.joint is not None:
+        facts["overlap"] = [round(made.joint.overlap_before, 4), round(made.joint.overlap, 4)]
     return facts
 
 
@@ -263,7 +315,8 @@ def _line(facts: dict[str, Any]) -> str:
     text = f"{facts['photo']}: {facts['faces']} faces"
     if "viewpoint_deg" in facts:
         azimuth, elevation, _ = facts["viewpoint_deg"]
-        return f"{text}, seen from azimuth {azimuth:.1f}°, elevation {elevation:.1f}° ({facts['status']})"
+        seen = f"{text}, seen from azimuth {azimuth:.1f}°, elevation {elevation:.1f}° ({facts['status']})"
+        return f"{seen}; overlap {facts['overlap'][0]} → {facts['overlap'][1]}" if "overlap" in facts else seen
     return (
         f"{text}, pose: {facts['status']}" if "status" in facts else f"{text}; no pose without camera and mask or box"
     )
