@@ -74,6 +74,18 @@ def test_it_goes_on_where_it_stopped(tmp_path: Path) -> None:
         make_clutter(MESHES, replace(SETTINGS, seed=6), tmp_path / "parts")
 
 
+def test_distractors_lie_about_and_are_not_asked_for(tmp_path: Path) -> None:
+    settings = replace(SETTINGS, images=4, objects=(4, 6))
+    make_clutter({"small": MESHES["small"]}, settings, tmp_path / "set", distractors=(tetrahedron(1.0),))
+    folder = tmp_path / "set" / "train" / "000001"
+    truth = json.loads((folder / "scene_gt.json").read_text())
+    assert {row["obj_id"] for rows in truth.values() for row in rows} == {1}
+    assert any(len(rows) < 4 for rows in truth.values())  # of four objects or more, some are distractors
+    objects = read_objects(tmp_path / "set", split="train")["1"]
+    assert objects.visible is not None
+    assert len(list((tmp_path / "set" / "models").glob("*.ply"))) == 1
+
+
 def test_bad_input(tmp_path: Path) -> None:
     with pytest.raises(ResectError, match="unit"):
         make_clutter({"a": replace(MESHES["small"], meters_per_unit=None)}, SETTINGS, tmp_path)

@@ -25,6 +25,8 @@ class ClutterArguments:
     """Folder to make; the same command goes on where it stopped."""
     backgrounds: Path | None = None
     """Folder of pictures to lay the objects on; without one, random textures."""
+    distractors: tuple[Path, ...] = ()
+    """Folders or files of meshes that lie about and are not asked for, scaled to the size of the objects."""
     units: str | None = None
     """Length of one unit of the meshes: mm, cm, m, in, or metres per unit; mm beside a models_info.json."""
     split: str = "train"
@@ -45,9 +47,17 @@ def clutter(flags: ClutterArguments, settings: "ClutterSetSettings") -> int:
     meshes = {k: read_mesh(p, meters_per_unit=meters_of_models(p) if unit is None else unit) for k, p in files.items()}
     same = {k: symmetries_of_models(p) for k, p in files.items()}
     pictures = [] if flags.backgrounds is None else read_pictures(flags.backgrounds)
+    others = [read_mesh(p) for p in model_files(map(str, flags.distractors)).values()] if flags.distractors else []
     with bar("photos") as progress:
         make_clutter(
-            meshes, settings, flags.out, symmetries=same, backgrounds=pictures, split=flags.split, progress=progress
+            meshes,
+            settings,
+            flags.out,
+            symmetries=same,
+            backgrounds=pictures,
+            distractors=others,
+            split=flags.split,
+            progress=progress,
         )
     say(f"now: resect fit posecnn {flags.out} --out runs/posecnn")
     facts = {"out": str(flags.out), "objects": list(meshes), "images": settings.images}

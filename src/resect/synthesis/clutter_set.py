@@ -42,6 +42,7 @@ def make_clutter(
     *,
     symmetries: Mapping[str, Symmetries] | None = None,
     backgrounds: Sequence[Float[Tensor, "h w 3"]] = (),
+    distractors: Sequence[Mesh] = (),
     split: str = "train",
     progress: Progress | None = None,
 ) -> None:
@@ -53,6 +54,7 @@ def make_clutter(
         out: folder of the dataset; drawn photos that are there are kept.
         symmetries: of the objects, written beside them.
         backgrounds: pictures to lay the objects on.
+        distractors: further meshes that lie about, hide objects and are not asked for, of the size of the objects.
         split: name of the split's folder.
         progress: called with (done, total, remark).
 
@@ -61,19 +63,22 @@ def make_clutter(
     """
     scaled = {key: _millimetres(key, mesh) for key, mesh in meshes.items()}
     numbers = number_objects(list(scaled))
-    scenes = [MeshScene(mesh, antialias=False) for mesh in scaled.values()]
     size = float(np.median([diameter(mesh.vertices) for mesh in scaled.values()]))
+    others = [replace(m, vertices=(m.vertices * (size / diameter(m.vertices))).float()) for m in distractors]
+    scenes = [MeshScene(mesh, antialias=False) for mesh in (*scaled.values(), *others)]
     camera = Camera.from_fov(np.radians(settings.fov_deg), settings.width, settings.height)
     near, far = settings.distance
     drawing = ClutterSettings(settings.objects, (near * size, far * size), visible=settings.visible)
     folder, ids = out / split / "000001", [numbers[key] for key in scaled]
-    drawn = _begin(folder, settings, ids)
+    drawn = _begin(folder, settings, ids, len(others))
     _write_models(scaled, numbers, symmetries or {}, out)
     with (folder / _NOTES).open("a") as notes:
         for i in range(settings.images):
             if i not in drawn:
                 generator = torch.Generator().manual_seed(settings.seed * 1_000_003 + i)
-                drawn[i] = _write_photo(draw_photo(scenes, camera, drawing, generator, backgrounds), folder, i, ids)
+                plain = float(torch.rand((), generator=generator)) < settings.textured
+                photo = draw_photo(scenes, camera, drawing, generator, () if plain else backgrounds)
+                drawn[i] = _write_photo(photo, folder, i, ids)
                 notes.write(json.dumps({"image": i, "objects": drawn[i]}) + "\n")
                 notes.flush()
             if progress is not None:
@@ -99,9 +104,15 @@ def _millimetres(key: str, mesh: Mesh) -> Mesh:
     )
 
 
-def _begin(folder: Path, settings: ClutterSetSettings, ids: Sequence[int]) -> dict[int, list[dict[str, Any]]]:
+def _begin(
+    folder: Path, settings: ClutterSetSettings, ids: Sequence[int], distractors: int
+) -> dict[int, list[dict[str, Any]]]:
     """What was drawn before; a new folder gets a first line that says how."""
-    how = {**{k: v for k, v in vars(settings).items() if k != "images"}, "objects_drawn": list(ids)}
+    how = {
+        **{k: v for k, v in vars(settings).items() if k != "images"},
+        "objects_drawn": list(ids),
+        "distractors": distractors,
+    }
     how = json.loads(json.dumps(how))
     path = folder / _NOTES
     if not path.is_file():
@@ -126,7 +137,8 @@ def _begin(folder: Path, settings: ClutterSetSettings, ids: Sequence[int]) -> di
 def _write_photo(photo: ClutterPhoto, folder: Path, i: int, ids: Sequence[int]) -> list[dict[str, Any]]:
     write_atomic(folder / "rgb" / f"{i:06d}.png", png_bytes((photo.image * 255).round().byte()))
     rows = []
-    for k, (placed, asked) in enumerate(zip(photo.objects, photo.asked, strict=True)):
+    known = [(p, a) for p, a in zip(photo.objects, photo.asked, strict=True) if p.scene < len(ids)]
+    for k, (placed, asked) in enumerate(known):
         write_atomic(folder / "mask_visib" / f"{i:06d}_{k:06d}.png", png_bytes(placed.mask.byte() * 255))
         rows.append(_row(placed, asked, ids[placed.scene]))
     return rows

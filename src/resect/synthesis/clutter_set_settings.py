@@ -23,12 +23,14 @@ class ClutterSetSettings:
     """Least and most distance of an object's middle, in median diameters of the models."""
     visible: float = 0.5
     """Least visible part of an object that is asked for."""
+    textured: float = 0.3
+    """Share of the photos that lie on random textures although there are pictures."""
     seed: int = 0
     """Seed of everything random."""
 
     def __post_init__(self) -> None:
         limits: dict[str, tuple[float, float]] = {"images": (1, 10_000_000), "width": (16, 4096), "height": (16, 4096)}
-        limits |= {"fov_deg": (1, 179), "visible": (0, 1)}
+        limits |= {"fov_deg": (1, 179), "visible": (0, 1), "textured": (0, 1)}
         for name, (low, high) in limits.items():
             if not low <= getattr(self, name) <= high:
                 raise ResectError(f"clutter settings: {name}", f"{low} to {high}", str(getattr(self, name)))
