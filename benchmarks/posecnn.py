@@ -4,9 +4,9 @@ Specification, fixed before the first number was taken with it (docs/decisions/p
 
 - "lmo": learns from `--images` drawn photos (seed 100) of the eight models of the LM-O selection; backgrounds are
   photos of other places (fox, every twentieth of the kitchen) and textures, the meshes of the other set lie about as
-  distractors (`posecnn-partial.json` is of photos without textures and distractors). Tested on the 32 real photos, objects at least 60 %
-  visible by the dataset's own numbers. The copy has no masks: they are rendered here from the true poses of the
-  annotated objects, so that what hides behind objects that are not annotated counts as visible.
+  distractors (`posecnn-partial.json` is of photos without textures and distractors). Tested on the 32 real photos,
+  objects at least 60 % visible by the dataset's own numbers. The copy has no masks: they are rendered here from the
+  true poses of the annotated objects, so that what hides behind objects that are not annotated counts as visible.
 - "meshes": the same of the banana, the cow, the frying pan and one chair, each scaled to a diameter of 200 mm; tested
   on 40 drawn photos of seed 900, objects at least half visible.
 - The network: `PoseCnnSettings` with MobileNetV2's int8 weights, its first four blocks held, `--steps` steps of eight
