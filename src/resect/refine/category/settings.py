@@ -38,9 +38,9 @@ class CategorySettings:
     loss: ImageLoss = "mse"
     sides: tuple[int, ...] = (16, 32, 48)
     keep: tuple[int, ...] = (8, 3, 2)
-    steps: tuple[int, ...] = (8, 5, 4)
+    steps: tuple[int, ...] = (10, 8, 5)
     margin: float = 0.3
-    robust: float = 0.2
+    robust: float = 1.0
     components: int = 6
     prototypes: int = 6
     closest: int = 64
