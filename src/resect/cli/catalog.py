@@ -19,12 +19,12 @@ def run(arguments: Sequence[str]) -> int:
     """Prints the zoo."""
     description = "What there is by name; what says 'fit' is learned from photos."
     flags = parse(ListArguments, arguments, prog="resect list", description=description, example="resect list --json")
-    lines = []
+    lines, wide = [], max(len(name) for name in ZOO)
     for role in ("scene", "prior", "refiner", "shape"):
         named = {name: e for name, e in ZOO.items() if e.role == role}
         if named:
             lines.append(f"{role}s")
-            lines += [f"  {name:<15} {'fit' if e.fit else '   '}  {e.line}" for name, e in named.items()]
+            lines += [f"  {name:<{wide}} {'fit' if e.fit else '   '}  {e.line}" for name, e in named.items()]
     value = {name: {"role": e.role, "fit": bool(e.fit), "line": e.line} for name, e in ZOO.items()}
     result(flags.common, value, "\n".join(lines))
     return 0

@@ -46,6 +46,10 @@ def write_trajectory_report(folder: Path, scores: Mapping[str, TrajectoryScore],
     return path
 
 
+_UNIT_NAMES = {"f": "frames"}
+_UNITS = '<p class="hint">Lengths are in the units of the true path, rotations in degrees.</p>'
+
+
 def trajectory_html(scores: Mapping[str, TrajectoryScore], title: str = "The camera's path") -> str:
     """The page: numbers, paths from above and in space, errors over time."""
     drawn = dict(list(scores.items())[:_MOST_PATHS])
@@ -55,7 +59,8 @@ def trajectory_html(scores: Mapping[str, TrajectoryScore], title: str = "The cam
     views = [path_chart(paths, axes(everything)) for axes in (view_axes, space_axes)]
     names = legend([Series(name, ()) for name in paths])
     notes = "".join(f'<div class="note">{escape(n)}</div>' for s in scores.values() for n in s.notes)
-    body = f"<h1>{escape(title)}</h1>{notes}{_numbers(scores)}<h2>From above, and in space</h2>{names}{_charts(views)}"
+    body = f"<h1>{escape(title)}</h1>{notes}{_numbers(scores)}{_UNITS}"
+    body += f"<h2>From above, and in space</h2>{names}{_charts(views)}"
     body += "<h2>Where the errors are</h2>"
     for name, score in drawn.items():
         body += f'<p class="hint">{escape(name)}: green is exact, red is {float(score.position.max()):.4g}.</p>'
@@ -128,7 +133,8 @@ def _over_time(score: TrajectoryScore) -> list[str]:
     seconds = score.aligned.seconds[score.rows]
     charts = [error_chart(seconds, {"position": score.position}, "position error over time (s)")]
     if len(score.relative) and not score.settings.all_pairs:
-        label = f"error of motions of {score.settings.delta:g} {score.settings.delta_unit}, over time (s)"
+        unit = _UNIT_NAMES.get(score.settings.delta_unit, score.settings.delta_unit)
+        label = f"error of motions of {score.settings.delta:g} {unit}, over time (s)"
         charts.append(error_chart(seconds[score.pairs[0]], {"motion": score.relative}, label))
     return charts
 

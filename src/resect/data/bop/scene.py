@@ -268,7 +268,7 @@ def _notes(
         "no poses (scene_gt.json)": not truth,
         "no boxes and visible shares (scene_gt_info.json)": bool(truth) and not info,
         "no masks (mask_visib)": bool(truth) and not masks,
-        "no depth": not any(i.depth for i in images),
+        "no depth images, so answers come from colour alone": not any(i.depth for i in images),
     }
     said = [sentence for sentence, is_so in facts.items() if is_so]
     return (f"Scene {scene}: {'; '.join(said)}.",) if said else ()
