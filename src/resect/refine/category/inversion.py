@@ -193,7 +193,7 @@ class Search:
     def _settled(self, tried: Tried, space: CodeSpace | None, at: View, steps: int) -> Tried:
         s, codes = self.settings, Codes(tried.code, space)
         share = len(at.observed) / len(self.views[-1].observed)
-        strength = s.code_strength * s.robust**2 * share
+        strength = s.code_strength * share
         term = photo_term(self.scene, at, codes, Robust("cauchy", s.robust), strength, around(at, s.margin))
         steps_ = LMSettings(steps=steps, damping=1e-2, policy="decrease", trust=0.5, stop=s.stop)
         length = float((self.scene.bounds[1] - self.scene.bounds[0]).norm()) / 2

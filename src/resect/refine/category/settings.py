@@ -25,8 +25,8 @@ class CategorySettings:
         components: principal components of the learned codes that an unknown code is sought in.
         prototypes: learned codes, far from each other, that each start is tried with where the code is unknown.
         closest: learned codes that the best poses are tried with after the first stage.
-        code_strength: how much a code one standard deviation from the mean costs, as a number of pixels wrong by
-            `robust`.
+        code_strength: what a code one standard deviation from the mean costs, in squares of colours in [0, 1] summed
+            over the last size.
         apart_deg: starts nearer to a better one than this (and `apart_shift`) are dropped between stages.
         apart_shift: part of the distance from the middle.
         adam_steps: of "adam".
@@ -44,7 +44,7 @@ class CategorySettings:
     components: int = 6
     prototypes: int = 6
     closest: int = 64
-    code_strength: float = 1.0
+    code_strength: float = 0.04
     apart_deg: float = 8.0
     apart_shift: float = 0.1
     adam_steps: int = 300
