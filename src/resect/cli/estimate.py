@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Literal
 import tyro
 
 from resect.cli.answers import Answer, facts_of, line_of, photo_files
-from resect.cli.estimate_inerf import with_inerf, write_steps
 from resect.cli.estimate_category import is_category_folder, run_category
+from resect.cli.estimate_inerf import with_inerf, write_steps
 from resect.cli.knowledge import Sigma, lock_names, narrowed, near_term, read_near, read_starts, up_term
 from resect.cli.main import BAD_INPUT, DONE, SOME_FAILED
 from resect.cli.options import COMMON, CommonFlags, at_least, parse_with_settings, refuse_overwrite, start
