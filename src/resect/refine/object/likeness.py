@@ -18,10 +18,12 @@ class LikenessSettings:
 
     Attributes:
         region: of how well the outline separates colours (nats a pixel).
-        template: edges and colour.
+        looks: of edges and colour.
+        template: what these compare.
     """
 
     region: float = 1.0
+    looks: float = 1.0
     template: TemplateSettings = field(default_factory=TemplateSettings)
 
 
@@ -29,4 +31,4 @@ def likeness(view: View, region: Region, shown: Shown, s: LikenessSettings) -> F
     """Score of H renders, higher is better; −∞ where nothing is in view."""
     pictured = Pictured.of(view.observed.mT.unflatten(-1, view.shape), s.template)
     looks = compare(shown.rgb.movedim(-1, 1), shown.inside, pictured, s.template).flatten()
-    return (looks + s.region * region.gain(shown)).nan_to_num(-torch.inf)
+    return (s.looks * looks + s.region * region.gain(shown)).nan_to_num(-torch.inf)

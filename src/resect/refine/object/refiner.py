@@ -85,13 +85,13 @@ class ObjectInversion:
             return self._judge(work, known, starts, repeated, keep)
 
     def _judge(self, work: Work, known: Known, starts: Hypotheses, candidates: Candidates, keep: int) -> Estimate:
-        """Modes from likeness; a start that looks more like the photo than what was made of it is the answer."""
+        """Modes from rank; a start that looks more like the photo than what was made of it is the answer."""
         s = self.settings
         parents = candidates.parent.unique()
         sight = work.sight(SE3.cat([candidates.cam_from_world, starts.cam_from_world[parents]]), s.settle_px[-1])
         assert sight is not None
         score = _score(sight, known, candidates.cam_from_world, candidates.parent)
-        before = sight.likeness(starts.cam_from_world[parents])
+        before = sight.rank(starts.cam_from_world[parents])
         best_start = int(before.argmax())
         improved = bool(score.max() >= before[best_start])
         if not improved:
@@ -103,14 +103,15 @@ class ObjectInversion:
         order = mass.argsort(descending=True)
         candidates = candidates.take(order)
         modes = self._modes(sight, known, starts, candidates, mass[order])
-        looks = float(sight.likeness(modes.cam_from_world[:1]))
-        loss = -looks, -float(before[candidates.parent[0] == parents][0])
+        first = modes.cam_from_world[:1]
+        looks = float(sight.likeness(first))
+        loss = -float(sight.rank(first)), -float(before[candidates.parent[0] == parents][0])
         told = known.information is not None or starts.target is not None
         status = self._status(modes, looks >= (s.least_told if told else s.least), improved)
         return Estimate(status, modes, tuple(work.trace), work.meter.cost, loss=loss)
 
     def _mass(self, starts: Hypotheses, candidates: Candidates) -> Float[Tensor, "h"]:
-        """Logarithm, up to a constant: weight of the hypothesis that each came from, and likeness."""
+        """Logarithm, up to a constant: weight of the hypothesis that each came from, and rank."""
         prior = starts.log_weight.double().log_softmax(0)[candidates.parent]
         return (prior - prior.max()).clamp_min(-3.0) + candidates.score.double() / self.settings.mass
 
@@ -136,8 +137,8 @@ class ObjectInversion:
 
 
 def _score(sight: Sight, known: Known, poses: SE3, parent: Int[Tensor, "h"]) -> Float[Tensor, "h"]:
-    """Likeness, and what was known before in its units."""
-    return sight.likeness(poses) + sight.settings.mass * known.log_density(poses, parent)
+    """Rank, and what was known before in its units."""
+    return sight.rank(poses) + sight.settings.mass * known.log_density(poses, parent)
 
 
 def _system(sight: Sight, known: Known, poses: SE3, parent: Int[Tensor, "h"], slope_px: float) -> System:
@@ -182,7 +183,10 @@ def _settle(work: Work, known: Known, candidates: Candidates, size_px: int) -> C
         moved = poses
         steps = LMSettings(s.steps, policy="decrease", trust=0.3, stop=s.stop)
         for slope in s.slopes_px:
-            system = _system(sight, known, moved, candidates.parent, slope)
+            if size_px == s.settle_px[-1]:
+                system = _fine_system(sight, known, moved, candidates.parent)
+            else:
+                system = _system(sight, known, moved, candidates.parent, slope)
             moved = levenberg_marquardt(system, moved, steps, length=work.radius, pivot=work.middle).cam_from_world
         score, before = (_score(sight, known, p, candidates.parent) for p in (moved, poses))
     settled = Candidates(where(score >= before, moved, poses), torch.maximum(score, before), candidates.parent)
@@ -214,6 +218,6 @@ def _scattered(work: Work, known: Known, around: Candidates, turn_deg: float, ge
 
 
 def likeness_of(work: Work, poses: SE3) -> Float[Tensor, "h"]:
-    """Score of poses at the finest size, as the status is decided by."""
+    """How much poses look like the photo at the finest size, as the status is decided by."""
     sight = work.sight(poses, work.settings.settle_px[-1])
     return torch.full((len(poses),), -torch.inf) if sight is None else sight.likeness(poses)

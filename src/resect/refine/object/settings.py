@@ -15,7 +15,7 @@ class ObjectSettings:
 
     Attributes:
         search_px: size of the templates.
-        settle_px: sizes at which candidates are settled, coarse to fine.
+        settle_px: sizes at which candidates are settled, coarse to fine; at the last one as fine as the last steps do.
         facets_px: how large the faces of a mesh may be there; they are a pixel large elsewhere.
         keep: candidates that each of these sizes settles.
         pitch_deg: distance of neighbouring rotations in the search.
@@ -56,7 +56,8 @@ class ObjectSettings:
         outline: what lies beside the outline, for the last steps.
         surface: how colours on the surface are compared.
         fine_surface: the same for the last steps.
-        likeness: what the ranking compares.
+        likeness: what the status is decided by.
+        rank: what poses are ranked by: more by the outline, where thousands of pixels have a say.
     """
 
     search_px: int = 28
@@ -100,3 +101,4 @@ class ObjectSettings:
     surface: SurfaceSettings = field(default_factory=SurfaceSettings)
     fine_surface: SurfaceSettings = field(default_factory=lambda: SurfaceSettings(strength=5e4))
     likeness: LikenessSettings = field(default_factory=LikenessSettings)
+    rank: LikenessSettings = field(default_factory=lambda: LikenessSettings(region=3.0, looks=0.5))

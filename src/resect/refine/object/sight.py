@@ -55,8 +55,12 @@ class Sight:
         return self.region.gain(self.lens.shown(poses))
 
     def likeness(self, poses: SE3) -> Float[Tensor, "h"]:
-        """Score of H poses, higher is better; −∞ out of view."""
+        """How much H poses look like the photo, as the status is decided by; −∞ out of view."""
         return likeness(self.view, self.region, self.lens.shown(poses), self.settings.likeness)
+
+    def rank(self, poses: SE3) -> Float[Tensor, "h"]:
+        """Score of H poses against each other, higher is better; −∞ out of view."""
+        return likeness(self.view, self.region, self.lens.shown(poses), self.settings.rank)
 
 
 class Work:
