@@ -66,6 +66,8 @@ class Arguments:
     """Folder of the chairs; made if it is not there."""
     network: Path = CACHE / "occupancy"
     """Folder of the network; trained if it is not there."""
+    device: str = "cpu"
+    """What trains and answers."""
     threads: int = 0
     """CPU threads; 0 takes all cores."""
     quick: bool = False
@@ -77,8 +79,8 @@ class Arguments:
 def trained(arguments: Arguments) -> Occupancy:
     """The network, trained or gone on with where it is not finished."""
     if (arguments.network / "artifact.json").is_file():
-        return Occupancy.load(arguments.network)
-    settings = TINY if arguments.quick else OccupancySettings()
+        return Occupancy.load(arguments.network, arguments.device)
+    settings = replace(TINY if arguments.quick else OccupancySettings(), device=arguments.device)
     train, val = (read_shapes(arguments.shapes, split, ["chair"]) for split in ("train", "val"))
     return fit(train, settings, out=arguments.network, held_out=val, resume=True)
 

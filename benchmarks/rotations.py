@@ -70,6 +70,8 @@ class Arguments:
     """Of the grid that is reported on."""
     cache: Path = CACHE / "rotations"
     """Networks."""
+    device: str = "cpu"
+    """What trains and answers."""
     threads: int = 0
     """0 takes all cores."""
     out: Path | None = RESULTS / "rotations.json"
@@ -86,11 +88,12 @@ def learned(method: str, labels: str, seed: int, a: Arguments) -> tuple[Any, dic
         data = make_solids(SolidSettings(images=TRAIN, side=SIDE, seed=SEEDS["train"]))
         settings = SETTINGS[method](seed=seed, equivalents="random" if labels == "equivalent" else "one")
         steps = 3 if a.quick else a.steps or settings.steps
-        settings = replace(settings, steps=steps, batch=2 if a.quick else settings.batch, tensorboard=False)
+        batch = 2 if a.quick else settings.batch
+        settings = replace(settings, steps=steps, batch=batch, tensorboard=False, device=a.device)
         with Stopwatch() as watch:
             resolve(ZOO[method].fit)(data, settings, out=folder, resume=True, progress=_said(folder.name))
         write_json(times, {"cpu_seconds": watch.cpu, "wall_seconds": watch.wall})
-    return load(folder), json.loads(times.read_text())
+    return load(folder, a.device), json.loads(times.read_text())
 
 
 def _said(name: str) -> Any:

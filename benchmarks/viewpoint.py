@@ -71,6 +71,8 @@ class Arguments:
     """Crops and networks."""
     seeds: tuple[int, ...] = (0, 1, 2)
     """Of training."""
+    device: str = "cpu"
+    """What trains and answers."""
     threads: int = 0
     """0 takes all cores."""
     out: Path | None = RESULTS / "viewpoint.json"
@@ -96,9 +98,9 @@ def trained(arguments: Arguments, seed: int, data: ViewList) -> tuple[Viewpoint,
     settings = TINY if arguments.quick else ViewpointSettings()
     out = arguments.cache / f"network{seed}"
     if not (out / "artifact.json").is_file():
-        fit(data, replace(settings, seed=seed), out=out, resume=True)
+        fit(data, replace(settings, seed=seed, device=arguments.device), out=out, resume=True)
     log = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
-    return Viewpoint.load(out), float(log[-1]["seconds"])
+    return Viewpoint.load(out, arguments.device), float(log[-1]["seconds"])
 
 
 def network_row(prior: Viewpoint, data: ViewList, what: str) -> dict[str, Any]:
