@@ -100,11 +100,11 @@ def posenet(
     where = folder / "regressors" / (f"posenet-{views}" if views else "posenet")
     notes = where / "seconds.json"
     if not notes.is_file():
-        settings = PoseNetSettings(
-            backbone="tf_mobilenet_v2", pretrained=str(data_folder() / WEIGHTS), tensorboard=False
-        )
         if quick:
-            settings = replace(settings, backbone="mobilenet_v2", pretrained="", side=32, steps=4, views=2, batch=8)
+            settings = PoseNetSettings(backbone="mobilenet_v2", pretrained="", side=32, steps=4, views=2, batch=8)
+        else:
+            settings = PoseNetSettings(backbone="tf_mobilenet_v2", pretrained=str(data_folder() / WEIGHTS))
+        settings = replace(settings, tensorboard=False)
         train = photos.subset(split.train)
         with Stopwatch() as spent:
             if views:
