@@ -42,7 +42,8 @@ def made(folder: Path) -> Path:
 
 def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
     found = artifact.load(made(tmp_path / "run"), "field")
-    assert found.kind == "field"
+    assert found.kind == artifact.kind_in(tmp_path / "run") == "field"
+    assert artifact.kind_in(tmp_path) == ""
     assert found.extra == {"psnr": 28.4}
     assert found.parents == {"teacher": "abc"}
     assert artifact.settings_from_json(Settings, found.settings, "x") == Settings()

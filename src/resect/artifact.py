@@ -149,6 +149,11 @@ def save(
     write_json(folder / "artifact.json", facts)
 
 
+def kind_in(folder: Path) -> str:
+    """The kind of the artefact in a folder; empty where there is none."""
+    return str(read_facts(folder)["kind"]) if (folder / "artifact.json").is_file() else ""
+
+
 def load(folder: Path | str, kind: str | None = None) -> Artifact:
     """Reads an artefact folder and checks its kind, format and the digest of its weights."""
     from safetensors import SafetensorError

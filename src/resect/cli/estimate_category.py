@@ -33,9 +33,9 @@ class Reference:
 
 def is_category_folder(folder: Path) -> bool:
     """Whether 'resect fit sigma-srn' made it."""
-    from resect.artifact import read_facts
+    from resect.artifact import kind_in
 
-    return (folder / "artifact.json").is_file() and read_facts(folder)["kind"] == "sigma-srn"
+    return kind_in(folder) == "sigma-srn"
 
 
 def run_category(flags: "EstimateArguments") -> int:

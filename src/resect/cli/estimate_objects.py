@@ -23,6 +23,7 @@ _MANY_FACES = 60_000
 
 def run_objects(flags: "EstimateArguments") -> int:
     """Estimates each object asked for in each photo; one that fails does not stop the others."""
+    from resect.artifact import kind_in
     from resect.data.mesh.units import parse_units
     from resect.data.model_files import model_files
     from resect.known_objects import VIEWS, KnownObjects
@@ -33,7 +34,7 @@ def run_objects(flags: "EstimateArguments") -> int:
             raise ResectError(flag, "the folder of a place as --scene", f"meshes: {flags.scene[0]}")
     if flags.units is not None:
         parse_units(flags.units)
-    detector = next((Path(p) for p in flags.prior if _is_detector(Path(p))), None)
+    detector = next((Path(p) for p in flags.prior if kind_in(Path(p)) == "posecnn"), None)
     asking = Asking(flags.box, flags.mask, flags.contour, flags.detections, flags.start, flags.sigma, detector)
     priors = tuple(p for p in flags.prior if not (asking.detects and Path(p) == detector))
     objects = KnownObjects(model_files(flags.scene), flags.units, flags.count or VIEWS, flags.common.seed, priors)
@@ -78,12 +79,6 @@ def _answers(
         say(str(error))
         return [Answer(name, str(error))]
     return found
-
-
-def _is_detector(path: Path) -> bool:
-    from resect.artifact import read_facts
-
-    return (path / "artifact.json").is_file() and str(read_facts(path)["kind"]) == "posecnn"
 
 
 def say_mesh(objects: "KnownObjects", object_id: str, told: set[str]) -> None:

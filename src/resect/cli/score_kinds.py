@@ -53,25 +53,24 @@ def views(answers: Path, truth: Path) -> bool:
 
 def rotations(answers: Path, truth: Path) -> bool:
     """Whether the answers are a network for distributions over rotations."""
-    from resect.artifact import read_facts
+    from resect.artifact import kind_in
 
-    return (answers / "artifact.json").is_file() and read_facts(answers)["kind"] in ("image2sphere", "ipdf")
+    return kind_in(answers) in ("image2sphere", "ipdf")
 
 
 def detectors(answers: Path, truth: Path) -> bool:
     """Whether the answers are a network that finds known objects."""
-    from resect.artifact import read_facts
+    from resect.artifact import kind_in
 
-    return (answers / "artifact.json").is_file() and read_facts(answers)["kind"] == "posecnn"
+    return kind_in(answers) == "posecnn"
 
 
 def categories(answers: Path, truth: Path) -> bool:
     """Whether the answers are a network of a category, and the truth its instances' views."""
-    from resect.artifact import read_facts
+    from resect.artifact import kind_in
     from resect.data.instances import is_instances
 
-    is_network = (answers / "artifact.json").is_file() and read_facts(answers)["kind"] == "sigma-srn"
-    return is_network and is_instances(truth)
+    return kind_in(answers) == "sigma-srn" and is_instances(truth)
 
 
 KINDS = (
