@@ -115,7 +115,7 @@ class Localizer:
         if self.scene is not None and self.refiner is not None:
             answer = self.refiner.refine(self.scene, photo, hypotheses)
             return replace(answer, camera=answer.camera or photo.camera, camera_source=photo.camera_source)
-        finite = hypotheses.cam_from_world.t.isfinite().all(-1) & hypotheses.cam_from_world.R.isfinite().all((-2, -1))
+        finite = hypotheses.cam_from_world.finite
         if not bool(finite.any()):
             return Estimate(Status.NON_FINITE, camera=photo.camera, camera_source=photo.camera_source)
         hypotheses = hypotheses.take(finite.nonzero()[:, 0])

@@ -4,7 +4,7 @@ import pytest
 import torch
 from PIL import Image
 
-from resect.data.target import target_from_box, target_from_contour, target_from_mask, with_target
+from resect.data.target import on_white, target_from_box, target_from_contour, target_from_mask, with_target
 from resect.errors import ResectError
 from resect.types import Photo
 
@@ -73,3 +73,11 @@ def test_the_photo_stays_as_it_is() -> None:
     assert asked.target is not None
     assert asked.image is PHOTO.image
     assert PHOTO.target is None
+
+
+def test_all_but_the_mask_turns_white() -> None:
+    photo, mask = Photo("one", torch.full((4, 5, 3), 0.25)), torch.zeros(4, 5, dtype=torch.bool)
+    mask[1:3, 2:4] = True
+    seen = on_white(with_target(photo, target_from_mask(photo, mask)))
+    assert torch.equal(seen.image, torch.where(mask[..., None], 0.25, torch.ones(4, 5, 3)))
+    assert torch.equal(on_white(photo).image, photo.image)

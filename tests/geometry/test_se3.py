@@ -178,3 +178,11 @@ def test_inverse_left_jacobian_is_the_derivative_of_the_log(angle: float) -> Non
         for unit in torch.eye(6, dtype=torch.float64)
     ]
     torch.testing.assert_close(transform.inverse_left_jacobian(), torch.stack(columns, -1), rtol=0, atol=1e-12)
+
+
+def test_which_are_finite() -> None:
+    poses = SE3.identity(4)
+    broken = SE3(poses.R.clone(), poses.t.clone())
+    broken.R[1, 2, 0], broken.t[2, 1] = torch.nan, torch.inf
+    assert broken.finite.tolist() == [True, False, False, True]
+    assert bool(poses[0].finite)

@@ -37,10 +37,6 @@ def _thousands(text: str) -> str:
         raise ResectError("preset", "a number of thousands", repr(text)[:40]) from None
 
 
-def _size(text: str) -> str | None:
-    return "400" if truth(text) else None
-
-
 _PLACE = "say it on the command line"
 _NO_USE: dict[str, Key] = {
     **{
@@ -77,7 +73,7 @@ _NETWORK: dict[str, Key] = {
     "lindisp": Key("in-disparity", lambda text: str(truth(text))),
     "no_ndc": Key("warped", _on("no")),
     "white_bkgd": Key("background", lambda text: "white" if truth(text) else "black"),
-    "half_res": Key("max-side", _size),
+    "half_res": Key("max-side", _on("400")),
     "chunk": Key("rays-at-once"),
     "perturb": Key(why="samples are jittered while training, never while rendering"),
 }

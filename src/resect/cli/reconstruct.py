@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import tyro
 
+from resect.cli.asked import mask_of
 from resect.cli.main import BAD_INPUT, DONE, SOME_FAILED
 from resect.cli.options import COMMON, CommonFlags, at_least, generator, parse, refuse_overwrite, start
 from resect.cli.output import result, say
@@ -126,16 +127,8 @@ def _rows(flags: ReconstructArguments) -> "list[ViewRow]":
     stems = [photo.stem for photo in flags.photos]
     if len(set(stems)) < len(stems):
         raise ResectError("photos", "names that differ, as results are named after them", ", ".join(sorted(stems)))
-    return [ViewRow(photo, photo.name, _mask_of(photo, flags.mask)) for photo in flags.photos]
-
-
-def _mask_of(photo: Path, mask: Path | None) -> Path | None:
-    if mask is None or not mask.is_dir():
-        return mask
-    found = sorted(p for p in mask.iterdir() if p.stem == photo.stem)
-    if len(found) != 1:
-        raise ResectError(mask, f"one mask named '{photo.stem}'", f"{len(found) or 'none'}")
-    return found[0]
+    masks = [None if flags.mask is None else mask_of(photo, flags.mask) for photo in flags.photos]
+    return [ViewRow(photo, photo.name, mask) for photo, mask in zip(flags.photos, masks, strict=True)]
 
 
 def _reconstruct(network: Any, row: "ViewRow", flags: ReconstructArguments) -> Made:
@@ -194,17 +187,15 @@ def _settled(mesh: "Mesh", photo: "Photo", estimate: "Estimate", joint: "Joint")
 
     pose = joint.cam_from_object
     start = Hypotheses(pose[None], torch.zeros(1), source=("joint",), target=photo.target)
-    found = ObjectInversion().refine(MeshScene(mesh, background=(1.0, 1.0, 1.0)), _on_white(photo), start)
+    found = ObjectInversion().refine(MeshScene(mesh, background=(1.0, 1.0, 1.0)), _cut_out(photo), start)
     return found if found.ok else estimate
 
 
-def _on_white(photo: "Photo") -> "Photo":
-    """What is not the object turns white, and the outline alone decides."""
-    import torch
+def _cut_out(photo: "Photo") -> "Photo":
+    """For the outline alone to decide."""
+    from resect.data.target import on_white
 
-    if photo.target is None or photo.target.mask is None:
-        return photo
-    return replace(photo, image=torch.where(photo.target.mask[..., None], photo.image, 1.0), alpha=None)
+    return replace(on_white(photo), alpha=None)
 
 
 def _pose(mesh: "Mesh", photo: "Photo", row: "ViewRow", flags: ReconstructArguments) -> "Estimate | None":
@@ -225,7 +216,7 @@ def _pose(mesh: "Mesh", photo: "Photo", row: "ViewRow", flags: ReconstructArgume
     elif flags.viewpoint is not None:
         prior = _viewpoint_network(flags.viewpoint, flags.common.device).of(mesh)
     where = Localizer(MeshScene(mesh, background=(1.0, 1.0, 1.0)), prior, ObjectInversion(), count=256)
-    return where.estimate(_on_white(photo))
+    return where.estimate(_cut_out(photo))
 
 
 @cache

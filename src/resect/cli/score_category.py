@@ -69,7 +69,7 @@ def _writer(flags: ScoreCategoryArguments, names: Sequence[str]) -> "Callable[[s
     """Writes a picture of a view of one of these instances."""
     from resect.artifact import write_atomic
     from resect.data.image import png_bytes
-    from resect.evaluation.category_score import side_by_side
+    from resect.scenes.sigma_srn.watch import side_by_side
 
     folder, wanted = flags.pictures, set(names)
     if folder is None:

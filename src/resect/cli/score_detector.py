@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import tyro
 
-from resect.cli.options import COMMON, CommonFlags, parse, start
+from resect.cli.options import COMMON, CommonFlags, parse, refuse_overwrite, start
 from resect.cli.output import result, say
 
 if TYPE_CHECKING:
@@ -47,7 +47,6 @@ def run(arguments: Sequence[str]) -> int:
         example="resect score runs/posecnn OBJECTS --refine --report pictures",
     )
     start(flags.common)
-    from resect.cli.options import refuse_overwrite
     from resect.cli.progress import bar
     from resect.data.objects import read_objects
     from resect.evaluation.detector_score import score_detector

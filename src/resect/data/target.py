@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import torch
 from jaxtyping import Bool
 from torch import Tensor
 
@@ -80,3 +81,10 @@ def target_from_contour(
 def with_target(photo: Photo, target: Target) -> Photo:
     """The same photo, asked for this."""
     return replace(photo, target=target)
+
+
+def on_white(photo: Photo) -> Photo:
+    """The photo white outside the mask of its target; as it is where there is none."""
+    if photo.target is None or photo.target.mask is None:
+        return photo
+    return replace(photo, image=torch.where(photo.target.mask[..., None], photo.image, 1.0))

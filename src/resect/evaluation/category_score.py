@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -110,9 +109,3 @@ def foreground_iou(shown: Float[Tensor, "h w 3"], seen: Float[Tensor, "h w 3"]) 
     a, b = (x.amin(-1) < _WHITE for x in (shown, seen))
     union = int((a | b).sum())
     return float((a & b).sum()) / union if union else 1.0
-
-
-def side_by_side(shown: Float[Tensor, "h w 3"], seen: Float[Tensor, "h w 3"]) -> Float[Tensor, "h w3 3"]:
-    """Seen, shown and four times the squared difference."""
-    error = (4 * (shown - seen).square().mean(-1, keepdim=True)).clamp(0, 1).expand_as(seen)
-    return torch.cat([seen, shown, error], 1)

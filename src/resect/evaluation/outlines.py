@@ -8,6 +8,7 @@ from jaxtyping import Bool, Float, UInt8
 from PIL import Image, ImageDraw
 from torch import Tensor
 
+from resect.data.mask import box_of
 from resect.evaluation.pictures import Painter, shrink, to_pil
 from resect.evaluation.pose_file import target_name
 from resect.geometry.camera import Camera
@@ -87,8 +88,8 @@ def painter_on(scene: Scene, photo: Photo) -> Painter:
 def _around(inside: Bool[Tensor, "h w"]) -> tuple[float, float, float, float] | None:
     if not bool(inside.any()):
         return None
-    rows, columns = inside.any(1).nonzero()[:, 0], inside.any(0).nonzero()[:, 0]
-    return float(columns[0]), float(rows[0]), float(columns[-1]), float(rows[-1])
+    left, top, right, bottom = box_of(inside)
+    return left, top, right - 1, bottom - 1
 
 
 def _box(photo: Photo, camera: Camera) -> tuple[float, float, float, float] | None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from resect.geometry import so3
@@ -54,6 +54,11 @@ class SE3:
     def axis(self) -> Float[Tensor, "*b 3"]:
         """The z axis of frame a in frame b: of a `cam_from_world`, the optical axis in the world."""
         return self.R[..., 2, :]
+
+    @property
+    def finite(self) -> Bool[Tensor, "*b"]:
+        """Which of them are all numbers."""
+        return self.t.isfinite().all(-1) & self.R.isfinite().all((-2, -1))
 
     @classmethod
     def identity(cls, *shape: int, dtype: torch.dtype = torch.float32, device: torch.device | str = "cpu") -> "SE3":

@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from resect.data import mask
 from resect.geometry.look_at import view_sphere
 from resect.geometry.mesh import Mesh
 from resect.geometry.se3 import SE3
@@ -71,8 +72,7 @@ def box_of(target: Target | None) -> Box | None:
         return None
     if target.box is not None or target.mask is None or not bool(target.mask.any()):
         return target.box
-    rows, columns = target.mask.any(1).nonzero()[:, 0], target.mask.any(0).nonzero()[:, 0]
-    return float(columns[0]), float(rows[0]), float(columns[-1]) + 1, float(rows[-1]) + 1
+    return mask.box_of(target.mask)
 
 
 def hull_points(points: Float[Tensor, "n 3"]) -> Float[Tensor, "k 3"]:

@@ -13,6 +13,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from resect.data.image import resize_area
+from resect.data.mask import box_of
 from resect.errors import ResectError
 from resect.geometry.camera import Camera
 from resect.geometry.se3 import SE3
@@ -198,8 +199,7 @@ class Cutout:
     def _judged(self, at: Matched, hypotheses: Hypotheses, found: Candidates, extent: float) -> Estimate:
         """Modes by loss, information from the same normal equations, status by overlap."""
         s, poses = self.settings, found.cam_from_world
-        finite = poses.t.isfinite().all(-1) & poses.R.isfinite().all((-2, -1))
-        if not bool(finite.any()):
+        if not bool(poses.finite.any()):
             return Estimate(Status.NON_FINITE)
         normal = total([self._scaled(at), *self.known])(_state(poses))
         ended = hypotheses.take(found.parent)
@@ -246,8 +246,7 @@ def cut_around(photo: Photo, margin: float) -> Photo | None:
     if not bool((alpha > 0.5).any()):
         return None
     laid = photo.image if photo.alpha is not None else photo.image * alpha[..., None] + 1 - alpha[..., None]
-    rows, columns = (alpha > 0.5).any(1).nonzero()[:, 0], (alpha > 0.5).any(0).nonzero()[:, 0]
-    box = (int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1)
+    box = [int(x) for x in box_of(alpha > 0.5)]
     more = math.ceil(margin * max(box[2] - box[0], box[3] - box[1]))
     left, top = max(0, box[0] - more), max(0, box[1] - more)
     right, bottom = min(alpha.shape[1], box[2] + more), min(alpha.shape[0], box[3] + more)

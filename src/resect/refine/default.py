@@ -52,7 +52,7 @@ class Inversion:
     def refine(self, scene: Scene, photo: Photo, hypotheses: Hypotheses) -> Estimate:
         """The pose of a photo; a photo that does not fit gets a status, never an exception."""
         camera = photo.known_camera()
-        finite = hypotheses.cam_from_world.t.isfinite().all(-1) & hypotheses.cam_from_world.R.isfinite().all((-2, -1))
+        finite = hypotheses.cam_from_world.finite
         if not len(hypotheses):
             answer = Estimate(Status.NO_HYPOTHESIS)
         elif not bool(finite.any()):

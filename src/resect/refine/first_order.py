@@ -16,6 +16,7 @@ from resect.geometry.se3 import SE3
 from resect.protocols import Objective
 from resect.refine.first_order_settings import FirstOrderSettings as FirstOrderSettings
 from resect.refine.first_order_settings import published_inerf as published_inerf
+from resect.refine.moments import Moments
 from resect.refine.pixels import choose, dilate, draw, keypoint_mask
 from resect.refine.view import View
 from resect.types import Render
@@ -40,16 +41,11 @@ def adam(
     """
     pose, pick = start, _picker(view, settings, torch.Generator().manual_seed(seed))
     scale = torch.tensor([length] * 3 + [1.0] * 3).to(start.t)
-    mean, square = torch.zeros(len(start), 6).to(start.t), torch.zeros(len(start), 6).to(start.t)
-    first, second = settings.betas
+    moments = Moments(scale.expand(len(start), 6), settings.betas)
     for step in range(settings.steps):
         loss, slope = _slope(view, pose, pick(), objective, settings.frame)
-        slope = slope * scale
-        mean = first * mean + (1 - first) * slope
-        square = second * square + (1 - second) * slope * slope
         rate = settings.rate * settings.decay ** ((step + 1) / 100)
-        unbiased = (square / (1 - second ** (step + 1))).sqrt()
-        delta = -rate * scale * (mean / (1 - first ** (step + 1))) / (unbiased + 1e-8)
+        delta = -rate * scale * moments.direction(slope * scale)
         pose = pose.retract(delta, about=settings.frame)
         if report is not None:
             report(step + 1, pose, loss)

@@ -41,7 +41,7 @@ class Inerf:
     def refine(self, scene: Scene, photo: Photo, hypotheses: Hypotheses) -> Estimate:
         """The pose after the last step, or the start where it is no better; the trace holds every step."""
         known = {"camera": photo.camera, "camera_source": photo.camera_source}
-        finite = hypotheses.cam_from_world.t.isfinite().all(-1) & hypotheses.cam_from_world.R.isfinite().all((-2, -1))
+        finite = hypotheses.cam_from_world.finite
         if not bool(finite.any()):
             status = Status.NON_FINITE if len(hypotheses) else Status.NO_HYPOTHESIS
             return Estimate(status, **known)  # type: ignore[arg-type]

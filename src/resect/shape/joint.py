@@ -14,6 +14,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from resect.data.mask import box_of
 from resect.errors import ResectError
 from resect.geometry.se3 import SE3
 from resect.types import Photo
@@ -125,8 +126,7 @@ class _Outline:
             mask = photo.alpha > 0.5
         if mask is None or not bool(mask.any()):
             raise ResectError(photo.name, "a photo whose object is cut out", "no mask, or an empty one")
-        rows, columns = mask.any(1).nonzero()[:, 0], mask.any(0).nonzero()[:, 0]
-        left, top, right, bottom = (int(x) for x in (columns[0], rows[0], columns[-1] + 1, rows[-1] + 1))
+        left, top, right, bottom = (int(x) for x in box_of(mask))
         more = math.ceil(_MARGIN * max(right - left, bottom - top))
         pitch = max(1.0, (max(right - left, bottom - top) + 2 * more) / s.side)
         x = torch.arange(left - more, right + more, pitch) + pitch / 2

@@ -5,6 +5,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from resect.data.image import resize_area
+from resect.data.mask import box_of
 from resect.errors import ResectError
 from resect.shape.settings import OccupancySettings
 from resect.types import Photo
@@ -35,15 +36,11 @@ def look(photo: Photo, settings: OccupancySettings) -> Float[Tensor, "3 s s"]:
     box = photo.target.box if photo.target is not None and mask is None else None
     if box is None:
         seen = opaque > 0.5 if opaque is not None else ((1 - image) > _WHITE).any(-1)
-        box = _box(seen, photo.name)
+        if not bool(seen.any()):
+            got = "nothing that is not background"
+            raise ResectError(photo.name, "a photo with an object in it", got, "Give a mask.")
+        box = box_of(seen)
     return _cut(image, box, settings.side)
-
-
-def _box(seen: Tensor, name: str) -> tuple[float, float, float, float]:
-    rows, columns = seen.any(1).nonzero()[:, 0], seen.any(0).nonzero()[:, 0]
-    if len(rows) == 0:
-        raise ResectError(name, "a photo with an object in it", "nothing that is not background", "Give a mask.")
-    return float(columns[0]), float(rows[0]), float(columns[-1] + 1), float(rows[-1] + 1)
 
 
 def _cut(image: Float[Tensor, "h w 3"], box: tuple[float, float, float, float], side: int) -> Float[Tensor, "3 s s"]:

@@ -14,6 +14,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from resect.data.mask import box_of
 from resect.errors import ResectError
 from resect.types import Photo, Target
 
@@ -148,8 +149,7 @@ class MaskFollower:
 
     def _part(self, mask: Bool[Tensor, "h w"], grow: float) -> tuple[slice, slice]:
         """Rows and columns of the mask's box, grown by a part of its longer side."""
-        rows, columns = mask.any(1).nonzero()[:, 0], mask.any(0).nonzero()[:, 0]
-        top, bottom, left, right = int(rows[0]), int(rows[-1]) + 1, int(columns[0]), int(columns[-1]) + 1
+        left, top, right, bottom = (int(x) for x in box_of(mask))
         more = round(grow * max(bottom - top, right - left))
         return slice(max(0, top - more), bottom + more), slice(max(0, left - more), right + more)
 
@@ -207,10 +207,10 @@ def _depth(mask: Bool[Tensor, "y x"], reach: float) -> Float[Tensor, "y x"]:
     """How deep inside a mask, from −1 (outside by `reach` of its longer side, or more) to 1."""
     from scipy import ndimage
 
-    rows, columns = mask.any(1).nonzero()[:, 0], mask.any(0).nonzero()[:, 0]
-    if not len(rows):
+    if not bool(mask.any()):
         return torch.zeros(mask.shape)
-    side = 1 + max(int(rows[-1] - rows[0]), int(columns[-1] - columns[0]))
+    left, top, right, bottom = box_of(mask)
+    side = max(bottom - top, right - left)
     inside = mask.cpu().numpy()
     deep = ndimage.distance_transform_edt(inside) - ndimage.distance_transform_edt(~inside)
     return torch.from_numpy(deep / (reach * side)).clamp(-1, 1).float()

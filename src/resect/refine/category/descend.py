@@ -14,9 +14,9 @@ from resect.geometry.se3 import SE3
 from resect.refine.category.losses import image_loss
 from resect.refine.category.settings import CategorySettings
 from resect.refine.category.term import Codes
+from resect.refine.moments import Moments
 from resect.refine.view import View
 
-_MOMENTS = (0.9, 0.999)
 _RAYS = 1 << 15  # with derivatives at a time
 
 
@@ -30,17 +30,12 @@ def descend(
 ) -> tuple[SE3, Float[Tensor, "h k"]]:
     """Poses and coordinates of codes after all steps; `report` is called with step, poses and losses."""
     pose, coordinates = start, codes.start().to(start.t)
-    size = 6 + coordinates.shape[1]
-    mean, square = (torch.zeros(len(start), size).to(start.t) for _ in range(2))
-    first, second = _MOMENTS
-    for step in range(1, settings.adam_steps + 1):
+    moments = Moments(torch.zeros(len(start), 6 + coordinates.shape[1]).to(start.t))
+    for step in range(settings.adam_steps):
         loss, slope = _slope(view, pose, coordinates, codes, settings, middle)
         if report is not None:
-            report(step - 1, pose, loss)
-        mean = first * mean + (1 - first) * slope
-        square = second * square + (1 - second) * slope * slope
-        root = (square / (1 - second**step)).sqrt() + 1e-8
-        move = -settings.adam_rate * mean / (1 - first**step) / root
+            report(step, pose, loss)
+        move = -settings.adam_rate * moments.direction(slope)
         pose = pose.retract(move[:, :6], about=middle.to(pose.t))
         coordinates = coordinates + move[:, 6:]
     return pose, coordinates

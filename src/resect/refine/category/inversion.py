@@ -12,6 +12,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from resect.data.mask import box_of
+from resect.data.target import on_white
 from resect.geometry.se3 import SE3
 from resect.refine.agreement import agreement
 from resect.refine.category.codes import CodeSpace
@@ -22,6 +24,7 @@ from resect.refine.category.term import CodedScene, Codes, photo_term
 from resect.refine.halving import Candidates, suppress
 from resect.refine.judge import ErrorModel, modes, status_of, with_floor
 from resect.refine.levenberg_marquardt import LMSettings, State, levenberg_marquardt
+from resect.refine.recipe import where
 from resect.refine.robust import Robust
 from resect.refine.view import Meter, View, shrink, view
 from resect.types import Estimate, Hypotheses, Photo, Status, Step
@@ -50,6 +53,11 @@ class Tried:
         """These, in this order."""
         return Tried(self.pose[index], self.code[index], self.loss[index], self.parent[index])
 
+    def best_of(self, parents: Int[Tensor, "h"]) -> "Tried":
+        """Of each of these hypotheses the one with the least loss."""
+        order = self.loss.argsort()
+        return self.take(torch.stack([order[(self.parent[order] == p).nonzero()[0, 0]] for p in parents]))
+
     def step(self, stage: str) -> Step:
         """For the trace."""
         return Step(stage, self.pose, self.loss)
@@ -71,9 +79,7 @@ class CategoryInversion:
     def refine(self, scene: CodedScene, photo: Photo, hypotheses: Hypotheses) -> Estimate:
         """Modes with their codes; a photo that does not fit gets a status, never an exception."""
         camera, source = photo.known_camera(), photo.camera_source
-        poses = hypotheses.cam_from_world
-        finite = poses.t.isfinite().all(-1) & poses.R.isfinite().all((-2, -1))
-        meter = Meter()
+        finite, meter = hypotheses.cam_from_world.finite, Meter()
         if not len(hypotheses):
             answer = Estimate(Status.NO_HYPOTHESIS)
         elif not bool(finite.any()) or not bool(photo.image.isfinite().all()):
@@ -85,29 +91,20 @@ class CategoryInversion:
         return replace(answer, camera=camera, camera_source=source, cost=meter.cost)
 
 
-def on_white(photo: Photo) -> Photo:
-    """The photo white outside the mask of what is asked for: white is what lies behind the instances of a category."""
-    if photo.target is None or photo.target.mask is None:
-        return photo
-    mask = photo.target.mask[..., None].to(photo.image)
-    return replace(photo, image=photo.image * mask + 1 - mask, target=replace(photo.target, mask=None))
-
-
 def around(at: View, margin: float) -> Int[Tensor, "n"]:
     """Pixels in the grown box of what is not white; all where everything is."""
     ink = (at.observed.amin(-1) < _WHITE).unflatten(0, at.shape)
-    rows, columns = ink.any(1).nonzero()[:, 0], ink.any(0).nonzero()[:, 0]
+    if not bool(ink.any()):
+        return torch.arange(ink.numel())
+    left, top, right, bottom = (int(x) for x in box_of(ink))
     chosen = torch.zeros(at.shape, dtype=torch.bool)
-    if len(rows):
-        (top, bottom), (left, right) = (_grown(x, margin) for x in (rows, columns))
-        chosen[top:bottom, left:right] = True
-    return (chosen | ~ink.any()).flatten().nonzero()[:, 0]
+    chosen[_grown(top, bottom, margin), _grown(left, right, margin)] = True
+    return chosen.flatten().nonzero()[:, 0]
 
 
-def _grown(inside: Int[Tensor, "n"], margin: float) -> tuple[int, int]:
-    low, high = int(inside[0]), int(inside[-1]) + 1
+def _grown(low: int, high: int, margin: float) -> slice:
     more = 1 + round(margin * (high - low))
-    return max(0, low - more), high + more
+    return slice(max(0, low - more), high + more)
 
 
 class Search:
@@ -122,7 +119,9 @@ class Search:
 
     def __init__(self, scene: CodedScene, photo: Photo, settings: CategorySettings, meter: Meter) -> None:
         self.scene, self.settings, self.meter = scene, settings, meter
-        photo = shrink(on_white(photo), max(settings.sides))
+        # White is what lies behind the instances of a category.
+        target = None if photo.target is None else replace(photo.target, mask=None)
+        photo = shrink(replace(on_white(photo), target=target), max(settings.sides))
         self.photo, camera = photo, photo.known_camera().fit_within(settings.sides[-1])
         full = camera.width * camera.height
         self.views = [view(scene, photo, side, meter, full) for side in settings.sides]
@@ -216,9 +215,7 @@ class Search:
 
     def _adam(self, tried: Tried, space: CodeSpace | None) -> Tried:
         """Every start, with its best code, all the way."""
-        order = tried.loss.argsort()
-        first = [int(order[(tried.parent[order] == p).nonzero()[0, 0]]) for p in tried.parent.unique()]
-        chosen, at = tried.take(torch.tensor(first)), self.views[-1]
+        chosen, at = tried.best_of(tried.parent.unique()), self.views[-1]
 
         def report(step: int, pose: SE3, loss: Tensor) -> None:
             if step % 10 == 0:
@@ -235,16 +232,10 @@ class Search:
     ) -> Estimate:
         """Least loss first; what is no better than where it started stays there."""
         at = self.views[-1]
-        # Of each hypothesis the start with its best code.
-        order = starts.loss.argsort()
-        own = torch.stack([order[(starts.parent[order] == p).nonzero()[0, 0]] for p in ended.parent])
-        begun = starts.take(own)
+        begun = starts.best_of(ended.parent)
         before, after = self.loss(begun.pose, begun.code, at), self.loss(ended.pose, ended.code, at)
         better = after < before
-        pose = SE3(
-            torch.where(better[:, None, None], ended.pose.R, begun.pose.R),
-            torch.where(better[:, None], ended.pose.t, begun.pose.t),
-        )
+        pose = where(better, ended.pose, begun.pose)
         code, loss = torch.where(better[:, None], ended.code, begun.code), torch.minimum(after, before)
         if not bool(loss.isfinite().any()):
             return Estimate(Status.NON_FINITE)

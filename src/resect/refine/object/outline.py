@@ -106,7 +106,7 @@ class Sides:
         """Weight of each stretch: by how far it asks to be moved, and so that none is surer than `sure_px`."""
         across, down = slopes(covered)
         slope = (across.square() + down.square()).sqrt()
-        weight, force = self._forgiven(covered, s.forgive)
+        weight, force, _ = self._forgiven(covered, s.forgive)
         rows = torch.stack([weight * self.contrast * slope.square(), force * slope], 1)
         known, pull = _sums(_sums(rows, s.stretch_px, 2), s.stretch_px, 3).unbind(1)
         known = known.clamp_min(1e-6)  # running sums of nothing end a little below zero
@@ -114,25 +114,23 @@ class Sides:
 
     def _forgiven(
         self, covered: Float[Tensor, "h y x"], forgive: float
-    ) -> tuple[Float[Tensor, "h y x"], Float[Tensor, "h y x"]]:
-        """Weight of each pixel, and ∂ loss / ∂ coverage."""
-        weight = self.weight / (1 + self._squared(covered) / forgive**2)
-        return weight, weight * (covered * self.contrast - self.match)
-
-    def _squared(self, covered: Float[Tensor, "h y x"]) -> Float[Tensor, "h y x"]:
-        return (covered * (covered * self.contrast - 2 * self.match) + self.rest).clamp_min(0)
+    ) -> tuple[Float[Tensor, "h y x"], Float[Tensor, "h y x"], Float[Tensor, "h y x"]]:
+        """Weight of each pixel, ∂ loss / ∂ coverage, and squared error over that which is forgiven."""
+        squared = (covered * (covered * self.contrast - 2 * self.match) + self.rest).clamp_min(0) / forgive**2
+        weight = self.weight / (1 + squared)
+        return weight, weight * (covered * self.contrast - self.match), squared
 
     def normal(
         self, covered: Float[Tensor, "h y x"], moves: Float[Tensor, "h 6 y x"], index: Int[Tensor, "h"], forgive: float
     ) -> Normal:
         """Normal equations of hypotheses `index`, which cover so much and change it so."""
         chosen = Sides(self.contrast[index], self.match[index], self.rest[index], self.weight[index])
-        weight, force = chosen._forgiven(covered, forgive)
-        loss = torch.log1p(chosen._squared(covered) / forgive**2) * chosen.weight
+        weight, force, squared = chosen._forgiven(covered, forgive)
+        loss = 0.5 * forgive**2 * (torch.log1p(squared) * chosen.weight).sum((1, 2))
         rows = moves.flatten(2)
         matrix = (rows * (weight * chosen.contrast).flatten(1)[:, None]) @ rows.mT
-        gradient, total = (rows @ force.flatten(1)[..., None])[..., 0], 0.5 * forgive**2 * loss.sum((1, 2))
-        return Normal(matrix.double(), gradient.double(), total.double())
+        gradient = (rows @ force.flatten(1)[..., None])[..., 0]
+        return Normal(matrix.double(), gradient.double(), loss.double())
 
 
 def outline(view: View, poses: SE3, shown: Shown, usable: Bool[Tensor, "1 y x"], s: OutlineSettings) -> System:

@@ -50,7 +50,7 @@ class ObjectInversion:
         if missing:
             raise ResectError("object refiner", f"a scene with {', '.join(_NEEDED)}", f"one without {missing}")
         camera = photo.known_camera()
-        finite = hypotheses.cam_from_world.t.isfinite().all(-1) & hypotheses.cam_from_world.R.isfinite().all((-2, -1))
+        finite = hypotheses.cam_from_world.finite
         if not len(hypotheses):
             answer = Estimate(Status.NO_HYPOTHESIS)
         elif not bool(finite.any()) or not bool(photo.image.isfinite().all()):
@@ -215,9 +215,3 @@ def _scattered(work: Work, known: Known, around: Candidates, turn_deg: float, ge
         drawn = Candidates(moved, _score(sight, known, moved, parent), parent)
         best = drawn.score.topk(min(s.scatter_keep, len(parent))).indices
     return drawn.take(best)
-
-
-def likeness_of(work: Work, poses: SE3) -> Float[Tensor, "h"]:
-    """How much poses look like the photo at the finest size, as the status is decided by."""
-    sight = work.sight(poses, work.settings.settle_px[-1])
-    return torch.full((len(poses),), -torch.inf) if sight is None else sight.likeness(poses)

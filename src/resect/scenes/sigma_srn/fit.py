@@ -17,7 +17,7 @@ from resect.scenes.sigma_srn.network import SigmaSrnNetwork
 from resect.scenes.sigma_srn.orbit import Learned, Orbit
 from resect.scenes.sigma_srn.scene import SigmaSrn, ready
 from resect.scenes.sigma_srn.settings import SigmaSrnSettings
-from resect.scenes.sigma_srn.watch import judge_of, pictures_of
+from resect.scenes.sigma_srn.watch import judge_of, picture, pictures_of
 from resect.training.log import Progress
 from resect.training.loop import Turn, finish, run_seed, train
 
@@ -207,11 +207,7 @@ def with_residual(made: SigmaSrn, data: InstanceSet, seed: int, most: int = 64) 
     some = torch.randperm(len(data.photos), generator=torch.Generator().manual_seed(seed))[:most].tolist()
     squares = []
     for k in some:
-        camera = data.photos.cameras[k].fit_within(max(made.settings.sides))
-        pose, code = data.photos.truth.cam_from_world[k : k + 1].float(), made.codes[int(data.instance[k])][None]
-        shown, seen = made.render(camera, pose, code=code).rgb, made.observe(data.photos[k], camera).rgb
-        assert shown is not None
-        assert seen is not None
+        shown, seen = picture(made, data, k)
         squares.append(float((shown - seen).square().mean()))
     residual = max(1e-6, (sum(squares) / len(squares)) ** 0.5)
     return SigmaSrn(made.network, made.settings, replace(made.learned, residual=residual))

@@ -1,6 +1,6 @@
 """One instance of a category: the same network with one code, a scene like any other."""
 
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 import torch
 from jaxtyping import Float
@@ -9,22 +9,10 @@ from torch import Tensor
 from resect.errors import ResectError, unknown_name
 from resect.geometry.camera import Camera
 from resect.geometry.se3 import SE3
-from resect.protocols import Scene
 from resect.types import Channel, Photo, Render
 
-
-class Coded(Scene, Protocol):
-    """A scene that takes codes and differentiates itself."""
-
-    def derivatives(
-        self,
-        camera: Camera,
-        cam_from_world: SE3,
-        pixels: Float[Tensor, "n 2"],
-        code: Float[Tensor, "h d"] | None = None,
-    ) -> tuple[Float[Tensor, "h n 3"], Float[Tensor, "h n 3 6"]]:
-        """Colours and their derivatives with respect to δ."""
-        ...
+if TYPE_CHECKING:
+    from resect.scenes.sigma_srn.scene import SigmaSrn
 
 
 class Instance:
@@ -35,7 +23,7 @@ class Instance:
         code: of the instance.
     """
 
-    def __init__(self, category: Coded, code: Float[Tensor, "d"]) -> None:
+    def __init__(self, category: "SigmaSrn", code: Float[Tensor, "d"]) -> None:
         self.category, self.code = category, code
 
     @property

@@ -68,6 +68,12 @@ def picture(
     return (x[0].cpu().reshape(camera.height, camera.width, 3) for x in (shown, seen))  # type: ignore[return-value]
 
 
+def side_by_side(shown: Float[Tensor, "h w 3"], seen: Float[Tensor, "h w 3"]) -> Float[Tensor, "h w3 3"]:
+    """Seen, shown and four times the squared difference."""
+    error = (4 * (shown - seen).square().mean(-1, keepdim=True)).clamp(0, 1).expand_as(seen)
+    return torch.cat([seen, shown, error], 1)
+
+
 def pictures_of(
     data: InstanceSet, learned: Learned, settings: SigmaSrnSettings, folder: Path
 ) -> Callable[[int, nn.Module], None]:
@@ -82,9 +88,7 @@ def pictures_of(
         scene = SigmaSrn(_inner(network), settings, learned)
         strips = []
         for k in rows:
-            shown, seen = picture(scene, data, k)
-            error = (shown - seen).square().mean(-1, keepdim=True).mul(4).clamp(0, 1).expand_as(seen)
-            strips.append(torch.cat([seen, shown, error], 1))
+            strips.append(side_by_side(*picture(scene, data, k)))
         writer: Any = SummaryWriter(str(folder))
         writer.add_image("views: seen, shown, squared error", torch.cat(strips), step, dataformats="HWC")
         writer.close()
