@@ -31,6 +31,8 @@ class ClutterArguments:
     """Length of one unit of the meshes: mm, cm, m, in, or metres per unit; mm beside a models_info.json."""
     split: str = "train"
     """Name of the split's folder."""
+    workers: int = 1
+    """Processes that draw; 0 takes all cores."""
     common: CommonFlags = COMMON
 
 
@@ -57,6 +59,7 @@ def clutter(flags: ClutterArguments, settings: "ClutterSetSettings") -> int:
             backgrounds=pictures,
             distractors=others,
             split=flags.split,
+            workers=flags.workers,
             progress=progress,
         )
     say(f"now: resect fit posecnn {flags.out} --out runs/posecnn")

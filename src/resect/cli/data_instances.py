@@ -32,6 +32,8 @@ class InstancesArguments:
     """Axis of the meshes that points upwards."""
     front: Axis = "+x"
     """Axis of the meshes that the objects face."""
+    workers: int = 1
+    """Processes that draw; 0 takes all cores."""
     common: CommonFlags = COMMON
 
 
@@ -42,7 +44,10 @@ def instances(flags: InstancesArguments, settings: "InstanceSettings") -> int:
 
     names, load, unseen = _procedural(flags, settings) if _is_procedural(flags.models) else _meshes(flags, settings)
     with bar("instances") as progress:
-        make_instances(names, load, unseen, settings, flags.out, seed=flags.common.seed, progress=progress)
+        make_instances(
+            names, load, unseen, settings, flags.out,
+            seed=flags.common.seed, workers=flags.workers, progress=progress,
+        )  # fmt: skip
     say(f"now: resect fit sigma-srn {flags.out / 'train'} --out runs/category")
     facts = {"out": str(flags.out), "train": len(names) - len(unseen), "unseen": len(unseen)}
     result(flags.common, facts, str(flags.out))
@@ -59,21 +64,23 @@ def _is_procedural(models: str) -> bool:
 
 
 def _procedural(flags: InstancesArguments, settings: "InstanceSettings") -> _Models:
-    from resect.synthesis.instances import instance, picture_of_solid
-
     which = [("train", i) for i in range(settings.train)] + [("test", i) for i in range(settings.unseen)]
     names = [f"{'train' if split == 'train' else 'unseen'}_{i:06d}" for split, i in which]
     unseen = frozenset(range(settings.train, len(names)))
-    return names, lambda k: picture_of_solid(instance(flags.models, *which[k], flags.common.seed)), unseen
+    return names, partial(_solid, flags.models, which, flags.common.seed), unseen
+
+
+def _solid(category: str, which: list[tuple[str, int]], seed: int, k: int) -> "Picture":
+    from resect.synthesis.instances import instance, picture_of_solid
+
+    return picture_of_solid(instance(category, *which[k], seed))
 
 
 def _meshes(flags: InstancesArguments, settings: "InstanceSettings") -> _Models:
     import numpy as np
 
-    from resect.data.mesh import read_mesh
-    from resect.data.prepare_shapes import canonical, find_meshes, model_names
+    from resect.data.prepare_shapes import find_meshes, model_names
     from resect.data.procedural_shapes.families import FAMILIES
-    from resect.synthesis.instances import facing_share, picture_of_mesh
 
     if not Path(flags.models).exists():
         raise ResectError(flags.models, f"a folder of meshes, or one of {', '.join(FAMILIES)}", "neither")
@@ -83,10 +90,15 @@ def _meshes(flags: InstancesArguments, settings: "InstanceSettings") -> _Models:
     names = model_names(files)
     chosen = np.random.default_rng([flags.common.seed, 13]).permutation(len(files))[: settings.unseen]
 
-    def load(index: int) -> "Picture":
-        picture = picture_of_mesh(canonical(read_mesh(files[index]), flags.up, flags.front))
-        if facing_share(picture) < 0.01:
-            say(f"note: {names[index]} looks the same from opposite sides; its pose is known up to half a turn")
-        return picture
+    return names, partial(_mesh, files, names, flags.up, flags.front), frozenset(chosen.tolist())
 
-    return names, partial(load), frozenset(chosen.tolist())
+
+def _mesh(files: list[Path], names: list[str], up: Axis, front: Axis, index: int) -> "Picture":
+    from resect.data.mesh import read_mesh
+    from resect.data.prepare_shapes import canonical
+    from resect.synthesis.instances import facing_share, picture_of_mesh
+
+    picture = picture_of_mesh(canonical(read_mesh(files[index]), up, front))
+    if facing_share(picture) < 0.01:
+        say(f"note: {names[index]} looks the same from opposite sides; its pose is known up to half a turn")
+    return picture

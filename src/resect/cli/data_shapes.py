@@ -26,6 +26,8 @@ class ShapesArguments:
     """Category: chair, table or car."""
     out: Path
     """Folder of categories; the same command goes on where it stopped."""
+    workers: int = 1
+    """Processes; 0 takes all cores."""
     common: CommonFlags = COMMON
 
 
@@ -48,7 +50,7 @@ def shapes(flags: ShapesArguments, settings: "ProceduralSettings") -> int:
     from resect.data.procedural_shapes.make import make_shapes
 
     with bar(f"{flags.category}s") as progress:
-        make_shapes(flags.category, settings, flags.out, progress)
+        make_shapes(flags.category, settings, flags.out, progress, workers=flags.workers)
     counts = {split: getattr(settings, split) for split in ("train", "val", "test")}
     say(f"now: resect fit occupancy {flags.out} --out runs/{flags.category}")
     result(flags.common, {"out": str(flags.out), "category": flags.category, **counts}, str(flags.out))

@@ -13,7 +13,7 @@ from resect.cli.output import result, say
 from resect.errors import ResectError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from resect.synthesis.view_settings import ViewSettings
 
@@ -41,6 +41,8 @@ class ViewsArguments:
     """List of views whose distribution the viewpoints are drawn from (a kernel about each)."""
     backgrounds: Path | None = None
     """Folder of pictures to lay the objects on; without one, random textures."""
+    workers: int = 1
+    """Processes that draw; 0 takes all cores."""
     common: CommonFlags = COMMON
 
 
@@ -59,7 +61,10 @@ def views(flags: ViewsArguments, settings: "ViewSettings") -> int:
     like = None if flags.like is None else read_views(flags.like).viewpoint
     pictures = [] if flags.backgrounds is None else read_pictures(flags.backgrounds)
     with bar("crops") as progress:
-        make_views(names, lambda i: loads[i](), settings, flags.out, like=like, backgrounds=pictures, progress=progress)
+        make_views(
+            names, partial(_loaded, loads), settings, flags.out,
+            like=like, backgrounds=pictures, workers=flags.workers, progress=progress,
+        )  # fmt: skip
     say(f"now: resect fit viewpoint {flags.out} --out runs/viewpoint")
     facts = {"out": str(flags.out), "models": len(names), "images": settings.images}
     result(flags.common, facts, str(flags.out))
@@ -68,30 +73,43 @@ def views(flags: ViewsArguments, settings: "ViewSettings") -> int:
 
 def _models(given: str, flags: ViewsArguments) -> "list[tuple[str, Callable[[], Any]]]":
     """Names of one category's models, and what makes a scene of each."""
-    import torch
-
-    from resect.data.mesh import read_mesh
-    from resect.data.prepare_shapes import canonical, find_meshes
-    from resect.data.procedural_shapes.families import FAMILIES, draw
-    from resect.scenes.mesh.scene import MeshScene
-
-    def solid(index: int) -> MeshScene:
-        mesh = draw(given, flags.split, index, flags.common.seed).mesh()
-        return MeshScene(mesh.to(torch.float32), antialias=False)
-
-    def read(path: Path) -> MeshScene:
-        mesh = canonical(read_mesh(path), flags.up, flags.front)
-        return MeshScene(mesh.to(torch.float32), antialias=False)
+    from resect.data.prepare_shapes import find_meshes
+    from resect.data.procedural_shapes.families import FAMILIES
 
     if given in FAMILIES and not Path(given).exists():
-        return [(f"{given}/{flags.split}_{i:06d}", partial(solid, i)) for i in range(flags.shapes)]
+        return [(f"{given}/{flags.split}_{i:06d}", partial(_solid, given, flags, i)) for i in range(flags.shapes)]
     if not Path(given).exists():
         raise ResectError(given, f"a folder of meshes, or one of {', '.join(FAMILIES)}", "neither")
     if flags.up[1] == flags.front[1]:
         raise ResectError("--front", "another axis than --up", f"{flags.up}, {flags.front}")
     root = Path(given)
     category = (root if root.is_dir() else root.parent).resolve().name or "object"
-    return [(_name(category, path, root), partial(read, path)) for path in find_meshes(given)]
+    return [(_name(category, path, root), partial(_read, flags, path)) for path in find_meshes(given)]
+
+
+def _loaded(loads: "Sequence[Callable[[], Any]]", which: int) -> Any:
+    return loads[which]()
+
+
+def _solid(category: str, flags: ViewsArguments, index: int) -> Any:
+    from resect.data.procedural_shapes.families import draw
+
+    return _scene(draw(category, flags.split, index, flags.common.seed).mesh())
+
+
+def _read(flags: ViewsArguments, path: Path) -> Any:
+    from resect.data.mesh import read_mesh
+    from resect.data.prepare_shapes import canonical
+
+    return _scene(canonical(read_mesh(path), flags.up, flags.front))
+
+
+def _scene(mesh: Any) -> Any:
+    import torch
+
+    from resect.scenes.mesh.scene import MeshScene
+
+    return MeshScene(mesh.to(torch.float32), antialias=False)
 
 
 def _name(category: str, path: Path, root: Path) -> str:

@@ -26,6 +26,8 @@ class RotationSet:
         equivalents: all rotations at which image number i would look the same, its own among them; `None` where that is
             not known.
         render: several images at once, (b, s, s, 3) in [0, 1], for sets that are made faster so; on any device.
+        pick: one equivalent of each of several images, by a number in [0, 1) each, (b, 3, 3); for sets where that is
+            faster than to list all, and can be done on a device.
         translation: N translations in the camera's frame, where the data has them.
         ideal: the greatest log-likelihood (π² measure) possible for image number i at a level of the grid, where the
             equivalents only stand for a continuum.
@@ -39,6 +41,7 @@ class RotationSet:
     load: Callable[[int], Photo]
     equivalents: Callable[[int], Float[Tensor, "s 3 3"]] | None = None
     render: Callable[[Sequence[int]], Float[Tensor, "b s s 3"]] | None = None
+    pick: Callable[[Sequence[int], Sequence[float]], Float[Tensor, "b 3 3"]] | None = None
     translation: Float[Tensor, "n 3"] | None = None
     ideal: Callable[[int, int], float] | None = None
     notes: tuple[str, ...] = ()
@@ -70,7 +73,7 @@ class RotationSet:
     def subset(self, indices: Sequence[int]) -> "RotationSet":
         """Only these images, in this order."""
         order = tuple(indices)
-        load, equivalents, render, ideal = self.load, self.equivalents, self.render, self.ideal
+        load, equivalents, render, ideal, pick = self.load, self.equivalents, self.render, self.ideal, self.pick
         return replace(
             self,
             names=tuple(self.names[i] for i in order),
@@ -79,6 +82,7 @@ class RotationSet:
             load=lambda i: load(order[i]),
             equivalents=None if equivalents is None else lambda i: equivalents(order[i]),
             render=None if render is None else lambda rows: render([order[i] for i in rows]),
+            pick=None if pick is None else lambda rows, at: pick([order[i] for i in rows], at),
             translation=None if self.translation is None else self.translation[list(order)],
             ideal=None if ideal is None else lambda i, level: ideal(order[i], level),
         )

@@ -7,6 +7,7 @@ is noted line by line in `drawn.jsonl`, so that the same command goes on where i
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from resect.data.image import png_bytes
 from resect.data.mask import box_of, encode_runs
 from resect.data.mesh.write import write_ply
 from resect.data.models_info import ModelInfo, write_models_info
+from resect.data.workers import each
 from resect.errors import ResectError
 from resect.geometry.camera import Camera
 from resect.geometry.mesh import Mesh, diameter
@@ -44,6 +46,7 @@ def make_clutter(
     backgrounds: Sequence[Float[Tensor, "h w 3"]] = (),
     distractors: Sequence[Mesh] = (),
     split: str = "train",
+    workers: int = 1,
     progress: Progress | None = None,
 ) -> None:
     """Draws and writes a set.
@@ -56,6 +59,7 @@ def make_clutter(
         backgrounds: pictures to lay the objects on.
         distractors: further meshes that lie about, hide objects and are not asked for, of the size of the objects.
         split: name of the split's folder.
+        workers: processes; 0 takes all cores.
         progress: called with (done, total, remark).
 
     Raises:
@@ -72,17 +76,15 @@ def make_clutter(
     folder, ids = out / split / "000001", [numbers[key] for key in scaled]
     drawn = _begin(folder, settings, ids, len(others))
     _write_models(scaled, numbers, symmetries or {}, out)
+    missing = [i for i in range(settings.images) if i not in drawn]
+    work = partial(_draw, scenes, camera, drawing, settings, backgrounds, folder, ids)
     with (folder / _NOTES).open("a") as notes:
-        for i in range(settings.images):
-            if i not in drawn:
-                generator = torch.Generator().manual_seed(settings.seed * 1_000_003 + i)
-                plain = float(torch.rand((), generator=generator)) < settings.textured
-                photo = draw_photo(scenes, camera, drawing, generator, () if plain else backgrounds)
-                drawn[i] = _write_photo(photo, folder, i, ids)
-                notes.write(json.dumps({"image": i, "objects": drawn[i]}) + "\n")
-                notes.flush()
+        for i, rows in zip(missing, each(work, missing, workers), strict=True):
+            drawn[i] = rows
+            notes.write(json.dumps({"image": i, "objects": rows}) + "\n")
+            notes.flush()
             if progress is not None:
-                progress(i + 1, settings.images, f"{len(drawn[i])} objects")
+                progress(len(drawn), settings.images, f"{len(rows)} objects")
     _write_truth({i: drawn[i] for i in range(settings.images)}, camera, numbers, folder)
 
 
@@ -132,6 +134,23 @@ def _begin(
         raise ResectError(folder, "photos drawn with the same settings", f"another {differ}", "Give another --out.")
     path.write_text("".join(json.dumps(x) + "\n" for x in found))  # without a line that was cut short
     return drawn
+
+
+def _draw(
+    scenes: Sequence[MeshScene],
+    camera: Camera,
+    drawing: ClutterSettings,
+    settings: ClutterSetSettings,
+    backgrounds: Sequence[Float[Tensor, "h w 3"]],
+    folder: Path,
+    ids: Sequence[int],
+    i: int,
+) -> list[dict[str, Any]]:
+    """Draws and writes photo i."""
+    generator = torch.Generator().manual_seed(settings.seed * 1_000_003 + i)
+    plain = float(torch.rand((), generator=generator)) < settings.textured
+    photo = draw_photo(scenes, camera, drawing, generator, () if plain else backgrounds)
+    return _write_photo(photo, folder, i, ids)
 
 
 def _write_photo(photo: ClutterPhoto, folder: Path, i: int, ids: Sequence[int]) -> list[dict[str, Any]]:

@@ -7,6 +7,7 @@ import math
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from resect.data.instances import write_instance
 from resect.data.procedural_shapes.families import draw
 from resect.data.procedural_shapes.solid import Solid, join
 from resect.data.procedural_shapes.views import FOCAL, View, render
+from resect.data.workers import each
 from resect.errors import ResectError
 from resect.geometry.camera import Camera
 from resect.geometry.look_at import look_at
@@ -48,6 +50,7 @@ def make_instances(
     out: Path,
     *,
     seed: int = 0,
+    workers: int = 1,
     progress: Callable[[int, int, str], None] | None = None,
 ) -> None:
     """Writes `out/train`, `out/val` and `out/unseen`; instances that are there are not made again.
@@ -59,6 +62,7 @@ def make_instances(
         settings: how many views, and how.
         out: folder to make.
         seed: of the views.
+        workers: processes; 0 takes all cores. With several, `load` is a function of a module or a `partial` of one.
         progress: called with (done, total, name).
 
     Raises:
@@ -72,14 +76,28 @@ def make_instances(
     if out.exists() and any(out.iterdir()) and (not record.is_file() or read_json(record) != facts):
         raise ResectError(out, "no folder, or instances made so", "something else", "Choose another --out.")
     write_json(record, facts)
-    for i, name in enumerate(names):
-        counts = {"train": settings.views, "val": settings.other_views}
-        for folder, count in ({"unseen": settings.unseen_views} if i in unseen else counts).items():
-            if count and not (out / folder / name).exists():
-                g = np.random.default_rng([_VERSION, seed, _FOLDERS[folder], i])
-                _write(out / folder / name, load(i), draw_poses(settings, count, g), settings.side)
+    work = partial(_write_instance, names, load, unseen, settings, out, seed)
+    for done, name in enumerate(each(work, range(len(names)), workers), 1):
         if progress is not None:
-            progress(i + 1, len(names), name)
+            progress(done, len(names), name)
+
+
+def _write_instance(
+    names: Sequence[str],
+    load: Callable[[int], Picture],
+    unseen: frozenset[int],
+    settings: InstanceSettings,
+    out: Path,
+    seed: int,
+    i: int,
+) -> str:
+    """The views of an instance that are not there, and its name."""
+    counts = {"train": settings.views, "val": settings.other_views}
+    for folder, count in ({"unseen": settings.unseen_views} if i in unseen else counts).items():
+        if count and not (out / folder / names[i]).exists():
+            g = np.random.default_rng([_VERSION, seed, _FOLDERS[folder], i])
+            _write(out / folder / names[i], load(i), draw_poses(settings, count, g), settings.side)
+    return names[i]
 
 
 def draw_poses(settings: InstanceSettings, count: int, g: np.random.Generator) -> SE3:

@@ -21,6 +21,7 @@ view and truncation statistics were taken from annotated photos: `like` stands f
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +33,7 @@ from resect.artifact import as_json, read_json, write_atomic, write_json
 from resect.data.image import png_bytes
 from resect.data.mask import Box, box_of
 from resect.data.view_list import VIEWS_FILE, write_views
+from resect.data.workers import each
 from resect.errors import ResectError
 from resect.geometry.camera import Camera
 from resect.geometry.se3 import SE3
@@ -55,6 +57,7 @@ def make_views(
     *,
     like: Float[Tensor, "n 3"] | None = None,
     backgrounds: Sequence[Float[Tensor, "h w 3"]] = (),
+    workers: int = 1,
     progress: Callable[[int, int, str], None] | None = None,
 ) -> None:
     """Writes a folder that `read_views` reads; images that are there are not made again.
@@ -66,7 +69,8 @@ def make_views(
         out: folder to make.
         like: viewpoints to draw like (radians, azimuth counter-clockwise).
         backgrounds: pictures.
-        progress: called with (done, total, name).
+        workers: processes; 0 takes all cores. With several, `load` is a function of a module or a `partial` of one.
+        progress: called with (done, total, name of a model).
 
     Raises:
         ResectError: no models, or `out` holds crops of other settings.
@@ -80,25 +84,47 @@ def make_views(
     if out.exists() and any(out.iterdir()) and (not record.is_file() or read_json(record) != facts):
         raise ResectError(out, "no folder, or crops made so", "something else", "Choose another --out.")
     write_json(record, facts)
-    names, angles, distances = [], [], []
-    scenes: dict[int, Scene] = {}
-    for i in range(settings.images):
-        which, g = i % len(models), np.random.default_rng([settings.seed, _VERSION, i])
-        viewpoint, distance = draw_viewpoint(settings, g, like)
-        names.append(f"{i // 1000:03d}/{i:06d}.png")
-        angles.append(viewpoint)
-        distances.append([distance])
-        if not (out / names[-1]).is_file():
-            if which not in scenes and len(scenes) >= 256:
-                scenes.clear()
-            scene = scenes.get(which) or scenes.setdefault(which, load(which))
-            photo = draw_view(scene, viewpoint, distance, settings, g, backgrounds)
-            picture = (crop(photo, settings.side) * 255).round().byte().permute(1, 2, 0).contiguous()
-            write_atomic(out / names[-1], png_bytes(picture))
+    work, done = partial(_write_model, len(models), load, settings, out, like, backgrounds), 0
+    of_models = range(min(len(models), settings.images))
+    for which, count in zip(of_models, each(work, of_models, workers), strict=True):
+        done += count
         if progress is not None:
-            progress(i + 1, settings.images, names[-1])
-    of = [models[i % len(models)] for i in range(settings.images)]
-    write_views(out / VIEWS_FILE, of, names, torch.stack(angles), torch.tensor(distances))
+            progress(done, settings.images, models[which])
+    rows = range(settings.images)
+    angles, distances = zip(*(draw_viewpoint(settings, _stream(settings, i), like) for i in rows), strict=True)
+    of, names = [models[i % len(models)] for i in rows], [_file_name(i) for i in rows]
+    write_views(out / VIEWS_FILE, of, names, torch.stack(angles), torch.tensor(distances)[:, None])
+
+
+def _write_model(
+    models: int,
+    load: Callable[[int], Scene],
+    settings: ViewSettings,
+    out: Path,
+    like: Float[Tensor, "n 3"] | None,
+    backgrounds: Sequence[Float[Tensor, "h w 3"]],
+    which: int,
+) -> int:
+    """The crops of a model that are not there, and how many it has."""
+    rows = range(which, settings.images, models)
+    missing = [i for i in rows if not (out / _file_name(i)).is_file()]
+    scene = load(which) if missing else None
+    for i in missing:
+        g = _stream(settings, i)
+        viewpoint, distance = draw_viewpoint(settings, g, like)
+        assert scene is not None
+        photo = draw_view(scene, viewpoint, distance, settings, g, backgrounds)
+        picture = (crop(photo, settings.side) * 255).round().byte().permute(1, 2, 0).contiguous()
+        write_atomic(out / _file_name(i), png_bytes(picture))
+    return len(rows)
+
+
+def _stream(settings: ViewSettings, i: int) -> np.random.Generator:
+    return np.random.default_rng([settings.seed, _VERSION, i])
+
+
+def _file_name(i: int) -> str:
+    return f"{i // 1000:03d}/{i:06d}.png"
 
 
 def draw_viewpoint(

@@ -1,6 +1,7 @@
 """Writes a folder of procedural shapes; the same command goes on where it stopped."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from resect.data.procedural_shapes.families import FAMILIES, SPLITS, VERSION, dr
 from resect.data.procedural_shapes.settings import ProceduralSettings
 from resect.data.procedural_shapes.views import draw_view, render
 from resect.data.shapes import CUBE_SIDE, VIEWS_FOLDER, stored, write_points, write_surface, write_views
+from resect.data.workers import each
 from resect.errors import ResectError, unknown_name
 from resect.geometry.se3 import SE3
 
@@ -22,8 +24,17 @@ def make_shapes(
     settings: ProceduralSettings,
     out: Path,
     progress: Callable[[int, int, str], None] | None = None,
+    *,
+    workers: int = 1,
 ) -> None:
     """Writes `out/category`, in the layout of `data/shapes`; shapes that are there are not made again.
+
+    Args:
+        category: chair, table or car.
+        settings: how many, and what is kept.
+        out: folder to make.
+        progress: called with (done, total, name).
+        workers: processes; 0 takes all cores.
 
     Raises:
         ResectError: an unknown category, or `out` holds shapes of other settings.
@@ -37,19 +48,24 @@ def make_shapes(
         raise ResectError(folder, "no folder, or shapes of these settings", "something else", "Choose another --out.")
     write_json(record, facts)
     counts = {split: getattr(settings, split) for split in SPLITS}
-    done, total = 0, sum(counts.values())
+    jobs = [(split, i) for split, count in counts.items() for i in range(count)]
+    for done, name in enumerate(each(partial(_write_shape, folder, category, settings), jobs, workers), 1):
+        if progress is not None:
+            progress(done, len(jobs), name)
     for split, count in counts.items():
-        names = [f"{split}_{i:06d}" for i in range(count)]
-        for i, name in enumerate(names):
-            if not (folder / name / "pointcloud.npz").is_file():  # the last of a shape's files
-                _write_shape(folder / name, category, split, i, settings)
-            done += 1
-            if progress is not None:
-                progress(done, total, name)
-        (folder / f"{split}.lst").write_text("".join(f"{name}\n" for name in names))
+        (folder / f"{split}.lst").write_text("".join(f"{_name(split, i)}\n" for i in range(count)))
 
 
-def _write_shape(folder: Path, category: str, split: str, index: int, settings: ProceduralSettings) -> None:
+def _name(split: str, index: int) -> str:
+    return f"{split}_{index:06d}"
+
+
+def _write_shape(shapes: Path, category: str, settings: ProceduralSettings, job: tuple[str, int]) -> str:
+    """Makes a shape, unless it is there, and tells its name."""
+    (split, index), name = job, _name(*job)
+    folder = shapes / name
+    if (folder / "pointcloud.npz").is_file():  # the last of a shape's files
+        return name
     solid = draw(category, split, index, settings.seed)
     # Views and points have streams of their own, so that more of the one do not change the other.
     stream = [VERSION, settings.seed, list(FAMILIES).index(category), SPLITS.index(split), index]
@@ -67,3 +83,4 @@ def _write_shape(folder: Path, category: str, split: str, index: int, settings: 
         points = stored(points)
         write_points(folder / f"{name}.npz", points, solid.contains(points))
     write_surface(folder / "pointcloud.npz", surface[: settings.surface], normals[: settings.surface])
+    return name

@@ -42,6 +42,7 @@ def rolled(data: RotationSet, seed: int = 0) -> RotationSet:
         equivalents=None if data.equivalents is None else equivalents,
         translation=moved,
         render=None,
+        pick=None,
     )
 
 
