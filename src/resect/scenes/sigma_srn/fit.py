@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import cast
 
 import torch
-from jaxtyping import Float, Int, UInt8
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from resect.data.digest import photos_digest
 from resect.data.image import resize_area
 from resect.data.instances import InstanceSet
 from resect.errors import ResectError
+from resect.geometry.camera import Camera
 from resect.scenes.sigma_srn.network import SigmaSrnNetwork
 from resect.scenes.sigma_srn.orbit import Learned, Orbit
 from resect.scenes.sigma_srn.scene import SigmaSrn, ready
@@ -119,41 +120,46 @@ class Views:
             self.images[k] = (255 * resize_area(data.photos[k].image, side, side)).round().byte()
             if progress is not None:
                 progress(k + 1, count, "reading photos")
+        number: dict[Camera, int] = {}
+        self.camera = torch.tensor([number.setdefault(camera, len(number)) for camera in data.photos.cameras])
+        self.cameras = tuple(number)
 
     def batch(self, turn: Turn) -> Batch:
         """Origins, directions, starts, colours in [−1, 1] and instances of a turn: rows are images."""
         s, g = self.settings, torch.Generator().manual_seed((turn.seed * 1_000_003 + turn.step) % 2**63)
-        batch = s.batch_at(turn.step)
-        rows = turn.mine(torch.randint(len(self.images), (batch,), generator=g).tolist())
-        side = s.side_at(turn.step)
-        count = min(s.pixels, side * side)
-        seeds = torch.randint(2**62, (batch,), generator=g)[turn.rank :: turn.ranks].tolist()
-        picks = torch.stack([self._pick(k, side, count, seed) for k, seed in zip(rows, seeds, strict=True)])
-        rays = torch.stack([self._rays(k, side)[pick] for k, pick in zip(rows, picks, strict=True)])
-        colour = torch.stack([self._small(k, side)[pick] for k, pick in zip(rows, picks, strict=True)])
+        batch, side = s.batch_at(turn.step), s.side_at(turn.step)
+        drawn = torch.randint(len(self.images), (batch,), generator=g)
+        drawn_start = s.start + s.start_spread * torch.randn(batch, min(s.pixels, side * side), generator=g)
+        g.manual_seed(int(torch.randint(2**62, (turn.ranks,), generator=g)[turn.rank]))
+        rows, start = drawn[turn.rank :: turn.ranks], drawn_start[turn.rank :: turn.ranks]
+        seen = self.small(rows, side)
+        pick = self.pick(seen, side, g)[..., None].expand(-1, -1, 3)
+        colour = seen.gather(1, pick)
+        rays = self.rays(side)[self.camera[rows]].gather(1, pick)
         pose = self.data.photos.truth.cam_from_world[rows].float()
-        start = s.start + s.start_spread * torch.randn(batch, count, generator=g)[turn.rank :: turn.ranks]
         direction = rays @ pose.R
         origin = pose.center[:, None].expand_as(direction)
         return origin, direction, start / rays[..., 2], colour, self.data.instance[rows]
 
-    def _pick(self, index: int, side: int, count: int, seed: int) -> Int[Tensor, "n"]:
-        """Distinct pixels of an image, those of the object and beside it more often."""
-        g = torch.Generator().manual_seed(seed)
-        weight = torch.full((side * side,), (1 - self.settings.near_object) / (side * side))
-        if self.settings.near_object:
-            dark = (self._small(index, side).amin(-1) < _WHITE).float().view(1, 1, side, side)
-            near = torch.nn.functional.max_pool2d(dark, 5, 1, 2).flatten()
-            weight += self.settings.near_object * near / near.sum().clamp_min(1)
-        return torch.multinomial(weight + 1e-9, count, generator=g)
+    def pick(self, seen: Float[Tensor, "b p 3"], side: int, g: torch.Generator) -> Int[Tensor, "b n"]:
+        """Distinct pixels of each image, those of the object and beside it more often."""
+        b, p, share = *seen.shape[:2], self.settings.near_object
+        if self.settings.pixels >= p:
+            return torch.arange(p).expand(b, p)
+        dark = (seen.amin(-1) < _WHITE).float().view(b, 1, side, side)
+        near = torch.nn.functional.max_pool2d(dark, 5, 1, 2).flatten(1)
+        weight = (1 - share) / p + share * near / near.sum(1, keepdim=True).clamp_min(1)
+        return torch.multinomial(weight + 1e-9, self.settings.pixels, generator=g)
 
-    def _rays(self, index: int, side: int) -> Float[Tensor, "n 3"]:
-        camera = self.data.photos.cameras[index].rescale(side, side)
-        return camera.rays(camera.pixels())
+    def rays(self, side: int) -> Float[Tensor, "c p 3"]:
+        """Of each camera that there is, of all pixels."""
+        small = [camera.rescale(side, side) for camera in self.cameras]
+        return torch.stack([camera.rays(camera.pixels()) for camera in small])
 
-    def _small(self, index: int, side: int) -> Float[Tensor, "n 3"]:
-        image: UInt8[Tensor, "s s 3"] = self.images[index]
-        return 2 * resize_area(image.float() / 255, side, side).reshape(-1, 3) - 1
+    def small(self, rows: Int[Tensor, "b"], side: int) -> Float[Tensor, "b p 3"]:
+        """Images of a size, in [−1, 1]."""
+        last: Float[Tensor, "s s b 3"] = self.images[rows].permute(1, 2, 0, 3).float()
+        return 2 / 255 * resize_area(last, side, side).permute(2, 0, 1, 3).flatten(1, 2) - 1
 
 
 class Training(nn.Module):
