@@ -81,10 +81,10 @@ def of_product(
     series: Float[Tensor, "*b k"],
     lmax: int,
     *,
-    left: Float[Tensor, "3 3"] | None = None,
-    right: Float[Tensor, "3 3"] | None = None,
+    left: Float[Tensor, "*#b 3 3"] | None = None,
+    right: Float[Tensor, "*#b 3 3"] | None = None,
 ) -> Float[Tensor, "*b k"]:
-    """The series of R ↦ f(left R right)."""
+    """The series of R ↦ f(left R right); one rotation for all series, or one for each."""
     found = blocks(series, lmax)
     if left is not None:
         found = [wigner_d(left.to(series), d).mT @ block for d, block in enumerate(found)]

@@ -1,4 +1,4 @@
-"""Trains Image2Sphere: cross-entropy of the cell that holds the rotation, over all cells of a grid or random ones."""
+"""Trains Image2Sphere: cross-entropy of the cell of the true rotation, over all cells of a grid or random ones."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -11,7 +11,7 @@ from torch.nn.functional import cross_entropy
 
 from resect.data.rotation_set import RotationSet
 from resect.geometry import so3_grid
-from resect.geometry.so3_series import evaluate, evaluate_on_fibres
+from resect.geometry.so3_series import evaluate, evaluate_on_fibres, of_product
 from resect.priors.image2sphere.network import cell_positions, fibres, make_network
 from resect.priors.image2sphere.prior import KIND
 from resect.priors.image2sphere.settings import Image2SphereSettings
@@ -69,8 +69,11 @@ def loss_of(settings: Image2SphereSettings) -> Callable[[nn.Module, Batch], Mapp
     count = s.candidates or so3_grid.cell_count(s.grid_level)
 
     def loss(network: nn.Module, batch: Batch) -> Mapping[str, Tensor]:
-        rotation = batch.rotation.to(s.device)
-        series = network(batch.picture.to(s.device), batch.label.to(s.device) if s.class_label else None)
+        rotation = batch.rotation.to(s.device, non_blocking=True)
+        series = network(
+            batch.picture.to(s.device, non_blocking=True),
+            batch.label.to(s.device, non_blocking=True) if s.class_label else None,
+        )
         with torch.autocast(series.device.type, enabled=False):
             found = (random_loss if s.candidates else grid_loss)(series, rotation, s)
         return {"loss": found, "log_likelihood": math.log(count) - so3_grid.LOG_PI2 - found.detach()}
@@ -81,11 +84,19 @@ def loss_of(settings: Image2SphereSettings) -> Callable[[nn.Module, Batch], Mapp
 def grid_loss(
     series: Float[Tensor, "b k"], rotation: Float[Tensor, "b 3 3"], s: Image2SphereSettings
 ) -> Float[Tensor, ""]:
-    """Over all cells of the grid."""
+    """Over all cells of the grid, which stands still or is turned so that the middle of a random cell is the truth.
+
+    A density learned on the grid that stands still is as blurred as its cells.
+    """
+    if s.target == "exact":
+        cell = torch.randint(so3_grid.cell_count(s.grid_level), (len(series),), device=series.device)
+        turn = so3_grid.cell_center(cell, s.grid_level).mT @ rotation
+        series = of_product(series, s.lmax, right=turn.to(series))
+    else:
+        cell = so3_grid.cell_of(rotation, s.grid_level)
     starts, tilts = fibres(s.lmax, s.grid_level, series.dtype, series.device)
     logits = evaluate_on_fibres(series, starts, tilts, s.lmax).flatten(1)
-    target = cell_positions(s.grid_level, series.device)[so3_grid.cell_of(rotation, s.grid_level)]
-    return cross_entropy(logits, target)
+    return cross_entropy(logits, cell_positions(s.grid_level, series.device)[cell])
 
 
 def random_loss(

@@ -27,6 +27,8 @@ class Image2SphereSettings(RotationSettings):
     """The density turns exactly as the picture does; published: the turn stands on the other side of the labels."""
     grid_level: int = 3
     """Level of the grid that training's classes are cells of."""
+    target: Literal["exact", "cell"] = "exact"
+    """Turn the grid so that the label is the middle of a cell, or take the cell that holds it, as published."""
     candidates: int = 0
     """Random cells of that grid as a step's classes, in place of all; published variant 4096."""
     include_truth: bool = True
@@ -63,6 +65,7 @@ class PublishedImage2SphereSettings(Image2SphereSettings):
     features: int = 512
     resolution: int = 10
     points: int = 20
+    target: Literal["exact", "cell"] = "cell"
     batch: int = 64
     steps: int = 45_000
     rate: float = 1e-3

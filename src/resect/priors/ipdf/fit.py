@@ -67,10 +67,14 @@ def loss_of(settings: ImplicitPdfSettings) -> Callable[[nn.Module, Batch], Mappi
     s = settings
 
     def loss(network: nn.Module, batch: Batch) -> Mapping[str, Tensor]:
-        rotation = batch.rotation.to(s.device)
+        rotation = batch.rotation.to(s.device, non_blocking=True)
         drawn = so3.random(s.queries, dtype=torch.float64).to(rotation)
         asked = (drawn @ drawn[0].mT) @ rotation[:, None]
-        logits = network(batch.picture.to(s.device), asked.float(), batch.label.to(s.device) if s.class_label else None)
+        logits = network(
+            batch.picture.to(s.device, non_blocking=True),
+            asked.float(),
+            batch.label.to(s.device, non_blocking=True) if s.class_label else None,
+        )
         log_density = logits[:, 0] - logits.logsumexp(1) + torch.log(torch.tensor(float(s.queries)))
         found = -log_density.mean()
         return {"loss": found, "log_likelihood": -found.detach() - so3_grid.LOG_PI2}

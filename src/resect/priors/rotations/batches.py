@@ -64,18 +64,18 @@ class Pictures:
         if s.roll_deg == 0:
             return made
         about_axis = so3.exp(torch.nn.functional.pad(roll[:, None], (2, 0)))
-        return Batch(rolled(made.picture, roll), about_axis @ made.rotation, made.label)
+        return Batch(rolled(made.picture, roll), about_axis.to(made.rotation) @ made.rotation, made.label)
 
     def rows(self, rows: Sequence[int], picks: Sequence[float] | None = None) -> Batch:
         """These samples, with their own labels unless `picks` in [0, 1) choose among equivalents."""
+        rotation = self._labels(rows, picks)
         if self.data.render is not None:
-            views = [View(p, torch.eye(3, dtype=torch.float64)) for p in self._rendered(rows)]
+            picture = self._rendered(rows)
         else:
             views = [self.view(i) for i in rows]
-        chosen = picks if picks is not None else [None] * len(rows)
-        turned = [v.turn @ self._label(i, pick) for i, pick, v in zip(rows, chosen, views, strict=True)]
-        label = torch.tensor([self._number[self.data.categories[i]] for i in rows])
-        return Batch(torch.stack([v.picture for v in views]), torch.stack(turned), label)
+            picture = torch.stack([v.picture for v in views])
+            rotation = torch.stack([v.turn for v in views]).to(rotation) @ rotation
+        return Batch(picture, rotation, torch.tensor([self._number[self.data.categories[i]] for i in rows]))
 
     def view(self, index: int) -> View:
         """What the network sees of an image."""
@@ -96,11 +96,15 @@ class Pictures:
             images = torch.stack([resize_area(image, side, side) for image in images])
         return images.permute(0, 3, 1, 2).float()
 
-    def _label(self, index: int, pick: float | None) -> Float[Tensor, "3 3"]:
-        if pick is None or self.settings.equivalents == "one" or self.data.equivalents is None:
-            return self.data.rotation[index].double().cpu()
-        there = self.data.equivalents(index)
-        return there[int(pick * len(there))].double().cpu()
+    def _labels(self, rows: Sequence[int], picks: Sequence[float] | None) -> Float[Tensor, "b 3 3"]:
+        """Float64; on the set's device where it picks equivalents itself."""
+        data = self.data
+        if picks is None or self.settings.equivalents == "one" or data.equivalents is None:
+            return data.rotation[list(rows)].double().cpu()
+        if data.pick is not None:
+            return data.pick(rows, picks).double()
+        there = [data.equivalents(i) for i in rows]
+        return torch.stack([e[int(p * len(e))].double().cpu() for e, p in zip(there, picks, strict=True)])
 
 
 def digest(data: RotationSet) -> str:

@@ -47,14 +47,21 @@ def look(photo: Photo, side: int) -> View:
     if photo.camera is None:
         return View(_square(image, box, side), torch.eye(3, dtype=torch.float64))
     camera, turn = virtual_camera(photo.camera, box, side)
-    mine = photo.camera
+    return View(seen_through(image, photo.camera, camera, turn), turn)
+
+
+def seen_through(
+    image: Float[Tensor, "h w 3"], mine: Camera, camera: Camera, turn: Float[Tensor, "3 3"]
+) -> Float[Tensor, "3 s t"]:
+    """What another camera at the same place would have shown, whose rotation from the photo's camera is `turn`."""
     shrink = min(1.0, camera.fx / mine.fx, camera.fy / mine.fy)
     mine = mine.rescale(max(1, round(mine.width * shrink)), max(1, round(mine.height * shrink)))
     source = resize_area(image, mine.width, mine.height).permute(2, 0, 1)[None]
     rays = camera.rays(camera.pixels(dtype=torch.float64)) @ turn  # row vectors: turnᵀ · ray
     pixels, _ = mine.project(rays)
-    grid = (2 * pixels / torch.tensor([mine.width, mine.height]) - 1).float().view(1, side, side, 2)
-    return View(grid_sample(source, grid, padding_mode="border", align_corners=False)[0].clamp(0, 1), turn)
+    grid = (2 * pixels / torch.tensor([mine.width, mine.height]) - 1).float()
+    grid = grid.view(1, camera.height, camera.width, 2)
+    return grid_sample(source, grid, padding_mode="border", align_corners=False)[0].clamp(0, 1)
 
 
 def virtual_camera(camera: Camera, box: Box, side: int) -> tuple[Camera, Float[Tensor, "3 3"]]:
@@ -64,15 +71,22 @@ def virtual_camera(camera: Camera, box: Box, side: int) -> tuple[Camera, Float[T
     """
     left, top, right, bottom = box
     corners = torch.tensor([[left, top], [right, top], [left, bottom], [right, bottom]], dtype=torch.float64)
-    rays = camera.rays(corners)
-    axis = normalize(rays.mean(0), dim=0)
-    right_of = torch.tensor([1.0, 0.0, 0.0], dtype=torch.float64)
-    x = normalize(right_of - (right_of @ axis) * axis, dim=0)
-    turn = torch.stack([x, torch.linalg.cross(axis, x), axis])
-    seen = rays @ turn.mT
-    reach = float((seen[:, :2] / seen[:, 2:]).abs().max())
-    focal = side / 2 / reach
+    turn, reach = facing(camera.rays(corners))
+    focal = side / 2 / float(reach)
     return Camera(focal, focal, side / 2, side / 2, side, side), turn
+
+
+def facing(corners: Float[Tensor, "*b 4 3"]) -> tuple[Float[Tensor, "*b 3 3"], Float[Tensor, "*b"]]:
+    """The rotation to a camera that looks at four unit directions without roll, and the tangent that just holds them.
+
+    Float64, batched: see `virtual_camera`.
+    """
+    axis = normalize(corners.mean(-2), dim=-1)
+    right_of = corners.new_tensor([1.0, 0.0, 0.0])
+    x = normalize(right_of - (axis @ right_of)[..., None] * axis, dim=-1)
+    turn = torch.stack([x, torch.linalg.cross(axis, x), axis], -2)
+    seen = corners @ turn.mT
+    return turn, (seen[..., :2] / seen[..., 2:]).abs().amax((-2, -1))
 
 
 def rolled(pictures: Float[Tensor, "b 3 s s"], angle: Float[Tensor, "b"]) -> Float[Tensor, "b 3 s s"]:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from resect.data.rotation_set import RotationSet
 from resect.errors import ResectError
-from resect.synthesis.symsol.equivalents import equivalents, haar, ideal
+from resect.synthesis.symsol.equivalents import equivalents, haar, ideal, pick
 from resect.synthesis.symsol.render import camera, render
 from resect.synthesis.symsol.shapes import PLAIN, shape
 from resect.types import Photo, Target
@@ -49,16 +49,28 @@ def make_solids(settings: SolidSettings, device: torch.device | str = "cpu") -> 
     count = settings.images * kinds
     rotation = haar(count, settings.seed)
     categories = tuple(settings.shapes[i % kinds] for i in range(count))
-    on_device = rotation.to(device, torch.float32)
+    on_device = rotation.to(device)
+
+    def by_shape(rows: Sequence[int]) -> list[tuple[str, list[int], Float[Tensor, "k 3 3"]]]:
+        """The shapes that occur: where in `rows`, and at which rotations."""
+        places = [[n for n, row in enumerate(rows) if row % kinds == k] for k in range(kinds)]
+        return [
+            (name, mine, on_device[torch.tensor([rows[n] for n in mine]).to(on_device.device, non_blocking=True)])
+            for name, mine in zip(settings.shapes, places, strict=True)
+            if mine
+        ]
+
+    def in_order(parts: Sequence[Tensor], places: Sequence[Sequence[int]]) -> Tensor:
+        back = torch.tensor([n for mine in places for n in mine]).argsort()
+        return torch.cat(list(parts))[back.to(on_device.device, non_blocking=True)]
 
     def draw(rows: Sequence[int]) -> Float[Tensor, "b s s 3"]:
-        index = torch.as_tensor(rows, device=on_device.device)
-        images = on_device.new_empty(len(index), settings.side, settings.side, 3)
-        for k in range(kinds):
-            mine = (index % kinds == k).nonzero()[:, 0]
-            if len(mine):
-                images[mine] = render(shape(settings.shapes[k]), on_device[index[mine]], settings.side)
-        return images
+        groups = by_shape(rows)
+        return in_order([render(shape(n), r.float(), settings.side) for n, _, r in groups], [m for _, m, _ in groups])
+
+    def choose(rows: Sequence[int], at: Sequence[float]) -> Float[Tensor, "b 3 3"]:
+        groups, numbers = by_shape(rows), torch.tensor(at, dtype=torch.float64).to(device, non_blocking=True)
+        return in_order([pick(n, r, numbers[m]) for n, m, r in groups], [m for _, m, _ in groups])
 
     def load(i: int) -> Photo:
         whole = (0.0, 0.0, float(settings.side), float(settings.side))
@@ -74,5 +86,6 @@ def make_solids(settings: SolidSettings, device: torch.device | str = "cpu") -> 
         load,
         equivalents=lambda i: equivalents(categories[i], rotation[i]),
         render=draw,
+        pick=choose,
         ideal=lambda i, level: ideal(categories[i], rotation[i], level),
     )
