@@ -68,6 +68,8 @@ class Arguments:
     """Folder of the network; trained if it is not there."""
     device: str = "cpu"
     """What trains and answers."""
+    workers: int = 1
+    """Processes that draw; one less batches are prepared ahead."""
     threads: int = 0
     """CPU threads; 0 takes all cores."""
     quick: bool = False
@@ -80,7 +82,9 @@ def trained(arguments: Arguments) -> Occupancy:
     """The network, trained or gone on with where it is not finished."""
     if (arguments.network / "artifact.json").is_file():
         return Occupancy.load(arguments.network, arguments.device)
-    settings = replace(TINY if arguments.quick else OccupancySettings(), device=arguments.device)
+    settings = replace(
+        TINY if arguments.quick else OccupancySettings(), device=arguments.device, ahead=max(0, arguments.workers - 1)
+    )
     train, val = (read_shapes(arguments.shapes, split, ["chair"]) for split in ("train", "val"))
     return fit(train, settings, out=arguments.network, held_out=val, resume=True)
 
@@ -176,7 +180,7 @@ def cad_rows(network: Occupancy) -> list[dict[str, Any]]:
 def main(args: Sequence[str] | None = None) -> list[dict[str, Any]]:
     arguments = tyro.cli(Arguments, args=args, description=__doc__)
     use_threads(arguments.threads)
-    make_shapes("chair", QUICK if arguments.quick else FULL, arguments.shapes)
+    make_shapes("chair", QUICK if arguments.quick else FULL, arguments.shapes, workers=arguments.workers)
     network, test = trained(arguments), read_shapes(arguments.shapes, "test", ["chair"])
     rows = [network_row(network, test, "network"), mean_shape_row(arguments, test)]
     rows.append(nearest_row(arguments, network.settings, test))

@@ -9,8 +9,8 @@ Specification, fixed before the first number was taken with it (docs/decisions/p
   true poses of the annotated objects, so that what hides behind objects that are not annotated counts as visible.
 - "meshes": the same of the banana, the cow, the frying pan and one chair, each scaled to a diameter of 200 mm; tested
   on 40 drawn photos of seed 900, objects at least half visible.
-- The network: `PoseCnnSettings` with MobileNetV2's int8 weights, its first four blocks held, `--steps` steps of eight
-  pictures. Nothing is chosen on test photos.
+- The network: `PoseCnnSettings` with MobileNetV2's int8 weights, its first four blocks held, `--steps` steps of
+  `--batch` pictures. Nothing is chosen on test photos.
 - "detected": a detection of the right class whose mask overlaps by IoU 0.25 or more; "iou": mean over all objects asked
   for, 0 where missed; 5°5cm and ADD(-S) < 0.1 d over all objects asked for. "refined": every detection's pose refined
   against the mesh by the default refiner. "box": the baseline; the box of the true mask, every rotation laid into it,
@@ -83,7 +83,9 @@ class Arguments:
     images: int = 750
     """Drawn photos to learn from."""
     steps: int = 750
-    """Of training, eight pictures each."""
+    """Of training."""
+    batch: int = 8
+    """Pictures in a step."""
     rate: float = 1.5e-3
     """Learning rate."""
     every: int = 1
@@ -100,6 +102,8 @@ class Arguments:
     """Of the network and of refinement."""
     device: str = "cpu"
     """Of the network."""
+    workers: int = 1
+    """Processes that draw; one less batches are prepared ahead."""
     threads: int = 0
     """PyTorch's threads; 0: all cores."""
     out: Path | None = RESULTS / "posecnn.json"
@@ -137,7 +141,7 @@ def drawn(name: str, split: str, images: int, seed: int, args: Arguments) -> dic
     others = (shared_meshes() if name == "lmo" else lmo_meshes())[0]
     make_clutter(
         meshes, settings, folder, symmetries=same, backgrounds=backgrounds(), distractors=tuple(others.values()),
-        split=split, progress=_tell,
+        split=split, workers=args.workers, progress=_tell,
     )  # fmt: skip
     return read_objects(folder, split=split)
 
@@ -154,7 +158,8 @@ def detector_of(name: str, args: Arguments) -> PoseCnn:
         data = drawn(name, "train", 2 if args.quick else args.images, SEED, args)
         whole = PoseCnnSettings(
             backbone="tf_mobilenet_v2", pretrained=str(data_folder() / WEIGHTS), held=HELD, steps=args.steps,
-            rate=args.rate, clip=5.0, seed=args.seed, device=args.device, tensorboard=False,
+            batch=args.batch, rate=args.rate, clip=5.0, seed=args.seed, device=args.device, tensorboard=False,
+            ahead=max(0, args.workers - 1),
         )  # fmt: skip
         fit(data, TINY if args.quick else whole, out=folder, resume=True, progress=_tell)
     return PoseCnn.load(folder, args.device)
