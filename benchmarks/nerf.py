@@ -63,6 +63,8 @@ class Arguments:
     """Of lego, fern, room."""
     preset: Literal["small", "full"] = "small"
     """Of the NeRF; full is the published size, for a GPU."""
+    nerf_steps: int | None = None
+    """Of the NeRF's training, in place of the preset's; the answer repeats it."""
     photos: int = 10
     """Held-out photos of the protocol."""
     starts: int = 5
@@ -95,7 +97,8 @@ def nerf_of(name: str, photos: PhotoSet, split: Split, args: Arguments) -> tuple
     spent = None
     if not (folder / "artifact.json").is_file():
         kind = TINY if args.quick else PublishedNerfSettings() if args.preset == "full" else NerfSettings()
-        settings = replace(kind, seed=args.seed, device=args.device, tensorboard=False)
+        steps = args.nerf_steps or kind.steps
+        settings = replace(kind, steps=steps, seed=args.seed, device=args.device, tensorboard=False)
         with Stopwatch() as watch:
             fit(photos.subset(split.train), settings, out=folder, resume=True, progress=_tell)
         spent = watch.cpu
