@@ -74,7 +74,7 @@ def judge(
         ideal: the ceiling, where the equivalents only stand for a continuum.
     """
     truths = label[None] if equivalents is None else equivalents
-    truths, label = truths.double(), label.double()
+    truths, label = (r.double().to(density.cell.device) for r in (truths, label))
     modes = density.modes(TOP, least=0.0).rotation
     to_label = so3.angle(modes, label.expand_as(modes)).rad2deg().cummin(0).values.tolist()
     best = density.best()

@@ -102,11 +102,25 @@ def test_the_loss_is_the_cross_entropy_of_the_cell_that_holds_the_truth() -> Non
     truth = so3.random(2, generator=torch.Generator().manual_seed(5), dtype=torch.float64)
     logits = network.on_level(code, 2)
     expected = torch.nn.functional.cross_entropy(logits, so3_grid.cell_of(truth, 2))
-    torch.testing.assert_close(grid_loss(code, truth, TINY), expected)
+    torch.testing.assert_close(grid_loss(code, truth, replace(TINY, target="cell")), expected)
     torch.manual_seed(0)
     many = replace(TINY, candidates=4000, include_truth=True)
     near = torch.stack([random_loss(code, truth, many) for _ in range(20)]).mean()
     assert float(near - math.log(4000)) == pytest.approx(float(expected - math.log(4608)), abs=0.2)
+
+
+def test_the_exact_loss_is_the_density_at_the_truth_itself() -> None:
+    """The series is smooth beside the grid, so that its sums are integrals: −log p(truth), wherever the grid stands."""
+    code = 0.1 * torch.cat([random_code(0), random_code(1)])
+    truth = so3_grid.at(torch.tensor([100, 2000]), 2, torch.full((2, 3), 0.02))  # near the corners of cells
+    network = make_network(TINY, 1, 0)
+    integral = network.on_level(code, 3).exp().mean(1).log()
+    at = torch.stack([network.logits(c, r[None])[0] for c, r in zip(code, truth, strict=True)])
+    expected = float((integral - at).mean()) + math.log(so3_grid.cell_count(2))
+    for seed in range(3):
+        torch.manual_seed(seed)
+        assert float(grid_loss(code, truth, replace(TINY, target="exact"))) == pytest.approx(expected, abs=1e-2)
+    assert abs(float(grid_loss(code, truth, replace(TINY, target="cell"))) - expected) > 5e-2
 
 
 def test_it_learns_what_its_pictures_show() -> None:

@@ -11,7 +11,7 @@ from torch import Tensor
 from resect.errors import ResectError
 from resect.geometry import so3
 from resect.synthesis.symsol import shapes
-from resect.synthesis.symsol.equivalents import equivalents, haar, ideal, marker_pixels, shows
+from resect.synthesis.symsol.equivalents import equivalents, haar, ideal, marker_pixels, pick, shows
 from resect.synthesis.symsol.make import SolidSettings, make_solids
 from resect.synthesis.symsol.render import AWAY, camera, render
 from resect.synthesis.symsol.shapes import MARKED, PLAIN, shape
@@ -110,6 +110,35 @@ def test_equivalents_of_marked_shapes_look_the_same(name: str) -> None:
     assert len(equivalents(name, r[seen][0])) == (3 if name == "tetX" else 1)
     assert len(equivalents(name, r[~seen][0])) > 3
     assert not shows(found, equivalents(name, r[~seen][0])).any()
+
+
+@pytest.mark.parametrize("name", PLAIN + MARKED)
+def test_picks_are_equivalents_and_reach_all_of_them(name: str) -> None:
+    r = haar(12, 5)
+    marked = name in MARKED
+    for rotation in (r[0],) if not marked else (r[shows(shape(name), r)][0], r[~shows(shape(name), r)][0]):
+        picked = pick(name, rotation.expand(400, 3, 3), (torch.arange(400).double() + 0.5) / 400)
+        same = equivalents(name, rotation)
+        if name == "sphereX" and not bool(shows(shape(name), rotation)):
+            assert not bool(shows(shape(name), picked).any())
+            continue
+        nearest = (picked.flatten(1) @ same.flatten(1).mT).max(1)
+        torch.testing.assert_close(nearest.values, torch.full_like(nearest.values, 3.0), atol=1e-9, rtol=0)
+        times = nearest.indices.bincount(minlength=len(same))
+        assert int((times == 0).sum()) <= (0 if len(same) <= 60 else len(same) // 2)
+        assert len(same) > 60 or int(times.max()) <= 3 * 400 / len(same)
+
+
+def test_a_set_draws_and_picks_in_the_order_asked_for() -> None:
+    data = make_solids(SolidSettings(("tet", "cylO", "cube"), images=4, side=24))
+    rows = [5, 1, 9, 0, 5]
+    assert data.render is not None
+    assert data.pick is not None
+    torch.testing.assert_close(data.render(rows), torch.stack([data.photo(i).image for i in rows]))
+    torch.testing.assert_close(data.pick(rows, [0.0] * 5)[[0, 2, 3, 4]], data.rotation[rows][[0, 2, 3, 4]].double())
+    last = data.subset([9, 0])
+    assert last.pick is not None
+    torch.testing.assert_close(last.pick([1], [0.5])[0], data.pick([0], [0.5])[0])
 
 
 def test_ideals_are_those_the_field_knows() -> None:

@@ -7,12 +7,12 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from resect.geometry import so3_grid
-from resect.geometry.so3_series import basis, evaluate_on_fibres, gradient, of_inverse, of_product
+from resect.geometry.harmonics import wigner_d
+from resect.geometry.so3_series import basis, blocks, evaluate_on_fibres, gradient, unblock
 from resect.nn.spherical.head import SphericalHead
 from resect.priors.image2sphere.settings import Image2SphereSettings
 from resect.priors.rotations.encoder import Encoder, read_pretrained, seeded
 
-_SPHERE_FROM_CAMERA = ((1.0, 0.0, 0.0), (0.0, 0.0, -1.0), (0.0, 1.0, 0.0))
 _CHUNK = 4096
 
 
@@ -50,7 +50,8 @@ class Image2SphereNetwork(nn.Module):
         found = self.head(self.encoder(picture), label)
         if not self.equivariant:
             return found
-        return of_product(of_inverse(found, self.lmax), self.lmax, left=found.new_tensor(_SPHERE_FROM_CAMERA))
+        axes = _sphere_from_camera(self.lmax, found.dtype, found.device)
+        return unblock([d.mT @ block.mT for d, block in zip(axes, blocks(found, self.lmax), strict=True)])
 
     def code(self, picture: Float[Tensor, "b 3 s s"], label: Int[Tensor, "b"] | None = None) -> Float[Tensor, "b k"]:
         """The series of pictures."""
@@ -84,6 +85,14 @@ def make_network(settings: Image2SphereSettings, categories: int, seed: int) -> 
     assert isinstance(network, Image2SphereNetwork)
     read_pretrained(network.encoder, settings)
     return network
+
+
+@functools.cache
+def _sphere_from_camera(lmax: int, dtype: torch.dtype, device: torch.device) -> tuple[Float[Tensor, "m m"], ...]:
+    """D of B, a degree each."""
+    with torch.inference_mode(False), torch.no_grad():
+        turn = torch.tensor([[1.0, 0.0, 0.0], [0.0, 0.0, -1.0], [0.0, 1.0, 0.0]], dtype=torch.float64)
+        return tuple(wigner_d(turn, degree).to(device, dtype) for degree in range(lmax + 1))
 
 
 @functools.cache
