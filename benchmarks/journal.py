@@ -34,8 +34,12 @@ class Journal:
     def trial(self, key: str, run: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         """The answer that the file has, or a new one, which is written at once."""
         if key not in self.done:
-            self.done[key] = run()
-            if self.file is not None:
-                with self.file.open("a", encoding="utf-8") as out:
-                    out.write(json.dumps({"key": key, **self.done[key]}) + "\n")
+            self.keep(key, run())
         return self.done[key]
+
+    def keep(self, key: str, answer: dict[str, Any]) -> None:
+        """Writes an answer down."""
+        self.done[key] = answer
+        if self.file is not None:
+            with self.file.open("a", encoding="utf-8") as out:
+                out.write(json.dumps({"key": key, **answer}) + "\n")

@@ -24,8 +24,9 @@ Trials are kept beside the answer (`objects.trials.jsonl`); the same command goe
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cache, partial
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -39,6 +40,7 @@ from sets import data_folder
 from resect.data.bop import BopFolder, read_bop, read_results, result_of, write_results
 from resect.data.bop.photos import bop_objects
 from resect.data.object_set import ObjectSet
+from resect.data.workers import each
 from resect.evaluation.bop import score_bop
 from resect.geometry import so3
 from resect.geometry.mesh import diameter
@@ -73,6 +75,8 @@ class Arguments:
     """For the disturbed starts."""
     seed: int = 0
     """Of the starts."""
+    workers: int = 1
+    """Processes that share the trials, each with one thread."""
     threads: int = 0
     """PyTorch's threads; 0: all cores."""
     out: Path | None = RESULTS / "objects.json"
@@ -138,22 +142,28 @@ def alone(settings: ObjectSettings) -> ObjectSettings:
 class Trial:
     """One object of one photo from one start."""
 
-    key: str
     photo: Photo
     truth: SE3
     start: Hypotheses
 
 
-def trials(known: Known, degrees: float, mm: float, args: Arguments) -> Iterator[Trial]:
-    seen = known.objects.seen(VISIBLE)
-    for k in range(len(seen)):
-        truth = seen.photos.truth.cam_from_world[k].double()
-        photo = replace(seen.photos[k], target=None)
-        for draw in range(1 if args.quick else args.draws):
-            one = int(known.objects.object_id)
-            seed = (args.seed * 1009 + draw) * 1_000_003 + sum(map(ord, photo.name)) * 131 + one
-            start = disturbed(truth, degrees, mm, torch.Generator().manual_seed(seed))
-            yield Trial(f"{one} {photo.name} {draw}", photo, truth, start)
+def trials(known: Known, args: Arguments) -> list[tuple[int, int]]:
+    """Which photos of an object are asked about, by number among those that show enough of it, and which draws."""
+    draws = 1 if args.quick else args.draws
+    return [(k, draw) for k in range(len(known.objects.seen(VISIBLE))) for draw in range(draws)]
+
+
+def key_of(known: Known, k: int, draw: int) -> str:
+    return f"{int(known.objects.object_id)} {known.objects.seen(VISIBLE).photos.names[k]} {draw}"
+
+
+def trial_of(known: Known, k: int, draw: int, level: str, args: Arguments) -> Trial:
+    seen, one = known.objects.seen(VISIBLE), int(known.objects.object_id)
+    degrees, mm = (float(x) for x in level.split("/"))
+    truth, photo = seen.photos.truth.cam_from_world[k].double(), replace(seen.photos[k], target=None)
+    seed = (args.seed * 1009 + draw) * 1_000_003 + sum(map(ord, photo.name)) * 131 + one
+    start = disturbed(truth, degrees, mm, torch.Generator().manual_seed(seed))
+    return Trial(photo, truth, start)
 
 
 def answer(known: Known, trial: Trial, refiner: ObjectInversion | None) -> dict[str, Any]:
@@ -168,14 +178,13 @@ def answer(known: Known, trial: Trial, refiner: ObjectInversion | None) -> dict[
 
 
 def from_starts(known: dict[str, Known], level: str, method: str, args: Arguments, journal: Journal) -> dict[str, Any]:
-    degrees, mm = (float(x) for x in level.split("/"))
-    settings = ObjectSettings()
-    refiner = None if method == "start" else ObjectInversion(alone(settings) if method == "one start" else settings)
+    refiner = refiner_of(method)
     rows: list[dict[str, Any]] = []
     per_object: dict[str, list[float]] = {}
     for name, one in known.items():
-        for trial in trials(one, degrees, mm, args):
-            row = journal.trial(f"{level} {method} {trial.key}", lambda t=trial, k=one: answer(k, t, refiner))  # type: ignore[misc]
+        for k, draw in trials(one, args):
+            key = f"{level} {method} {key_of(one, k, draw)}"
+            row = journal.trial(key, lambda o=one, k=k, d=draw: answer(o, trial_of(o, k, d, level, args), refiner))  # type: ignore[misc]
             rows.append(row)
             per_object.setdefault(name, []).append(_error(row))
     errors = [_error(row) for row in rows]
@@ -187,6 +196,37 @@ def from_starts(known: dict[str, Known], level: str, method: str, args: Argument
         "seconds": median(row["seconds"] for row in rows),
         "per_object": {k: _share(v) for k, v in per_object.items()},
     }  # fmt: skip
+
+
+def refiner_of(method: str) -> ObjectInversion | None:
+    settings = ObjectSettings()
+    return None if method == "start" else ObjectInversion(alone(settings) if method == "one start" else settings)
+
+
+def share(known: dict[str, Known], args: Arguments, journal: Journal) -> None:
+    """Takes the trials that are missing on several processes."""
+    asked = [
+        (f"{level} {method} {key_of(one, k, draw)}", (level, method, name, k, draw))
+        for level in args.starts
+        for method in args.methods
+        for name, one in known.items()
+        for k, draw in trials(one, args)
+    ]
+    missing = [(key, job) for key, job in asked if key not in journal.done]
+    answers = each(partial(_trial, args), [job for _, job in missing], args.workers)
+    for (key, _), row in zip(missing, answers, strict=True):
+        journal.keep(key, row)
+
+
+def _trial(args: Arguments, job: tuple[str, str, str, int, int]) -> dict[str, Any]:
+    level, method, name, k, draw = job
+    known = _all_known(args.every, args.quick)[name]
+    return answer(known, trial_of(known, k, draw, level, args), refiner_of(method))
+
+
+@cache
+def _all_known(every: int, quick: bool) -> dict[str, Known]:
+    return known_objects(photos(every), quick)
 
 
 def _error(row: dict[str, Any]) -> float:
@@ -247,6 +287,8 @@ def main(args: Arguments) -> None:
     known = known_objects(folder, args.quick)
     file = None if args.out is None else args.out.with_suffix(".trials.jsonl")
     journal = Journal.open(file, f"seed {args.seed}, {VIEWS} views")
+    if args.workers != 1:
+        share(known, args, journal)
     rows = [from_starts(known, level, method, args, journal) for level in args.starts for method in args.methods]
     print(table(rows, COLUMNS))
     boxes: list[dict[str, Any]] = []
