@@ -7,6 +7,7 @@ of it. So a point that is uniform in a pixel's square is uniform in the pixel. T
 Reference: Górski et al., "HEALPix: a framework for high-resolution discretization", ApJ 622 (2005), sections 4 and 5.
 """
 
+import functools
 import math
 
 import torch
@@ -48,14 +49,20 @@ def to_face(direction: Float[Tensor, "*b 3"]) -> tuple[Int[Tensor, "*b"], Float[
 def from_face(face: Int[Tensor, "*b"], place: Float[Tensor, "*b 2"]) -> Float[Tensor, "*b 3"]:
     """Unit vectors of places in faces' unit squares; float64, inverse of `to_face`."""
     x, y = place.double().unbind(-1)
-    column = torch.tensor(_COLUMN, dtype=torch.float64, device=face.device)[face]
-    row = torch.tensor(_ROW, dtype=torch.float64, device=face.device)[face] - x - y  # from the north pole, 0 … 4
+    columns, rows = _corners(face.device)
+    column, row = columns[face], rows[face] - x - y  # from the north pole, 0 … 4
     width = torch.minimum(row, 4 - row).clamp(0, 1)  # of the ring, part of the equator's
     cap = 1 - width * width / 3
     height = torch.where(row < 1, cap, torch.where(row > 3, -cap, (2 - row) * (2 / 3)))
     azimuth = (math.pi / 4) * (column + (x - y) / width.clamp_min(1e-300))
     across = torch.where(width < 1, width * ((1 + cap) / 3).sqrt(), (1 - height * height).clamp_min(0).sqrt())
     return torch.stack([across * azimuth.sin(), height, across * azimuth.cos()], -1)
+
+
+@functools.cache
+def _corners(device: torch.device) -> tuple[Float[Tensor, "12"], Float[Tensor, "12"]]:
+    with torch.inference_mode(False), torch.no_grad():
+        return tuple(torch.tensor(c, dtype=torch.float64, device=device) for c in (_COLUMN, _ROW))  # type: ignore[return-value]
 
 
 def pixel_of(direction: Float[Tensor, "*b 3"], level: int) -> Int[Tensor, "*b"]:

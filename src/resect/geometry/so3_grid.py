@@ -73,10 +73,13 @@ def at(
     cell: Int[Tensor, "*b"], level: int | Int[Tensor, "*b"], place: Float[Tensor, "*b 3"]
 ) -> Float[Tensor, "*b 3 3"]:
     """Rotations at places in the unit cubes of cells, float64; uniform places give uniform rotations."""
-    levels = torch.as_tensor(level, device=cell.device).expand(cell.shape)
-    deepest = checked_level(int(levels.max())) if levels.numel() else 0
-    step = healpix.deinterleave(cell & ((1 << 3 * levels) - 1), deepest, 3)
-    return from_chart(cell >> 3 * levels, (step + place.double()) / 2.0 ** levels[..., None])
+    if isinstance(level, int):
+        deepest = level  # a tensor of it would have to be brought to the device, and back
+    else:
+        deepest = int(level.max()) if level.numel() else 0
+    step = healpix.deinterleave(cell & ((1 << 3 * level) - 1), checked_level(deepest), 3)
+    parts = 2.0**level if isinstance(level, int) else 2.0 ** level[..., None]
+    return from_chart(cell >> 3 * level, (step + place.double()) / parts)
 
 
 def children(cell: Int[Tensor, "*b"]) -> Int[Tensor, "*b 8"]:
