@@ -1,8 +1,12 @@
 """Pictures of the shapes by ray casting in closed form, many at once, on any device."""
 
+import functools
+import math
+
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
+from torch.nn.functional import avg_pool2d
 
 from resect.geometry.camera import Camera
 from resect.synthesis.symsol import shapes
@@ -33,9 +37,9 @@ def render(
         side: pixels.
         budget: at most about so many numbers in one tensor; images are taken in portions.
     """
-    rays = _rays(side, rotation.device)
+    rays, inside = _rays(side, rotation.device)
     most = max(1, budget // (len(rays) * max(4, len(found.normals))))
-    return torch.cat([_shown(found, part.float(), rays, side) for part in rotation.split(most)])
+    return torch.cat([_shown(found, part.float(), rays, inside, side) for part in rotation.split(most)])
 
 
 def brightness(cosine: Float[Tensor, "*b"]) -> Float[Tensor, "*b"]:
@@ -43,21 +47,26 @@ def brightness(cosine: Float[Tensor, "*b"]) -> Float[Tensor, "*b"]:
     return _DARK + (1 - _DARK) * cosine.clamp_min(0)
 
 
-def _shown(found: Shape, rotation: Float[Tensor, "b 3 3"], rays: Float[Tensor, "p 3"], side: int) -> Tensor:
+def _shown(
+    found: Shape, rotation: Float[Tensor, "b 3 3"], rays: Float[Tensor, "p 3"], inside: Int[Tensor, "p"], side: int
+) -> Float[Tensor, "b s s 3"]:
     light = torch.nn.functional.normalize(torch.tensor(LIGHT, device=rays.device), dim=0)
     if found.kind == "polyhedron":
         hit, face, facing = _polyhedron(found, rotation, rays)
-        lit = facing @ light
-        bright = lit.gather(1, face)
-        red = (face == 0) & (found.marker is not None)
+        bright = (facing @ light).gather(1, face)
+        red = face == 0
     else:
         hit, place, normal = _round(ROUND[found.kind], rotation, rays)
         bright = (normal @ (light @ rotation)[..., None])[..., 0]
         red = _marked(found, place)
     shade = torch.where(hit, brightness(bright), 0)
-    albedo = torch.where(red[..., None], rays.new_tensor(RED), rays.new_tensor(GREY))
-    fine = (shade[..., None] * albedo).view(len(rotation), side, _SAMPLES, side, _SAMPLES, 3)
-    return fine.mean((2, 4))
+    fine = shade.new_zeros(len(rotation), 2, (side * _SAMPLES) ** 2)  # plain light, and that from the marker
+    fine[:, 0, inside] = shade
+    if found.marker is not None:
+        fine[:, 0, inside] = torch.where(red, 0, shade)
+        fine[:, 1, inside] = torch.where(red, shade, 0)
+    plain, marked = avg_pool2d(fine.view(-1, 2, side * _SAMPLES, side * _SAMPLES), _SAMPLES).unbind(1)
+    return GREY * plain[..., None] + marked[..., None] * rays.new_tensor(RED)
 
 
 def _polyhedron(
@@ -68,11 +77,11 @@ def _polyhedron(
     A ray is inside between the last half-space that it enters and the first that it leaves.
     """
     facing = found.normals.to(rotation) @ rotation.mT
-    slope = torch.einsum("bfk,pk->bpf", facing, rays)
-    gap = found.inradius + AWAY * facing[:, None, :, 2]  # of the camera, inside each half-space
+    slope = facing @ rays.mT
+    gap = found.inradius + AWAY * facing[..., 2:]  # of the camera, inside each half-space
     at = gap / slope
-    enter, face = torch.where(slope < 0, at, -_FAR).max(-1)
-    leave = torch.where(slope > 0, at, _FAR).amin(-1)
+    enter, face = torch.where(slope < 0, at, -_FAR).max(1)
+    leave = torch.where(slope > 0, at, _FAR).amin(1)
     return enter < leave, face, facing
 
 
@@ -117,9 +126,14 @@ def _marked(found: Shape, place: Float[Tensor, "b p 3"]) -> Bool[Tensor, "b p"]:
     return (across <= shapes.DOT_RADIUS**2) & (place[..., 2] > shapes.CYLINDER * (1 - 1e-4))
 
 
-def _rays(side: int, device: torch.device) -> Float[Tensor, "p 3"]:
-    """Directions through the samples of all pixels, row by row, z = 1."""
-    n = side * _SAMPLES
-    step = ((torch.arange(n, device=device) + 0.5) / n - 0.5) / FOCAL
-    y, x = torch.meshgrid(step, step, indexing="ij")
-    return torch.stack([x, y, torch.ones_like(x)], -1).view(-1, 3)
+@functools.cache
+def _rays(side: int, device: torch.device) -> tuple[Float[Tensor, "p 3"], Int[Tensor, "p"]]:
+    """Directions, z = 1, through the samples of pixels, row by row, that meet the bounding sphere, and which they are."""
+    with torch.inference_mode(False), torch.no_grad():
+        n = side * _SAMPLES
+        step = ((torch.arange(n) + 0.5) / n - 0.5) / FOCAL
+        y, x = torch.meshgrid(step, step, indexing="ij")
+        reach = math.tan(math.asin(shapes.RADIUS / AWAY)) * (1 + 1e-5)
+        inside = (torch.hypot(x, y).flatten() <= reach).nonzero()[:, 0]
+        rays = torch.stack([x, y, torch.ones_like(x)], -1).view(-1, 3)[inside]
+        return rays.to(device), inside.to(device)
