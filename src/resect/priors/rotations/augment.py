@@ -7,12 +7,12 @@ that holds the object in every turn.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn.functional import avg_pool2d, conv2d, grid_sample, pad
 
@@ -89,7 +89,13 @@ def augmented(data: RotationSet, side: int, variety: Variety | None = None, devi
     return _as_set(data, row, turn, render, side)
 
 
-def _as_set(data: RotationSet, row: Tensor, turn: Float[Tensor, "n 3 3"], render, side: int) -> RotationSet:  # type: ignore[no-untyped-def]
+def _as_set(
+    data: RotationSet,
+    row: Int[Tensor, "n"],
+    turn: Float[Tensor, "n 3 3"],
+    render: Callable[[Sequence[int]], Float[Tensor, "b s s 3"]],
+    side: int,
+) -> RotationSet:
     of = row.tolist()
     names, categories = tuple(data.names[i] for i in of), tuple(data.categories[i] for i in of)
     known = data.equivalents

@@ -128,7 +128,7 @@ def _marked(found: Shape, place: Float[Tensor, "b p 3"]) -> Bool[Tensor, "b p"]:
 
 @functools.cache
 def _rays(side: int, device: torch.device) -> tuple[Float[Tensor, "p 3"], Int[Tensor, "p"]]:
-    """Directions, z = 1, through the samples of pixels, row by row, that meet the bounding sphere, and which they are."""
+    """Directions, z = 1, through those samples of pixels that meet the bounding sphere, and which samples they are."""
     with torch.inference_mode(False), torch.no_grad():
         n = side * _SAMPLES
         step = ((torch.arange(n) + 0.5) / n - 0.5) / FOCAL
