@@ -53,6 +53,7 @@ POSE_COLUMNS = {
     "ceiling_deg": "ceiling°", "seconds": "s a photo", "oracle": "oracle",
 }  # fmt: skip
 VIEW_COLUMNS = {"what": "network", "views": "views", "psnr": "PSNR", "ssim": "SSIM", "iou": "IoU"}
+_BEGAN = time.perf_counter()
 SPEED_COLUMNS = {"what": "one picture of 64²", "side": "side", "seconds": "s", "times": "times"}
 
 
@@ -76,6 +77,8 @@ class Arguments:
     """Views of each."""
     published_photos: int = 100
     """Most photos of the published rows, spread over all."""
+    minutes: float = math.inf
+    """No trial of poses is begun later; rows say how many photos were done, spread over all."""
     novel: int = 500
     """Novel views scored, spread over all; 0 leaves the table out."""
     code_steps: int = 300
@@ -173,10 +176,13 @@ def _poses(
     photos = [first + skip + v for first in firsts for v in range(a.views)]
     if method.startswith("published"):
         photos = photos[:: max(1, len(photos) // a.published_photos)][: a.published_photos]
-    found = [
-        journal.trial(f"{method} {case} {data.photos.names[k]}", lambda k=k: _trial(method, case, used, data, k))  # type: ignore[misc]
-        for k in photos
-    ]
+    found = []
+    for k in _spread_out(photos):
+        key = f"{method} {case} {data.photos.names[k]}"
+        if key in journal.done or time.perf_counter() - _BEGAN < 60 * a.minutes:
+            found.append(journal.trial(key, lambda k=k: _trial(method, case, used, data, k)))  # type: ignore[misc]
+    if not found:
+        return None
     errors, ceilings = [f["error_deg"] for f in found], [f["ceiling_deg"] for f in found]
     shares = {f"within_{d}": mean(e < d for e in errors) for d in (5, 15, 30)}
     return {
@@ -184,6 +190,12 @@ def _poses(
         **shares, "failed_search": mean(f["loss"] > f["true_loss"] for f in found), "ceiling_deg": median(ceilings),
         "seconds": mean(f["seconds"] for f in found), "oracle": "yes" if method == "published-4" else "no",
     }  # fmt: skip
+
+
+def _spread_out(photos: list[int]) -> list[int]:
+    """In an order whose every beginning is spread over all: a run that is cut short is fair."""
+    stride = next(s for s in range(round(0.62 * len(photos)) or 1, len(photos) + 2) if math.gcd(s, len(photos)) == 1)
+    return [photos[k * stride % len(photos)] for k in range(len(photos))]
 
 
 def _trial(method: Method, case: Case, scene: SigmaSrn, data: InstanceSet, row: int) -> dict[str, Any]:

@@ -95,7 +95,7 @@ def score_network(network: Occupancy, shapes: ShapeSet, *, view: int = 0, meshes
         else:
             code = network.encode_points(shapes.surface(index)[0][: network.settings.cloud])
         points, _ = shapes.points(index)
-        inside = network.occupancy(points, code).cpu() >= network.level
+        inside = network.occupancy(points, code) >= network.level
         return inside, network.mesh(code=code) if meshes else None
 
     return answer

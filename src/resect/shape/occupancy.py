@@ -69,14 +69,14 @@ class Occupancy:
     def occupancy(self, points: Float[Tensor, "n 3"], code: Float[Tensor, "c"]) -> Float[Tensor, "n"]:
         """Logits of points being inside the shape of a code; `level` is the surface. Differentiable in both.
 
-        The network itself computes in float32.
+        The network itself computes in float32, on its device; logits are where the points are.
         """
         if len(points) == 0:
             return points.sum(-1)
         code = code[None].to(self.settings.device, torch.float32)
         most = _MOST_POINTS if code.device.type == "cpu" else _MOST_POINTS_GPU
         parts = points.to(code).split(most)
-        return torch.cat([self.network.decoder(part[None], code)[0] for part in parts])
+        return torch.cat([self.network.decoder(part[None], code)[0] for part in parts]).to(points.device)
 
     def mesh(
         self,

@@ -56,10 +56,10 @@ class SigmaSrn:
 
     @property
     def codes(self) -> Float[Tensor, "n d"]:
-        """Of the instances that it was trained on."""
+        """Of the instances that it was trained on; on the CPU, where hypotheses are."""
         if not self.settings.code:
             return torch.zeros(1, 0)
-        return self.network.latent_codes.weight.detach()
+        return self.network.latent_codes.weight.detach().cpu()
 
     def code_of(self, instance: str | int) -> Float[Tensor, "d"]:
         """The code of one of them, by its name or its number."""
