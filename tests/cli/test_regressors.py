@@ -54,7 +54,12 @@ def test_a_decoder_learns_from_a_teacher(photos: Path, net: Path, tmp_path: Path
     assert main(["fit", "pose-decoder", str(photos), "--out", str(out), *few]) == 2  # no teacher
     assert main(["fit", "pose-decoder", str(photos), "--teacher", str(net), "--out", str(out), *few]) == 0
     assert (out / "teacher" / "artifact.json").is_file()
-    assert main(["predict", str(photos), "--scene", str(out), "--out", str(tmp_path / "poses.csv"), *ONE]) == 0
+    command = ["predict", str(photos), "--scene", str(out), "--out", str(tmp_path / "poses.csv"), *ONE]
+    assert main(command) == 0
+    assert main([*command, "--refiner", "neighbours"]) == 2  # the file is of other settings
+    combined = [*command, "--overwrite", "--refiner", "neighbours", "--neighbours.weights", "exact"]
+    assert main(combined) == 0
+    assert main([*combined, "--neighbours.count", "50"]) == 2  # more than there are
 
 
 def test_relative_regressors(photos: Path, net: Path, tmp_path: Path) -> None:
@@ -73,4 +78,12 @@ def test_several_places(photos: Path, tmp_path: Path) -> None:
     flags = [f"--ms-transformer.{key}={value}" for key, value in {**flags, "batch": 4}.items()]
     assert main([*command, *flags, *ONE]) == 0
     assert list(read_json(out / "artifact.json")["extra"]["places"]) == ["a", "b"]
+    few = ["--pose-decoder.steps=2", "--pose-decoder.views=1", "--pose-decoder.batch=4", *ONE]
+    command = ["fit", "pose-decoder", f"a={photos}", f"b={photos}", "--teacher", str(out)]
+    assert main([*command, "--out", str(tmp_path / "decoder"), *few]) == 0
+    assert read_json(tmp_path / "decoder" / "artifact.json")["extra"]["scenes"] == ["a", "b"]
+    answers = tmp_path / "answers"
+    photo = str(photos / "images" / "0000.png")
+    assert main(["estimate", photo, "--scene", str(out), "--out", str(answers), *ONE]) == 0
+    assert sorted(p.name for p in (answers / "attention").iterdir()) == ["0000.position.png", "0000.rotation.png"]
     assert main(["fit", "posenet", str(photos), str(photos), "--out", str(tmp_path / "two"), *tiny("posenet")]) == 2

@@ -12,7 +12,8 @@ from resect.errors import ResectError
 from resect.geometry import so3
 from resect.geometry.se3 import SE3
 from resect.refine.latent import LatentRefiner
-from resect.refine.neighbours import NeighbourCombination, Orientation, nearest, network_weights, simplex_weights
+from resect.refine.neighbour_settings import NeighbourSettings, Orientation
+from resect.refine.neighbours import NeighbourCombination, nearest, network_weights, simplex_weights
 from resect.types import Hypotheses, Photo, Status
 
 POSES = capture().truth.cam_from_world.double()
@@ -97,7 +98,9 @@ def test_neighbours_are_near_in_place_and_direction() -> None:
 @pytest.mark.parametrize("way", ["keep", "affine", "eigen", "closest", "max"])
 def test_the_answer_lies_between_training_poses(way: Orientation) -> None:
     k, training = TEST[0], POSES[list(TRAIN)]
-    answer = NeighbourCombination(training, weights="exact", orientation=way).refine(knowing(), photo(k), start(k))
+    answer = NeighbourCombination(training, NeighbourSettings(weights="exact", orientation=way)).refine(
+        knowing(), photo(k), start(k)
+    )
     assert answer.cam_from_world is not None
     around = training[nearest(training, start(k).cam_from_world[0], 3)]
     low, high = around.center.amin(0), around.center.amax(0)
@@ -126,4 +129,4 @@ def test_shuffled_truth_of_the_test_split_changes_nothing() -> None:
 
 def test_too_many_neighbours_are_refused() -> None:
     with pytest.raises(ResectError, match="1 to 2"):
-        NeighbourCombination(POSES[:2], neighbours=3)
+        NeighbourCombination(POSES[:2], NeighbourSettings(count=3))

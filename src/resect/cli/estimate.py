@@ -12,12 +12,14 @@ from resect.cli.answers import Answer, facts_of, line_of, photo_files
 from resect.cli.estimate_category import is_category_folder, run_category
 from resect.cli.estimate_inerf import with_inerf, write_steps
 from resect.cli.knowledge import Sigma, lock_names, narrowed, near_term, read_near, read_starts, up_term
+from resect.cli.latent_ways import with_neighbours, write_attention
 from resect.cli.main import BAD_INPUT, DONE, SOME_FAILED
 from resect.cli.options import COMMON, CommonFlags, at_least, parse_with_settings, refuse_overwrite, start
 from resect.cli.output import result, say
 from resect.cli.preset_file import INERF, with_preset
 from resect.errors import ResectError
 from resect.refine.first_order_settings import FirstOrderSettings
+from resect.refine.neighbour_settings import NeighbourSettings
 
 if TYPE_CHECKING:
     from resect.localizer import Localizer
@@ -77,13 +79,15 @@ class EstimateArguments:
     """Another photo of the same instance of a category: poses are told from its camera too."""
     units: str | None = None
     """Length of one unit of the meshes: mm, cm, m, in, or metres per unit. Poses stay in the mesh's own units."""
-    refiner: Literal["default", "inerf"] = "default"
+    refiner: Literal["default", "inerf", "neighbours"] = "default"
     """How a place's pose is refined: "inerf" is Adam on random pixels as published, with the settings --inerf.*, or
-    those of a preset file of key = value lines, --config FILE."""
+    those of a preset file of key = value lines, --config FILE; "neighbours" combines training poses, by a pose decoder
+    as --scene."""
     count: int | None = None
     """Hypotheses to start from; by default 64, and 4000 rotations for an object."""
     out: Path | None = None
-    """Folder for report.html and poses.csv; of objects an overlay of each photo too."""
+    """Folder for report.html and poses.csv; of objects an overlay of each photo too; of priors with attention pictures
+    of where they looked."""
     overwrite: bool = False
     """Write over what is in --out."""
     common: CommonFlags = COMMON
@@ -120,9 +124,12 @@ def run(arguments: Sequence[str]) -> int:
     where = _localizer(flags, near)
     if flags.refiner == "inerf":
         where = with_inerf(where, inerf, flags.count or 1, flags.common.seed)
+    elif flags.refiner == "neighbours":
+        where = with_neighbours(where, Path(flags.scene[0]), NeighbourSettings(), flags.common.seed)
     answers = [_one(where, name, path, flags, starts) for name, path in files.items()]
     if flags.out is not None:
         _report(where, answers, flags)
+        write_attention(where, answers, flags.out)
         if flags.refiner == "inerf":
             write_steps(where, answers, flags.out)
     rows = [facts_of(answer, near) for answer in answers]

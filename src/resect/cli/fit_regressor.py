@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from resect.types import PhotoSet, Split
 
 REGRESSORS = ("posenet", "ms-transformer", "pose-decoder", "image-decoder", "rpr", "iapr")
+_SEVERAL = ("ms-transformer", "pose-decoder")
 _TAUGHT = ("pose-decoder", "rpr", "iapr")
 """What the names begin with."""
 
@@ -25,7 +26,8 @@ class FitRegressorArguments:
     """Where the photos are and what to make of them."""
 
     data: tyro.conf.Positional[tuple[str, ...]]
-    """Folder of posed photos; for ms-transformer also several, NAME=FOLDER, or a label list (CSV) of several places."""
+    """Folder of posed photos; for ms-transformer also several, NAME=FOLDER, or a label list (CSV) of several places;
+    for a pose-decoder that one teaches, those of its places, by the same names."""
     out: Path
     """Folder to make."""
     poses: Path | None = None
@@ -88,11 +90,10 @@ def _read(name: str, flags: FitRegressorArguments) -> "dict[str, tuple[PhotoSet,
     from resect.data.scenes import read_scenes
     from resect.data.split import make_split, require
 
-    several = name.startswith("ms-transformer")
-    if not several and len(flags.data) != 1:
-        fix = "ms-transformer takes several."
+    if not name.startswith(_SEVERAL) and len(flags.data) != 1:
+        fix = "ms-transformer takes several, and a pose-decoder taught by one."
         raise ResectError(f"resect fit {name}", "photos of one place", f"{len(flags.data)} places", fix)
-    if several and flags.poses is None:
+    if _named(name, flags):
         photos = read_scenes(flags.data)
     else:
         photos = {Path(flags.data[0]).resolve().name: read(flags.data[0], poses=flags.poses)}
@@ -120,7 +121,8 @@ def _training(
     from resect.place import note_place
     from resect.synthesis.scene_views import SceneViewSettings, joined, scene_views
 
-    if len(places) > 1 or name.startswith("ms-transformer"):
+    several = _named(name, flags) or name.startswith("ms-transformer")
+    if several:
         if flags.views_from is not None:
             raise ResectError("--views-from", "a method for one place", name)
         split = {key: {"train": list(s.train), "test": list(s.test), "rule": s.rule} for key, (_, s) in places.items()}
@@ -136,4 +138,11 @@ def _training(
         say(f"rendering {flags.rendered} views while they are learned from")
         views = SceneViewSettings(count=flags.rendered, seed=flags.common.seed)
         train = joined(train, scene_views(zoo.load(flags.views_from, role="scene"), train, views))
-    return {next(iter(places)): train} if name.startswith("ms-transformer") else train
+    return {next(iter(places)): train} if several else train
+
+
+def _named(name: str, flags: FitRegressorArguments) -> bool:
+    """Whether the places are known by names: always to ms-transformer, to a pose-decoder where there are several."""
+    if flags.poses is not None or not name.startswith(_SEVERAL):
+        return False
+    return name.startswith("ms-transformer") or len(flags.data) > 1 or "=" in flags.data[0]

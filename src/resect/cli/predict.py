@@ -3,17 +3,19 @@
 import hashlib
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
 from resect.cli.knowledge import Sigma, lock_names, read_starts
+from resect.cli.latent_ways import with_neighbours
 from resect.cli.main import DONE, SOME_FAILED
-from resect.cli.options import COMMON, CommonFlags, at_least, parse, start
+from resect.cli.options import COMMON, CommonFlags, at_least, parse_with_settings, start
 from resect.cli.output import result, say
 from resect.errors import ResectError
+from resect.refine.neighbour_settings import NeighbourSettings
 
 if TYPE_CHECKING:
     from resect.localizer import Localizer
@@ -46,6 +48,9 @@ class PredictArguments:
     lock: tuple[str, ...] = ()
     """What is kept exactly as in --start: rotation, translation, or any of vx vy vz wx wy wz, shifts along and turns
     about the axes of that camera (x right, y down, z forward)."""
+    refiner: Literal["default", "neighbours"] = "default"
+    """How poses are refined; "neighbours" combines training poses, by a pose decoder as --scene, with the settings
+    --neighbours.*."""
     depth: bool = True
     """Use the depth of photos that come with it (RGB-D)."""
     split: Literal["test", "train", "all"] = "test"
@@ -61,7 +66,8 @@ def run(arguments: Sequence[str]) -> int:
     """Predicts, with a progress bar; failed photos become rows without a pose."""
     description = "Poses of the held-out photos, to a file; the same command again goes on where it stopped."
     example = "resect predict PHOTOS --scene runs/place --out poses.csv"
-    flags = parse(PredictArguments, arguments, prog="resect predict", description=description, example=example)
+    told = {"prog": "resect predict", "description": description, "example": example}
+    flags, neighbours = parse_with_settings(PredictArguments, "neighbours", NeighbourSettings, arguments, **told)
     at_least("--count", 1 if flags.count is None else flags.count, 1)
     if not flags.scene:
         raise ResectError("--scene", "a scene", "none", "Give the folder that 'resect fit' made, or meshes of objects.")
@@ -90,8 +96,11 @@ def run(arguments: Sequence[str]) -> int:
     prior = () if flags.start else flags.prior or None
     seed, count = flags.common.seed, flags.count or 64
     where = open_place(scene, prior=prior, count=count, seed=seed, locked=locked, depth=flags.depth)
+    if flags.refiner == "neighbours":
+        where = with_neighbours(where, scene, neighbours, seed)
     load_seconds = time.perf_counter() - began
     settings = {**place_digest(scene, prior), "count": count, "seed": seed, "depth": flags.depth}
+    settings |= {"neighbours": asdict(neighbours)} if flags.refiner == "neighbours" else {}
     starts = None
     if flags.start is not None:
         settings |= _start_digest(flags)

@@ -6,9 +6,8 @@ the photo's latent. What differs: neighbours are **training** poses (released co
 own among them); the optimiser begins anew with each photo; `exact` solves for the weights in place of a few steps.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
-from typing import Literal
 
 import torch
 from jaxtyping import Float
@@ -20,10 +19,9 @@ from resect.geometry import so3
 from resect.geometry.se3 import SE3
 from resect.protocols import Scene
 from resect.refine.linearize import channel_of
+from resect.refine.neighbour_settings import NeighbourSettings, Orientation
 from resect.refine.view import Meter
 from resect.types import Estimate, Hypotheses, Photo, Status
-
-Orientation = Literal["keep", "affine", "eigen", "closest", "max"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,24 +30,17 @@ class NeighbourCombination:
 
     Attributes:
         training: poses to combine; of training photos alone.
-        neighbours: how many.
-        weights: "network", as published, or "exact".
-        steps: of the network.
-        orientation: of the answer: the start's own, the weighted mean of quaternions, the principal eigenvector of
-            their weighted outer products, that of the nearest neighbour or of the heaviest.
+        settings: how many and how.
         seed: of the network.
     """
 
     training: SE3
-    neighbours: int = 3
-    weights: Literal["network", "exact"] = "network"
-    steps: int = 3
-    orientation: Orientation = "keep"
+    settings: NeighbourSettings = field(default_factory=NeighbourSettings)
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if not 1 <= self.neighbours <= len(self.training):
-            raise ResectError("neighbours", f"1 to {len(self.training)}", str(self.neighbours))
+        if self.settings.count > len(self.training):
+            raise ResectError("neighbours", f"1 to {len(self.training)}", str(self.settings.count))
 
     def refine(self, scene: Scene, photo: Photo, hypotheses: Hypotheses) -> Estimate:
         """The best start's position (and rotation) by its neighbours."""
@@ -57,21 +48,21 @@ class NeighbourCombination:
             return Estimate(Status.NO_HYPOTHESIS, camera=photo.camera, camera_source=photo.camera_source)
         from resect.refine.latent import one_pixel
 
-        meter = Meter()
+        meter, s = Meter(), self.settings
         best = hypotheses.take([int(hypotheses.log_weight.argmax())])
         start = best.cam_from_world.double()
         with meter.stage("observe"):
             view = one_pixel(scene, photo, meter)
         with meter.stage("latent"):
-            near = nearest(self.training.double(), start[0], self.neighbours)
+            near = nearest(self.training.double(), start[0], s.count)
             around = self.training.double()[near]
             with torch.no_grad():
                 shown = channel_of(scene.render(view.camera, around, ("feature",)), "feature")[:, 0].float()
             target = view.observed[0].float()
-            exact = self.weights == "exact"
-            share = simplex_weights(shown, target) if exact else network_weights(shown, target, self.steps, self.seed)
+            exact = s.weights == "exact"
+            share = simplex_weights(shown, target) if exact else network_weights(shown, target, s.steps, self.seed)
             center = (share.double()[:, None] * around.center).sum(0, keepdim=True)
-            rotation = _orientation(self.orientation, start.R, around.R, share.double())
+            rotation = _orientation(s.orientation, start.R, around.R, share.double())
         pose = SE3(rotation, -(rotation @ center[..., None])[..., 0])
         found = replace(best, cam_from_world=pose, log_weight=torch.zeros(1))
         return Estimate(Status.OK, found, cost=meter.cost, camera=photo.camera, camera_source=photo.camera_source)

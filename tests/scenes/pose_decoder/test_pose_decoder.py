@@ -10,6 +10,7 @@ from tests.scenes.pose_decoder.decoders import TINY, fitted, knowing
 from resect import zoo
 from resect.errors import ResectError
 from resect.geometry.camera import Camera
+from resect.geometry.se3 import SE3
 from resect.nn.encodings import fourier
 from resect.refine.linearize import sensitivity
 from resect.scenes.pose_decoder.fit import Lessons, Trainee, directions, fit, fit_scenes
@@ -93,6 +94,24 @@ def test_derivatives_are_those_of_central_differences() -> None:
         assert down is not None
         numeric = (up - down) / (2 * step)
         torch.testing.assert_close(jacobian[..., k], numeric, atol=0.05, rtol=0.2)
+
+
+def test_derivatives_are_those_of_forward_tangents() -> None:
+    for scene in (knowing(), fitted()):
+        pose = POSES[:3]
+        shown, jacobian = scene.linearize(PIXEL, pose, torch.zeros(2, 2), "feature")
+        assert jacobian.shape == (3, 2, len(scene.project), 6)
+
+        def features(delta: torch.Tensor, scene: PoseDecoder = scene, pose: SE3 = pose) -> torch.Tensor:
+            found = scene.render(PIXEL, pose.retract(delta)).feature
+            assert found is not None
+            return found[:, 0]
+
+        zero = torch.zeros(3, 6, dtype=torch.float64)
+        torch.testing.assert_close(shown[:, 0], features(zero))
+        for k in range(6):
+            tangent = torch.func.jvp(features, (zero,), (torch.eye(6).double()[k].expand(3, 6),))[1]
+            torch.testing.assert_close(jacobian[:, 0, :, k], tangent, atol=1e-3, rtol=1e-3)
 
 
 def test_projected_residuals_have_unit_variance_and_the_first_directions_tell_most() -> None:

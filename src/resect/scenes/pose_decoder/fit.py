@@ -51,7 +51,7 @@ class Lessons:
 
 
 def fit(
-    data: PhotoSet,
+    data: PhotoSet | Mapping[str, PhotoSet],
     settings: PoseDecoderSettings | None = None,
     *,
     out: Path | None = None,
@@ -60,7 +60,7 @@ def fit(
     generator: torch.Generator | None = None,
     progress: Progress | None = None,
 ) -> PoseDecoder:
-    """Trains a decoder for one place.
+    """Trains a decoder for one place, or for several by name, which the teacher must know by the same names.
 
     Args:
         data: training photos only.
@@ -74,9 +74,12 @@ def fit(
     teachers: list[Teacher] = [p for p in parents if hasattr(p, "regress_latents")]  # type: ignore[misc]
     if not teachers:
         raise ResectError("pose-decoder", "a teacher: a fitted pose regressor", "none", "Give --teacher DIR.")
-    return fit_scenes(
-        {"": data}, {"": teachers[0]}, settings, out=out, resume=resume, generator=generator, progress=progress
-    )
+    scenes, taught = {"": data} if isinstance(data, PhotoSet) else data, {"": teachers[0]}
+    if not isinstance(data, PhotoSet):
+        if not hasattr(teachers[0], "of"):
+            raise ResectError("pose-decoder", "a teacher of several places, as there are several", "one of one place")
+        taught = {name: teachers[0].of(name) for name in scenes}
+    return fit_scenes(scenes, taught, settings, out=out, resume=resume, generator=generator, progress=progress)
 
 
 def fit_scenes(

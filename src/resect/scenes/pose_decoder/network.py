@@ -9,8 +9,9 @@ from itertools import pairwise
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
+from torch.nn import functional
 
-from resect.nn.encodings import fourier
+from resect.nn.encodings import fourier, fourier_tangent
 from resect.scenes.pose_decoder.settings import PoseDecoderSettings
 
 
@@ -47,10 +48,41 @@ class PoseDecoderNetwork(nn.Module):
 
     def hidden(self, x: Tensor, q: Tensor, scene: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """What the last, linear layers are given."""
+        x_encoded, q_encoded = self._encoded(x, q, scene)
+        return self.x_encoder[:-1](x_encoded), self.q_encoder[:-1](q_encoded)
+
+    def pushed(
+        self,
+        x: Float[Tensor, "b 3"],
+        q: Float[Tensor, "b 4"],
+        dx: Float[Tensor, "b 3 k"],
+        dq: Float[Tensor, "b 4 k"],
+        scene: Int[Tensor, "b"] | None = None,
+    ) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
+        """`hidden`, and its derivatives along tangents of position and of quaternion, (b, hidden, k) each."""
+        tangents = [fourier_tangent(v, dv, self._octaves) for v, dv in ((x, dx), (q, dq))]
+        if self.scene_code is not None:
+            tangents = [functional.pad(t, (0, 0, 0, self.scene_code.embedding_dim)) for t in tangents]
+        values = self._encoded(x, q, scene)
+        pairs = zip((self.x_encoder, self.q_encoder), values, tangents, strict=True)
+        (x_hidden, x_turned), (q_hidden, q_turned) = (_pushed(layers[:-1], v, t) for layers, v, t in pairs)
+        return (x_hidden, q_hidden), (x_turned, q_turned)
+
+    def _encoded(self, x: Tensor, q: Tensor, scene: Tensor | None) -> list[Tensor]:
         encoded = [fourier(x, self._octaves), fourier(q, self._octaves)]
         if self.scene_code is not None and scene is not None:
             encoded = [torch.cat([e, self.scene_code(scene)], -1) for e in encoded]
-        return self.x_encoder[:-1](encoded[0]), self.q_encoder[:-1](encoded[1])
+        return encoded
+
+
+def _pushed(layers: nn.Sequential, value: Tensor, tangent: Tensor) -> tuple[Tensor, Tensor]:
+    """A value and its tangents through layers."""
+    for layer in layers:
+        if isinstance(layer, nn.Linear):
+            value, tangent = layer(value), layer.weight @ tangent
+        else:
+            tangent, value = tangent * (value > 0)[..., None], functional.relu(value)
+    return value, tangent
 
 
 def _layers(widths: tuple[int, ...]) -> nn.Sequential:

@@ -5,6 +5,7 @@ units of that. So a difference of features is a difference in standard deviation
 """
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Self
 
@@ -66,11 +67,6 @@ class PoseDecoder:
         """0: places are told apart by `of`."""
         return 0
 
-    @property
-    def forward_differentiable(self) -> bool:
-        """Features are differentiated forwards."""
-        return True
-
     def of(self, scene: str) -> Self:
         """The same for one of several places."""
         if scene not in self.scenes:
@@ -112,6 +108,21 @@ class PoseDecoder:
         shown = self._features(cam_from_world)
         return Render(feature=shown[:, None].expand(-1, count, -1) if "feature" in want else None)
 
+    def linearize(
+        self, camera: Camera, cam_from_world: SE3, pixels: Float[Tensor, "n 2"], channel: Channel
+    ) -> tuple[Float[Tensor, "h n c"], Float[Tensor, "h n c 6"]]:
+        """Features at N pixels and their derivatives with respect to δ.
+
+        A step δ = (v, ω) moves the centre by −Rᵀv and turns the quaternion q to q + ½ (0, ω) q.
+        """
+        x, q, scene = self._inputs(cam_from_world)
+        dx = -cam_from_world.R.mT.to(x) / self.frames[self.scene].scale
+        hidden, tangents = self.network.pushed(x, q, dx, _turning(q), scene)
+        (x_matrix, q_matrix, _), n = self._folded, len(pixels)
+        jacobian = torch.cat([x_matrix.T @ tangents[0], q_matrix.T @ tangents[1]], -1).to(cam_from_world.t)
+        shown = self._shown(*hidden).to(cam_from_world.t)
+        return shown[:, None].expand(-1, n, -1), jacobian[:, None].expand(-1, n, -1, -1)
+
     def distance2(self, photo: Photo, cam_from_world: SE3) -> Float[Tensor, "h"]:
         """Squared distance, in standard deviations, between what a photo and what poses look like to the teacher."""
         observed = self.observe(photo, PIXEL).feature
@@ -121,17 +132,19 @@ class PoseDecoder:
             return torch.cat([(self._features(c).float() - observed[0]).square().sum(-1) for c in chunks])
 
     def _features(self, cam_from_world: SE3) -> Float[Tensor, "h c"]:
+        return self._shown(*self.network.hidden(*self._inputs(cam_from_world))).to(cam_from_world.t)
+
+    def _shown(self, x_hidden: Tensor, q_hidden: Tensor) -> Tensor:
         """The last layers and the projection are one matrix each."""
-        x_hidden, q_hidden = self.network.hidden(*self._inputs(cam_from_world))
         x_matrix, q_matrix, bias = self._folded
-        return torch.addmm(torch.addmm(bias, x_hidden, x_matrix), q_hidden, q_matrix).to(cam_from_world.t)
+        return torch.addmm(torch.addmm(bias, x_hidden, x_matrix), q_hidden, q_matrix)
 
     def _inputs(self, cam_from_world: SE3) -> tuple[Tensor, Tensor, Tensor | None]:
         x, q = self.frames[self.scene].encode(cam_from_world)
         many = len(self.scenes) > 1
         return x, q, torch.full((len(x),), self.scene, device=x.device) if many else None
 
-    @property
+    @cached_property
     def _folded(self) -> tuple[Tensor, Tensor, Tensor]:
         x_last, q_last = self.network.x_encoder[-1], self.network.q_encoder[-1]
         half = len(self.middle) // 2
@@ -170,3 +183,10 @@ class PoseDecoder:
         if not all(bool(x.isfinite().all()) for x in (middle, project, bounds)):
             raise ResectError(folder, "finite numbers", "others", "Fit it again.")
         return cls(network.eval().requires_grad_(False), settings, frames, project, middle, bounds, tuple(scenes))
+
+
+def _turning(q: Float[Tensor, "h 4"]) -> Float[Tensor, "h 4 3"]:
+    """½ (0, e) q for the three axes e: how a quaternion wxyz begins to change as the camera turns about its axes."""
+    w, x, y, z = q.unbind(-1)
+    rows = [-x, -y, -z, w, z, -y, -z, w, x, y, -x, w]
+    return 0.5 * torch.stack(rows, -1).unflatten(-1, (4, 3))
