@@ -55,7 +55,7 @@ def subdivide(
 
 
 def greatest_cell(
-    logits: Logits, first: Float[Tensor, "m"], level: int, finest: int, *, most: int = 32
+    logits: Logits, first: Float[Tensor, "m"], level: int, finest: int, *, most: int = 16
 ) -> Int[Tensor, ""]:
     """The cell of the finest level at whose middle the function is greatest, among children of the `most` best."""
     cells, values = torch.arange(len(first), device=first.device), first
