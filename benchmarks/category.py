@@ -6,12 +6,14 @@ The data and the protocol are those of docs/decisions/category-views.md, written
     resect fit sigma-srn CHAIRS/train --out SCENE           (and --sigma-srn.no-weighted for SRN's row)
     python benchmarks/category.py --data CHAIRS --scene SCENE [--plain SRN] [--device cuda]
 
-Rows of poses, by `--methods`: "ours" (levels from the view grid), "ours-adam" (24 starts, Adam, all the way),
-"published-24" and "published-4" (the port; the four starts are made from the truth: an oracle), each for `known`
-instances, and ours for unlearned ones with the code of a `reference` view and `unknown`. The published rows take hours
-a photo on a CPU; there `--published-photos` bounds them, and what was not run is not in the table. Beside every row:
-`failed_search`, photos whose true pose has a lower loss than the answer's; `ceiling_deg`, the median error of what our
-refiner finds from the true pose. Trials that are done are kept beside --out; the same command goes on.
+Rows of poses, by `--methods`: "ours" (levels from the view grid), "ours-density" (levels from 64 draws of a density
+over rotations that learned from the same views: 'resect fit image2sphere CHAIRS/train --out PRIOR'), "ours-adam" (24
+starts, Adam, all the way), "published-24" and "published-4" (the port; the four starts are made from the truth: an
+oracle), each for `known` instances, and the first two for unlearned ones with the code of a `reference` view and
+`unknown`. The published rows take hours a photo on a CPU; there `--published-photos` bounds them, and what was not run
+is not in the table. Beside every row: `failed_search`, photos whose true pose has a lower loss than the answer's;
+`ceiling_deg`, the median error of what our refiner finds from the true pose. Trials that are done are kept beside
+--out; the same command goes on.
 """
 
 import math
@@ -45,7 +47,7 @@ from resect.scenes.sigma_srn.settings import SigmaSrnSettings
 from resect.scenes.sigma_srn.watch import picture
 from resect.types import Hypotheses, Photo, Target
 
-Method = Literal["ours", "ours-adam", "published-24", "published-4"]
+Method = Literal["ours", "ours-density", "ours-adam", "published-24", "published-4"]
 Case = Literal["known", "reference", "unknown"]
 POSE_COLUMNS = {
     "method": "method", "case": "instance", "photos": "photos", "median_deg": "median°", "mean_deg": "mean°",
@@ -65,6 +67,8 @@ class Arguments:
     """What 'resect data instances chair' made."""
     scene: Path
     """What 'resect fit sigma-srn' made of its train folder."""
+    prior: Path | None = None
+    """What 'resect fit image2sphere' made of its train folder, for "ours-density"."""
     plain: Path | None = None
     """The same with --sigma-srn.no-weighted."""
     methods: tuple[Method, ...] = ("ours",)
@@ -168,7 +172,7 @@ def _poses(
     journal: Journal,
 ) -> dict[str, Any] | None:
     """One row; `None` for what there is not."""
-    if method != "ours" and case != "known":
+    if method not in ("ours", "ours-density") and case != "known":
         return None
     data, skip = (val, 0) if case == "known" else (unseen, 1)
     used = with_codes if case == "reference" else scene
@@ -180,7 +184,7 @@ def _poses(
     for k in _spread_out(photos):
         key = f"{method} {case} {data.photos.names[k]}"
         if key in journal.done or time.perf_counter() - _BEGAN < 60 * a.minutes:
-            found.append(journal.trial(key, lambda k=k: _trial(method, case, used, data, k)))  # type: ignore[misc]
+            found.append(journal.trial(key, lambda k=k: _trial(a, method, case, used, data, k)))  # type: ignore[misc]
     if not found:
         return None
     errors, ceilings = [f["error_deg"] for f in found], [f["ceiling_deg"] for f in found]
@@ -198,7 +202,7 @@ def _spread_out(photos: list[int]) -> list[int]:
     return [photos[k * stride % len(photos)] for k in range(len(photos))]
 
 
-def _trial(method: Method, case: Case, scene: SigmaSrn, data: InstanceSet, row: int) -> dict[str, Any]:
+def _trial(a: Arguments, method: Method, case: Case, scene: SigmaSrn, data: InstanceSet, row: int) -> dict[str, Any]:
     """Error of the answer, its loss and that of the true pose, seconds, and the error from the true pose."""
     photo, true = data.photos[row], data.photos.truth.cam_from_world[row : row + 1].float()
     photo = replace(photo, target=Target("")) if case == "unknown" else photo
@@ -208,7 +212,8 @@ def _trial(method: Method, case: Case, scene: SigmaSrn, data: InstanceSet, row: 
     if method.startswith("published"):
         pose = _published(method, scene, data, row)
     else:
-        found = open_category(scene, settings=settings).estimate(photo)
+        prior = (str(a.prior),) if method == "ours-density" else None
+        found = open_category(scene, prior, settings=settings).estimate(photo)
         pose = None if found.modes is None else found.modes.cam_from_world[:1]
     seconds = time.perf_counter() - began
     error = _degrees(pose, true)

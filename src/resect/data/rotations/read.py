@@ -2,9 +2,11 @@
 
 from pathlib import Path
 
+from resect.data.instances import is_instances, read_instances
 from resect.data.objects import fits_objects, read_objects
 from resect.data.rotation_set import RotationSet
 from resect.data.rotations.arrays import read_rotation_arrays
+from resect.data.rotations.instances import rotations_of_views
 from resect.data.rotations.mixed import mixed
 from resect.data.rotations.modelnet import fits_modelnet, read_modelnet
 from resect.data.rotations.objects import rotations_of
@@ -23,7 +25,8 @@ def read_rotations(path: Path | str, split: str = "train") -> RotationSet:
 
     Args:
         path: a folder with `rotations.csv`, or with one such folder a split; an `.npz` file with `imgs` and `rots`;
-            SYMSOL, ModelNet10-SO(3), PASCAL3D+, SPEED+ as released; photos of known objects (BOP, PoseCNN).
+            SYMSOL, ModelNet10-SO(3), PASCAL3D+, SPEED+ as released; photos of known objects (BOP, PoseCNN); views of
+            the instances of a category.
         split: "train", "test", or another that the format has; "DOMAIN/SPLIT" for SPEED+, "train+rendered" for
             PASCAL3D+ with three rendered crops for each photo.
 
@@ -49,5 +52,8 @@ def read_rotations(path: Path | str, split: str = "train") -> RotationSet:
         return read_spacecraft(path, domain or "synthetic", part)
     if fits_objects(path):
         return rotations_of(read_objects(path))
-    expected = f"{ROTATIONS_FILE}, an .npz file, SYMSOL, ModelNet10-SO(3), PASCAL3D+, SPEED+, or known objects"
+    if is_instances(path):
+        return rotations_of_views(read_instances(path))
+    known = "SYMSOL, ModelNet10-SO(3), PASCAL3D+, SPEED+, known objects, or views of instances"
+    expected = f"{ROTATIONS_FILE}, an .npz file, {known}"
     raise ResectError(path, expected, "none of these" if path.exists() else "no such path")
