@@ -13,6 +13,7 @@ from resect.priors.rotations.batches import Batch, Pictures, digest
 from resect.priors.rotations.judge import judge_of
 from resect.priors.rotations.prior import RotationPrior, ready
 from resect.priors.rotations.settings import RotationSettings
+from resect.priors.rotations.temperature import calibrated
 from resect.training.log import Progress
 from resect.training.loop import finish, run_seed, train
 
@@ -65,5 +66,7 @@ def fit_network(
         peek=None if peek is None else lambda step, it: peek(step, RotationPrior(method.kind, it, s, pictures.known)),
     )
     made = RotationPrior(method.kind, ready(network, s), s, pictures.known)
+    if held_out is not None:
+        made = calibrated(made, held_out)
     finish(made, out)
     return made

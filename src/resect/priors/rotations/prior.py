@@ -26,6 +26,7 @@ S = TypeVar("S", bound=RotationSettings)
 _FIRST = 3  # level at which a search begins: 7.5°, where Image2Sphere's functions are smooth
 _MOST_CATEGORIES = 10_000
 _RADIUS_DEG = 15.0
+_COLDEST = 0.01
 
 
 class RotationNetwork(Protocol):
@@ -60,6 +61,7 @@ class RotationPrior:
         settings: how it was built.
         categories: that it was trained on, in the order of its labels.
         points: of the hull of the object that is asked for, in its frame; `None` is any of a category.
+        temperature: what the network's function is divided by; see `rotations/temperature`.
     """
 
     kind: str
@@ -67,6 +69,7 @@ class RotationPrior:
     settings: RotationSettings
     categories: tuple[str, ...]
     points: Float[Tensor, "n 3"] | None = None
+    temperature: float = 1.0
 
     @property
     def _asked(self) -> RotationNetwork:
@@ -105,8 +108,8 @@ class RotationPrior:
         finest = self.settings.density_level if level is None else level
         first = min(_FIRST, finest)
         with torch.no_grad():
-            coarse = self._asked.on_level(code[None], first)[0]
-            return subdivide(lambda r: self._asked.logits(code, r), coarse, first, finest)
+            coarse = self._asked.on_level(code[None], first)[0] / self.temperature
+            return subdivide(lambda r: self._asked.logits(code, r) / self.temperature, coarse, first, finest)
 
     def rotation_of(self, code: Float[Tensor, "k"], level: int | None = None) -> Float[Tensor, "3 3"]:
         """The most probable rotation in the picture's frame, float64, not bound to any grid."""
@@ -147,7 +150,7 @@ class RotationPrior:
 
     def save(self, folder: Path) -> None:
         """Writes the artefact; the object's points are not part of it."""
-        extra = {"categories": list(self.categories)}
+        extra = {"categories": list(self.categories), "temperature": self.temperature}
         artifact.save(folder, self.kind, self.settings, dict(self.network.state_dict()), extra=extra)
 
 
@@ -176,6 +179,10 @@ def load(
     few = isinstance(names, list) and 0 < len(names) <= _MOST_CATEGORIES
     if not isinstance(names, list) or not few or not all(isinstance(n, str) for n in names):
         raise ResectError(f"{where}: categories", "a list of names", repr(names)[:80], "Fit it again.")
+    temperature = found.extra.get("temperature", 1.0)
+    if not isinstance(temperature, int | float) or not _COLDEST <= temperature <= 1 / _COLDEST:
+        got = repr(temperature)[:80]
+        raise ResectError(f"{where}: temperature", f"{_COLDEST} to {1 / _COLDEST:g}", got, "Fit it again.")
     network = make(settings, len(names), 0)
     load_weights(network, found.tensors, folder)
-    return RotationPrior(kind, ready(network, settings), settings, tuple(names))
+    return RotationPrior(kind, ready(network, settings), settings, tuple(names), temperature=float(temperature))
