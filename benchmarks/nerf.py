@@ -21,6 +21,7 @@ What is done is kept (poses.csv of each refiner below --cache); the same command
     RESECT_TEST_DATA=DIR python benchmarks/nerf.py [--sets lego fern] [--device cpu]
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -43,7 +44,7 @@ from resect.refine.inerf import Inerf
 from resect.scenes.nerf.fit import fit
 from resect.scenes.nerf.scene import Nerf
 from resect.scenes.nerf.settings import NerfSettings, PublishedNerfSettings
-from resect.types import PhotoSet, Split
+from resect.types import Estimate, Hypotheses, Photo, PhotoSet, Split
 
 SIGMA = (20.0, 0.1)
 VARIANTS: dict[str, Variant] = {"lego": "synthetic", "fern": "real"}
@@ -123,26 +124,39 @@ def quality(scene: Scene, photos: PhotoSet, indices: Sequence[int], side: int) -
     return mean(values)
 
 
+class _Field:
+    """The place of a set, fitted unless it is there, and the default way in it."""
+
+    def __init__(self, name: str, photos: PhotoSet, split: Split, args: Arguments) -> None:
+        folder, made = place_of(name, photos, split, args.cache, seed=args.seed, quick=args.quick)
+        self.fit_cpu_seconds = made["fit_cpu_seconds"]
+        self.where = open_place(folder, prior=(), seed=args.seed)
+        assert self.where.scene is not None
+        self.scene: Scene = self.where.scene
+        turn, shift = math.radians(SIGMA[0]), SIGMA[1] * read_place(folder).scene_scale
+        self.information = torch.diag(torch.tensor([shift**-2] * 3 + [turn**-2] * 3, dtype=torch.float64))
+
+    def estimate(self, photo: Photo, given: Hypotheses) -> Estimate:
+        """From given starts."""
+        return self.where.estimate(photo, replace(given, information=self.information.expand(len(given), 6, 6)))
+
+
 def run_set(name: str, args: Arguments) -> list[dict[str, Any]]:
     photos, split = open_set(name, quick=args.quick)
     needed = "psnr" in args.what or "inerf" in args.what
     nerf, spent = nerf_of(name, photos, split, args) if needed else (None, None)
-    folder, made = place_of(name, photos, split, args.cache, seed=args.seed, quick=args.quick)
     test = split.test[:1] if args.quick else split.test
     rows: list[dict[str, Any]] = []
-    where = open_place(folder, prior=(), seed=args.seed)
-    assert where.scene is not None
-    if "psnr" in args.what and nerf is not None:
+    field = _Field(name, photos, split, args) if {"psnr", "ours"} & set(args.what) else None
+    if "psnr" in args.what and nerf is not None and field is not None:
         side = nerf.settings.max_side
         rows.append({"set": name, "what": "nerf", "psnr": quality(nerf, photos, test, side), "fit_cpu_seconds": spent})
-        field = {"psnr": quality(where.scene, photos, test, side), "fit_cpu_seconds": made["fit_cpu_seconds"]}
-        rows.append({"set": name, "what": "field", **field})
-    scale = read_place(folder).scene_scale
-    turn, shift = torch.deg2rad(torch.tensor(SIGMA[0])).item(), SIGMA[1] * scale
-    information = torch.diag(torch.tensor([shift**-2] * 3 + [turn**-2] * 3, dtype=torch.float64))
+        found = {"psnr": quality(field.scene, photos, test, side), "fit_cpu_seconds": field.fit_cpu_seconds}
+        rows.append({"set": name, "what": "field", **found})
 
     def ours(photo: Any, given: Any) -> Any:
-        return where.estimate(photo, replace(given, information=information.expand(len(given), 6, 6)))
+        assert field is not None
+        return field.estimate(photo, given)
 
     inerf = Inerf(seed=args.seed)
     inerf = replace(inerf, settings=replace(inerf.settings, rays=args.rays, steps=args.steps))
@@ -157,12 +171,12 @@ def run_set(name: str, args: Arguments) -> list[dict[str, Any]]:
         asked = InerfSettings(VARIANTS.get(name, "synthetic"), min(args.photos, len(test)), starts, seed=args.seed)
         out = args.cache / f"{name}-inerf-{args.preset}{'-quick' if args.quick else ''}" / what / "poses.csv"
         told = {"rays": args.rays, "steps": args.steps} if what == "inerf" else {}
-        found = run_trials(
+        trials = run_trials(
             refine, photos, replace(split, test=tuple(test)), make_starts(photos, split, asked), refiner=what,
             protocol="inerf", words=words(asked), settings={"refiner": what, **told, "seed": args.seed}, out=out,
             progress=lambda done: print(f"  {done.count} of {done.total}: {done.photo} {done.status}", flush=True),
         )  # fmt: skip
-        facts = found.as_json()
+        facts = trials.as_json()
         rows.append({"set": name, "what": f"{what} {args.rays} rays" if told else what, **facts})
     return rows
 
