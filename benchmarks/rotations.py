@@ -15,7 +15,7 @@ all shapes of a set, which is not told the shape; published networks for set II 
   the error to the nearest equivalent (mean of the shapes' medians); the mean angle to the nearest equivalent
   ("spread").
 - Regions: the share of labels in the smallest region that claims half of the probability, and nine tenths. Densities
-  have the temperature that `priors/rotations/temperature` fits to the first 20 validation images (seed 2) of each shape.
+  have the temperature that `priors/rotations/temperature` fits to the first 20 validation images (seed 2) of a shape.
 - Nothing was chosen on test images: settings were chosen by the log-likelihood on the validation stream.
 - Medians of the training seeds that `--seeds` names, three by default, with the range. Seconds are processor and wall
   seconds of training.
@@ -125,7 +125,9 @@ def learned(shapes: str, method: str, labels: str, seed: int, a: Arguments) -> t
     folder = a.cache / f"{a.preset}-{shapes}-{method}-{labels}-{seed}-{settings.steps}"
     times = folder / "seconds.json"
     if not times.is_file():
-        many = SolidSettings(SETS[shapes], images=TRAIN[a.preset], side=settings.side, seed=SEEDS["train"])
+        many = SolidSettings(
+            SETS[shapes], images=20 if a.quick else TRAIN[a.preset], side=settings.side, seed=SEEDS["train"]
+        )
         with Stopwatch() as watch:
             fit = resolve(ZOO[method].fit)
             fit(make_solids(many, a.device), settings, out=folder, resume=True, progress=_said(folder.name))
