@@ -23,7 +23,7 @@ _FLAT = 1e-6
 
 
 def subdivide(
-    logits: Logits, first: Float[Tensor, "m"], level: int, finest: int, *, most: int = 512, least: float = 1e-5
+    logits: Logits, first: Float[Tensor, "m"], level: int, finest: int, *, most: int = 2048, least: float = 1e-5
 ) -> RotationDensity:
     """The density ∝ exp(logits), fine where its probability is.
 
