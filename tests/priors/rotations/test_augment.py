@@ -1,10 +1,12 @@
 """Turned photos against other ways to the same picture: a world at infinity, and photos turned one by one."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
+from tests.priors.image2sphere.test_image2sphere import TINY
 from tests.priors.rotations.test_view import colour
 
 from resect.data.mask import box_of
@@ -13,6 +15,7 @@ from resect.data.rotations.roll import roll_photo
 from resect.errors import ResectError
 from resect.geometry import so3
 from resect.geometry.camera import Camera
+from resect.priors.image2sphere.fit import fit
 from resect.priors.rotations.augment import Variety, augmented
 from resect.priors.rotations.view import look
 from resect.types import Photo, Target
@@ -69,6 +72,16 @@ def test_light_and_blur_leave_labels_alone() -> None:
     assert float(gain.min()) >= math.exp(-0.41)
     assert float(gain.mean(1).std()) > 0.05
     assert float((gain / gain.mean(1, keepdim=True) - 1).abs().max()) > 0.02
+
+
+def test_a_setting_makes_training_photos_so() -> None:
+    seen: list[float] = []
+    settings = replace(TINY, augment=20, roll_deg=180.0, steps=2, batch=4)
+    made = fit(photos(), settings, progress=lambda step, of, remark: seen.append(step))
+    assert seen[-1] == 2
+    assert made.density(photos().photo(0)).log_density.isfinite().all()
+    with pytest.raises(ResectError, match="augment"):
+        replace(TINY, augment=-1)
 
 
 def test_what_cannot_be_turned_is_refused() -> None:

@@ -1,7 +1,7 @@
 """What training a network for rotations is, whatever its loss."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from resect.data.rotation_set import RotationSet
+from resect.priors.rotations.augment import Variety, augmented
 from resect.priors.rotations.batches import Batch, Pictures, digest
 from resect.priors.rotations.judge import judge_of
 from resect.priors.rotations.prior import RotationPrior, ready
@@ -50,7 +51,9 @@ def fit_network(
 ) -> RotationPrior:
     """Trains a network; arguments as those of the methods' own `fit`."""
     s, seed = settings, run_seed(settings, generator)
-    pictures = Pictures(data, s)
+    if s.augment:
+        data = augmented(data, s.side, Variety(s.augment, roll_deg=s.roll_deg, seed=seed), s.device)
+    pictures = Pictures(data, replace(s, roll_deg=0.0) if s.augment else s)
     network = method.make(s, len(pictures.known), seed)
     train(
         network,

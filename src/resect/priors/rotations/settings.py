@@ -31,6 +31,8 @@ class RotationSettings(TrainingSettings):
     """For a symmetric object: learn the one rotation of the label, or another of its equivalents at each look."""
     roll_deg: float = 0.0
     """Turn training pictures about the optical axis by up to this angle either way, with their labels."""
+    augment: int = 0
+    """So many pictures made of the photos: camera turned (by `roll_deg`), box moved, light changed; 0 for none."""
     density_level: int = 4
     """Level of the grid that answers are given on: 3 is 7.5° fine, 4 is 3.75°, 5 is 1.9°."""
 
@@ -41,6 +43,7 @@ class RotationSettings(TrainingSettings):
             "stages": (1, 4),
             "side": (16, 1024),
             "roll_deg": (0, 180),
+            "augment": (0, 10_000_000),
             "density_level": (1, 6),
             "batch": (2, 65536),
         }
