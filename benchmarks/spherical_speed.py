@@ -28,7 +28,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 import tyro
@@ -38,7 +38,8 @@ from torch.nn.functional import cross_entropy
 
 from resect.geometry import so3_grid
 from resect.geometry.harmonics import from_angles, spherical_harmonics
-from resect.geometry.so3_series import basis, evaluate_on_fibres, series_size
+from resect.geometry.so3_series import basis, series_size
+from resect.geometry.so3_waves import evaluate, evaluate_on_fibres, trigonometric
 from resect.nn.backbone.resnet import ResNet
 from resect.nn.spherical.head import SphericalHead
 from resect.nn.spherical.lift import half_sphere, orthographic_weights
@@ -59,8 +60,8 @@ class Arguments:
     """Of each timing; the least counts."""
     threads: int = 1
     """Of PyTorch."""
-    step: bool = True
-    """Time whole training steps too; they take the longest."""
+    parts: tuple[Literal["head", "classes", "step", "best"], ...] = ("head", "classes", "step", "best")
+    """What to time; only "head" and "step" need e3nn, and "step" takes the longest."""
     out: Path | None = RESULTS / "spherical_speed.json"
     """JSON to write."""
 
@@ -146,8 +147,8 @@ def heads(reference: ReferenceHead, ours: SphericalHead, whole: SphericalHead, r
 
 
 def as_classes(series: Tensor, target: Tensor) -> Tensor:
-    starts, tilts = fibres(L, 3, series.dtype, series.device)
-    return cross_entropy(evaluate_on_fibres(series, starts, tilts, L).flatten(1), target)
+    table = fibres(L, 3, series.dtype, series.device)
+    return cross_entropy(evaluate_on_fibres(trigonometric(series, L), table).flatten(1), target)
 
 
 def classes(wigners: Tensor, repeats: int) -> list[dict[str, Any]]:
@@ -175,9 +176,8 @@ def table_of(level: int, rows: slice | None = None) -> Tensor:
 
 
 def on_fibres(series: Tensor, level: int) -> Tensor:
-    starts, tilts = fibres(L, level, series.dtype, series.device)
-    found = torch.cat([evaluate_on_fibres(series, part, tilts, L).flatten(1) for part in starts.split(4096)], 1)
-    return found[:, cell_positions(level, series.device)]
+    found = evaluate_on_fibres(trigonometric(series, L), fibres(L, level, series.dtype, series.device))
+    return found.flatten(1)[:, cell_positions(level, series.device)]
 
 
 def best(level: int, repeats: int) -> list[dict[str, Any]]:
@@ -189,7 +189,8 @@ def best(level: int, repeats: int) -> list[dict[str, Any]]:
     scale = so3_grid.cell_count(level) / len(held)
 
     def search(code: Tensor) -> int:
-        return int(greatest_cell(lambda r: basis(r.float(), L) @ code[0], on_fibres(code, 3)[0], 3, level))
+        waved = trigonometric(code[0], L)
+        return int(greatest_cell(lambda r: evaluate(waved, r), on_fibres(code, 3)[0], 3, level))
 
     rows = [
         {
@@ -200,8 +201,8 @@ def best(level: int, repeats: int) -> list[dict[str, Any]]:
         {"how": "ours, all cells", "forward_ms": least(lambda: on_fibres(series, level).argmax(), repeats)},
         {"how": "ours, coarse to fine", "forward_ms": least(lambda: search(series), repeats)},
     ]
-    rows[1]["bytes"] = fibres(L, level, series.dtype, series.device)[0].nbytes
-    rows[2]["bytes"] = fibres(L, 3, series.dtype, series.device)[0].nbytes
+    for row, fine in ((rows[1], level), (rows[2], 3)):
+        row["bytes"] = sum(table.nbytes for table in fibres(L, fine, series.dtype, series.device))
     hits = sum(search(code[None]) == int(on_fibres(code[None], level)[0].argmax()) for code in many)
     rows[2]["same_argmax"] = hits / len(many)
     found = []
@@ -215,16 +216,17 @@ def main(args: Sequence[str] | None = None) -> list[dict[str, Any]]:
     a = tyro.cli(Arguments, args=args, description=__doc__)
     use_threads(a.threads)
     torch.manual_seed(0)
-    reference = ReferenceHead()
-    ours, whole = SphericalHead(CHANNELS, SIZE, points=20), SphericalHead(CHANNELS, SIZE)
-    same_weights(reference, ours)
-    wigners = table_of(3).mT.contiguous()
-    n = a.repeats
-    rows = heads(reference, ours, whole, n) + classes(wigners, n)
-    if a.step:
-        rows += steps(reference, whole, wigners, max(1, n // 2))
+    n, rows = a.repeats, list[dict[str, Any]]()
+    wigners = table_of(3).mT.contiguous() if {"classes", "step"} & set(a.parts) else torch.zeros(0)
+    if {"head", "step"} & set(a.parts):
+        reference = ReferenceHead()
+        ours, whole = SphericalHead(CHANNELS, SIZE, points=20), SphericalHead(CHANNELS, SIZE)
+        same_weights(reference, ours)
+        rows += heads(reference, ours, whole, n) if "head" in a.parts else []
+        rows += steps(reference, whole, wigners, max(1, n // 2)) if "step" in a.parts else []
+    rows += classes(wigners, n) if "classes" in a.parts else []
     del wigners
-    rows += best(4, n) + best(5, n)
+    rows += best(4, n) + best(5, n) if "best" in a.parts else []
     for row in rows:
         first = next(r for r in rows if r["what"] == row["what"] and r["how"] in ("e3nn", "table"))
         key = "both_ms" if "both_ms" in row else "forward_ms"

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from resect.evaluation.rotation_pictures import draw_density, png
-from resect.geometry import so3, so3_grid, so3_series
+from resect.geometry import so3, so3_grid, so3_series, so3_waves
 from resect.geometry.harmonics import spherical_harmonics, wigner_d
 from resect.types import RotationDensity
 
@@ -37,7 +37,8 @@ alike = so3_series.unblock(blocks)
 
 # Its values at all 36 864 cells of a grid, a fibre of tilts at a time, make a density.
 starts, tilts, cell = so3_grid.fibres(LEVEL)
-values = so3_series.evaluate_on_fibres(alike, so3_series.basis(starts, LMAX), tilts, LMAX)
+waved = so3_waves.trigonometric(alike, LMAX)
+values = so3_waves.evaluate_on_fibres(waved, so3_waves.fibres_of(starts, tilts, LMAX))
 logits = torch.empty(so3_grid.cell_count(LEVEL), dtype=torch.float64)
 logits[cell.flatten()] = 12 * values.flatten() / values.max()
 density = RotationDensity.of_logits(logits, level=LEVEL)

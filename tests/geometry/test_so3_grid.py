@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from resect.geometry import harmonics, healpix, so3, so3_series
+from resect.geometry import harmonics, healpix, so3, so3_series, so3_waves
 from resect.geometry import so3_grid as grid
 
 
@@ -95,7 +95,7 @@ def test_fibres_are_the_middles(level: int) -> None:
 def test_a_series_on_fibres_is_the_series_at_the_middles() -> None:
     c = torch.randn(2, 84, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     starts, tilt, cell = grid.fibres(0)
-    found = so3_series.evaluate_on_fibres(c, so3_series.basis(starts, 3), tilt, 3).flatten(1)
+    found = so3_waves.evaluate_on_fibres(so3_waves.trigonometric(c, 3), so3_waves.fibres_of(starts, tilt, 3)).flatten(1)
     centers = grid.cell_center(cell.flatten(), 0)
     torch.testing.assert_close(found, so3_series.evaluate(c, centers, 3))
 

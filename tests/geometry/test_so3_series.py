@@ -59,14 +59,3 @@ def test_gradient_equals_finite_differences() -> None:
     behind = so3.exp(-step * torch.eye(3, dtype=torch.float64))[:, None] @ r
     values = [series.evaluate(c, moved.flatten(0, 1), LMAX).view(3, 4) for moved in (ahead, behind)]
     torch.testing.assert_close(found, (values[0] - values[1]) / (2 * step), atol=1e-7, rtol=1e-7)
-
-
-def test_fibres_equal_single_rotations() -> None:
-    c, starts = coefficients(2, 2, lmax=5), rotations(6)
-    tilt = torch.tensor([0.0, 0.3, 2.0, -1.0], dtype=torch.float64)
-    zero = torch.zeros_like(tilt)
-    grid = starts[:, None] @ harmonics.from_angles(tilt, zero, zero)
-    found = series.evaluate_on_fibres(c, series.basis(starts, 5), tilt, 5)
-    assert found.shape == (2, 2, 6, 4)
-    torch.testing.assert_close(found, series.evaluate(c, grid.flatten(0, 1), 5).view(2, 2, 6, 4))
-    torch.testing.assert_close(series.evaluate_on_fibres(c[1, 0], series.basis(starts, 5), tilt, 5), found[1, 0])

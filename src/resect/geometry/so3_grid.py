@@ -73,10 +73,8 @@ def at(
     cell: Int[Tensor, "*b"], level: int | Int[Tensor, "*b"], place: Float[Tensor, "*b 3"]
 ) -> Float[Tensor, "*b 3 3"]:
     """Rotations at places in the unit cubes of cells, float64; uniform places give uniform rotations."""
-    if isinstance(level, int):
-        deepest = level  # a tensor of it would have to be brought to the device, and back
-    else:
-        deepest = int(level.max()) if level.numel() else 0
+    # An int stays one: as a tensor it would have to be brought to the device, and back.
+    deepest = level if isinstance(level, int) else int(level.max()) if level.numel() else 0
     step = healpix.deinterleave(cell & ((1 << 3 * level) - 1), checked_level(deepest), 3)
     parts = 2.0**level if isinstance(level, int) else 2.0 ** level[..., None]
     return from_chart(cell >> 3 * level, (step + place.double()) / parts)
@@ -102,7 +100,7 @@ def nearest(rotation: Float[Tensor, "*b 3 3"], level: int) -> Int[Tensor, "*b"]:
 
 
 def fibres(level: int) -> tuple[Float[Tensor, "p 3 3"], Float[Tensor, "t"], Int[Tensor, "p t"]]:
-    """The middles of all cells as products, start · Ry(tilt), for `so3_series.evaluate_on_fibres`.
+    """The middles of all cells as products, start · Ry(tilt), for `so3_waves.evaluate_on_fibres`.
 
     Returns:
         Starts, one a pixel; tilts in radians; and which cell each pair is. All float64, on the CPU.

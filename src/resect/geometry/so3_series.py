@@ -46,32 +46,6 @@ def evaluate(
     return torch.cat([series @ basis(part, lmax).mT for part in rotation.split(chunk)], -1)
 
 
-def evaluate_on_fibres(
-    series: Float[Tensor, "*b k"], starts: Float[Tensor, "p k"], tilt: Float[Tensor, "t"], lmax: int
-) -> Float[Tensor, "*b p t"]:
-    """Values at all products start · Ry(tilt): 2 K + (4 lmax + 2) T operations a start instead of K T.
-
-    Args:
-        series: c.
-        starts: `basis` of P rotations.
-        tilt: radians.
-        lmax: greatest degree.
-
-    The columns of D(start) Z(tilt) mix in pairs ±n, so along a fibre f is a trigonometric polynomial of degree lmax.
-    """
-    batch = series.shape[:-1]
-    flat = series.reshape(-1, series.shape[-1])
-    waves = series.new_zeros(2, 2 * lmax + 1, len(flat), len(starts))
-    for d, (c, b) in enumerate(zip(blocks(flat, lmax), blocks(starts, lmax), strict=True)):
-        columns = torch.stack([b, b.flip(-1)]).permute(0, 3, 2, 1)  # (cos or sin, n, m, p)
-        part = c.permute(2, 0, 1) @ columns
-        waves = waves + torch.nn.functional.pad(part, (0, 0, 0, 0, lmax - d, lmax - d))
-    order = torch.arange(-lmax, lmax + 1, dtype=tilt.dtype, device=tilt.device)
-    phase = order[:, None] * tilt
-    turning = torch.stack([phase.cos(), phase.sin()])
-    return torch.einsum("wnbp,wnt->bpt", waves, turning.to(waves)).reshape(*batch, len(starts), len(tilt))
-
-
 def of_inverse(series: Float[Tensor, "*b k"], lmax: int) -> Float[Tensor, "*b k"]:
     """The series of R ↦ f(R⁻¹)."""
     return unblock([block.mT for block in blocks(series, lmax)])

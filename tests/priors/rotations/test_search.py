@@ -4,7 +4,8 @@ import torch
 from torch import Tensor
 
 from resect.geometry import so3, so3_grid
-from resect.geometry.so3_series import basis, evaluate_on_fibres, gradient, series_size
+from resect.geometry.so3_series import basis, gradient, series_size
+from resect.geometry.so3_waves import evaluate_on_fibres, fibres_of, trigonometric
 from resect.priors.rotations.search import ascend, greatest_cell, subdivide
 from resect.types import RotationDensity
 
@@ -18,7 +19,7 @@ def random_series(seed: int) -> Tensor:
 
 def whole(series: Tensor, level: int) -> Tensor:
     starts, tilts, cells = so3_grid.fibres(level)
-    values = evaluate_on_fibres(series[None], basis(starts, L), tilts, L)[0].flatten()
+    values = evaluate_on_fibres(trigonometric(series, L), fibres_of(starts, tilts, L)).flatten()
     return values[cells.flatten().argsort()]
 
 

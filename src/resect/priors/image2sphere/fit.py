@@ -11,7 +11,8 @@ from torch.nn.functional import cross_entropy
 
 from resect.data.rotation_set import RotationSet
 from resect.geometry import so3_grid
-from resect.geometry.so3_series import evaluate, evaluate_on_fibres, of_product
+from resect.geometry.so3_series import evaluate, of_product
+from resect.geometry.so3_waves import evaluate_on_fibres, trigonometric
 from resect.priors.image2sphere.network import cell_positions, fibres, make_network
 from resect.priors.image2sphere.prior import KIND
 from resect.priors.image2sphere.settings import Image2SphereSettings
@@ -94,8 +95,8 @@ def grid_loss(
         series = of_product(series, s.lmax, right=turn.to(series))
     else:
         cell = so3_grid.cell_of(rotation, s.grid_level)
-    starts, tilts = fibres(s.lmax, s.grid_level, series.dtype, series.device)
-    logits = evaluate_on_fibres(series, starts, tilts, s.lmax).flatten(1)
+    table = fibres(s.lmax, s.grid_level, series.dtype, series.device)
+    logits = evaluate_on_fibres(trigonometric(series, s.lmax), table).flatten(1)
     return cross_entropy(logits, cell_positions(s.grid_level, series.device)[cell])
 
 

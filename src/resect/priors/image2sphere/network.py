@@ -8,12 +8,13 @@ from torch import Tensor, nn
 
 from resect.geometry import so3_grid
 from resect.geometry.harmonics import wigner_d
-from resect.geometry.so3_series import basis, blocks, evaluate_on_fibres, gradient, unblock
+from resect.geometry.so3_series import basis, blocks, gradient, unblock
+from resect.geometry.so3_waves import Fibres, evaluate, evaluate_on_fibres, fibres_of, trigonometric
 from resect.nn.spherical.head import SphericalHead
 from resect.priors.image2sphere.settings import Image2SphereSettings
 from resect.priors.rotations.encoder import Encoder, read_pretrained, seeded
 
-_CHUNK = 4096
+_CHUNK = 1 << 15  # rotations that values are taken at at once
 
 
 class Image2SphereNetwork(nn.Module):
@@ -59,13 +60,13 @@ class Image2SphereNetwork(nn.Module):
 
     def on_level(self, code: Float[Tensor, "b k"], level: int) -> Float[Tensor, "b n"]:
         """At all cells of a level, in their order; a whole level costs little more than its output."""
-        starts, tilts = fibres(self.lmax, level, code.dtype, code.device)
-        chunks = [evaluate_on_fibres(code, part, tilts, self.lmax).flatten(1) for part in starts.split(_CHUNK)]
-        return torch.cat(chunks, 1)[:, cell_positions(level, code.device)]
+        values = evaluate_on_fibres(trigonometric(code, self.lmax), fibres(self.lmax, level, code.dtype, code.device))
+        return values.flatten(1)[:, cell_positions(level, code.device)]
 
     def logits(self, code: Float[Tensor, "k"], rotation: Float[Tensor, "n 3 3"]) -> Float[Tensor, "n"]:
         """At any rotations."""
-        return basis(rotation.to(code), self.lmax) @ code
+        waved = trigonometric(code, self.lmax)
+        return torch.cat([evaluate(waved, part.to(code.device)) for part in rotation.split(_CHUNK)])
 
     def local(
         self, code: Float[Tensor, "k"], rotation: Float[Tensor, "n 3 3"]
@@ -96,13 +97,11 @@ def _sphere_from_camera(lmax: int, dtype: torch.dtype, device: torch.device) -> 
 
 
 @functools.cache
-def fibres(
-    lmax: int, level: int, dtype: torch.dtype, device: torch.device
-) -> tuple[Float[Tensor, "p k"], Float[Tensor, "t"]]:
-    """Bases of the starts of a level's fibres, and their tilts: for `evaluate_on_fibres`."""
+def fibres(lmax: int, level: int, dtype: torch.dtype, device: torch.device) -> Fibres:
+    """Tables of a level's fibres: for `evaluate_on_fibres`."""
     with torch.inference_mode(False), torch.no_grad():
         starts, tilts, _ = so3_grid.fibres(level)
-        return basis(starts, lmax).to(device, dtype), tilts.to(device, dtype)
+        return Fibres(*(table.to(device, dtype) for table in fibres_of(starts, tilts, lmax)))
 
 
 @functools.cache
