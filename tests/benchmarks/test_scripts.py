@@ -143,7 +143,7 @@ def test_startup(tmp_path: Path) -> None:
     seconds = {r["line"]: r["seconds"] for r in rows}
     assert seconds["resect --help"] < seconds["import torch"]
     assert "over_torch" in rows[2]
-    assert len(written["rows"]) == 6
+    assert len(written["rows"]) == 9
 
 
 def test_startup_fails_when_a_command_does() -> None:
@@ -212,12 +212,13 @@ def test_symmetries(tmp_path: Path) -> None:
 def test_regressors(cache: Path, tmp_path: Path) -> None:
     flags = ["--sets", "room", "--refine", "", "--rendered", 6, "--cache", cache]
     rows, written = ran("regressors", *flags, *QUICK, out=tmp_path / "regressors.json")
-    names = ["nearest", "retrieval", "posenet", "posenet+views", "latent", "neighbours"]
+    names = ["nearest", "retrieval", "posenet", "posenet+views", "ms-transformer"]
+    names += ["latent", "neighbours", "rpr", "iapr"]
     assert [r["row"] for r in rows] == names
     assert all(r["photos"] == 3 for r in rows)
     assert rows[2]["training_seconds"] > 0
-    assert rows[4]["gain_interval"][0] <= rows[4]["gain_interval"][1]
-    assert len(written["rows"]) == 6
+    assert rows[5]["gain_interval"][0] <= rows[5]["gain_interval"][1]
+    assert len(written["rows"]) == 9
 
 
 def test_silhouettes(tmp_path: Path) -> None:

@@ -6,9 +6,11 @@ or much less, than what the training cameras see. Exposure, blur and noise are d
 "LENS: localization enhanced by NeRF synthesis", CoRL 2021, which draws poses on a grid instead.
 """
 
+import math
 from dataclasses import dataclass, replace
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
@@ -23,6 +25,7 @@ from resect.types import Photo, PhotoSet, Truth
 
 PREFIX = "rendered/"
 _TRIES = 20
+_LEAST_HABIT = 0.2
 _GLANCE = 32  # pixels of the longer side, to see whether a pose is plausible
 
 
@@ -32,16 +35,17 @@ class SceneViewSettings:
 
     count: int = 1000
     """Views."""
-    side: int = 200
+    side: int = 160
     """Pixels of the longer side."""
     neighbours: int = 16
     """A pose lies towards one of this many nearest cameras."""
     beyond: float = 0.2
     """How far beyond either camera, parts of the way between them."""
-    shift: float = 0.05
-    """Standard deviation of each coordinate of the shift, parts of the scene's scale."""
-    turn_deg: float = 4.0
-    """Standard deviation of each angle of the turn."""
+    shift: float = 0.1
+    """Greatest standard deviation of each coordinate of the shift, parts of the scene's scale."""
+    turn_deg: float = 25.0
+    """Greatest standard deviation of the turn, about the axis that the photographer turned about most; less about the
+    others. Each view has its own, from 0 to this: most are near what was photographed, some far from it."""
     nearest: float = 0.5
     """Least distance of what is near, parts of what is usual among training cameras."""
     filled: float = 0.8
@@ -144,9 +148,22 @@ def _between(known: SE3, s: SceneViewSettings, count: int, g: torch.Generator) -
     a, b = known[whose], known[near[whose, pick]]
     way = torch.rand(count, 1, generator=g, dtype=torch.float64) * (1 + 2 * s.beyond) - s.beyond
     shift, turn = torch.randn(2, count, 3, generator=g, dtype=torch.float64)
-    center = a.center + way * (b.center - a.center) + s.shift * scale * shift
-    rotation = so3.exp(torch.deg2rad(s.turn_deg * turn) + way * so3.log(b.R @ a.R.mT)) @ a.R
+    wide = torch.rand(2, count, 1, generator=g, dtype=torch.float64)
+    center = a.center + way * (b.center - a.center) + s.shift * scale * wide[0] * shift
+    turn = math.radians(s.turn_deg) * wide[1] * (turn @ _habit(known))
+    rotation = so3.exp(turn + way * so3.log(b.R @ a.R.mT)) @ a.R
     return whose, SE3(rotation, -(rotation @ center[..., None])[..., 0])
+
+
+def _habit(known: SE3) -> Float[Tensor, "3 3"]:
+    """How far the photographer turned about each of the camera's axes, parts of the most: the root of the second
+    moment of the turns between training cameras. A hand that only pans gives views that are panned, not rolled.
+    """
+    some = known.R[:: max(1, len(known) // 64)]
+    turns = so3.log(some[None] @ some[:, None].mT).flatten(0, 1)
+    values, axes = torch.linalg.eigh(turns.mT @ turns / len(turns))
+    spread = (values.clamp_min(0) / values.max().clamp_min(1e-12)).sqrt().clamp_min(_LEAST_HABIT)
+    return axes @ torch.diag(spread) @ axes.mT
 
 
 def _sight(scene: Scene, camera: Camera, poses: SE3, at_once: int = 256) -> tuple[Tensor, Tensor]:

@@ -35,9 +35,10 @@ def test_it_learns_its_training_photos() -> None:
 def test_a_proposal_says_how_far_off_it_may_be() -> None:
     prior = posenet()
     assert prior.covariance is not None
-    assert fit(capture().subset(TRAIN[:8]), replace(tiny(), steps=1)).covariance is None  # two photos tell too little
+    assert fit(capture().subset(TRAIN[:2]), replace(tiny(), steps=1)).covariance is None  # one photo tells too little
     found = prior.propose(capture()[TEST[0]], 5, torch.Generator())
-    assert len(found) == 1
+    assert len(found) == 5
+    assert float(found.log_weight[0]) > float(found.log_weight[1])
     assert found.information is not None
     one = torch.eye(6, dtype=torch.float64)
     torch.testing.assert_close(found.information[0] @ prior.covariance, one, atol=1e-6, rtol=0)
@@ -91,7 +92,7 @@ def test_a_batch_is_fixed_by_seed_and_step_and_its_poses_belong_to_its_pictures(
 @pytest.mark.parametrize("freeze", [("backbone",), ("backbone.body.features.0", "x_"), ()])
 def test_frozen_parts_stay_and_others_learn(freeze: tuple[str, ...]) -> None:
     train = capture().subset(TRAIN[:4])
-    settings = replace(tiny(), steps=2, batch=4, left_out=False, freeze=freeze)
+    settings = replace(tiny(), steps=2, batch=4, left_out=False, freeze=freeze, stride=32)
     first = make_network(settings, train.truth.cam_from_world, settings.seed)
     made = fit(train, settings)
     for (name, before), after in zip(first.named_parameters(), made.network.parameters(), strict=True):

@@ -1,7 +1,7 @@
 """Trains a pose regressor; every batch is fixed by the seed and the step."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -16,8 +16,9 @@ from resect.nn.freeze import Frozen
 from resect.nn.picture import Changes
 from resect.nn.pose_loss import PoseLoss
 from resect.nn.training_pictures import TrainingPictures
+from resect.priors.posenet.kin import Kin
 from resect.priors.posenet.network import PoseNetNetwork, make_network
-from resect.priors.posenet.prior import PoseNet, ready
+from resect.priors.posenet.prior import PoseNet, answered, ready
 from resect.priors.posenet.settings import PoseNetSettings
 from resect.priors.regressor_settings import in_steps
 from resect.training.log import Progress
@@ -63,8 +64,10 @@ def fit(
     network = _begin(s, pictures.poses, seed, parents)
     source = Source(pictures, network, s, seed)
     trained = _train(network, source, range(len(data)), s, seed, out=out, resume=resume, progress=progress)
-    covariance = _covariance(data, source, s, seed, parents, progress) if s.left_out else None
-    made = PoseNet(ready(trained, s.device), s, data.cameras[0], covariance)
+    network = ready(trained, s.device)
+    kin = source.kin(network, range(len(data)))
+    covariance, kin = _measured(data, source, kin, s, seed, parents, progress) if s.left_out else (None, kin)
+    made = PoseNet(network, s, data.cameras[0], covariance, kin)
     finish(made, out)
     return made
 
@@ -113,6 +116,15 @@ class Source:
                 photos += some
         every = SE3(torch.cat([p.R for p in poses]), torch.cat([p.t for p in poses]))
         return Kept(torch.cat(features), every, torch.tensor(photos))
+
+    def kin(self, network: PoseNetNetwork, rows: Sequence[int]) -> Kin | None:
+        """Pictures of some photos as the network remembers them; `None` where features are not kept."""
+        if not self.settings.kin or self.kept is None:
+            return None
+        chosen = torch.isin(self.kept.photo, torch.tensor(list(rows))).nonzero()[:, 0]
+        with torch.no_grad():
+            parts = [network.code(self.kept.features[k].float().to(self.settings.device)) for k in chosen.split(256)]
+        return Kin(torch.cat(parts).half().cpu(), self.kept.poses[chosen], self.kept.photo[chosen])
 
     def plain(self, network: PoseNetNetwork, rows: Sequence[int]) -> Tensor:
         """Features of unchanged pictures."""
@@ -204,34 +216,44 @@ def _train(
     return network
 
 
-def _covariance(
+def _measured(
     data: PhotoSet,
     source: Source,
+    kin: Kin | None,
     s: PoseNetSettings,
     seed: int,
     parents: tuple[object, ...],
     progress: Progress | None,
-) -> Tensor | None:
-    """Of the errors on photos that a second network, trained alike, has not seen; `None` for too few photos."""
+) -> tuple[Tensor | None, Kin | None]:
+    """The covariance of the errors, and the kin's shares, on photos that a second network has not seen.
+
+    That network is trained as the first one was; too few photos are not measured on.
+    """
     kept, held = left_out(data)
     if len(held) < _LEAST_LEFT_OUT:
-        return None
+        return None, kin
     network = _begin(s, source.pictures.poses, seed, parents)
-    second = ready(_train(network, source, kept, s, seed, progress=progress), s.device)
+    second, truth = ready(_train(network, source, kept, s, seed, progress=progress), s.device), source.pictures.poses
     with torch.no_grad():
-        found = second.frame.decode(*second.regress(*second.latents(source.plain(second, held).to(s.device))))
-    return error_covariance(found.double().to("cpu"), source.pictures.poses[list(held)])
+        features, others = source.plain(second, held).to(s.device), source.kin(second, kept)
+        if kin is not None and others is not None:
+            latents = second.regress(*second.latents(features))
+            others = others.shared(second.code(features), *latents, truth[list(held)], second.frame)
+            kin = replace(kin, share=others.share)
+        found = answered(second, others, features)
+    return error_covariance(found, truth[list(held)]), kin
 
 
 def left_out(data: PhotoSet) -> tuple[list[int], list[int]]:
     """Photos to train a second network on, and photos to measure it on, a quarter: runs, each a twelfth of the photos.
 
     Photos next to each other on the camera's path are alike, and what is between two known ones says little of new
-    ones. Rendered views near those left out are left out too.
+    ones; nor do those between two runs tell of what lies beyond the path's end, so the last run is one of them.
+    Rendered views near those left out are left out too.
     """
     real = [i for i, name in enumerate(data.names) if not name.startswith(RENDERED)]
     run = max(1, len(real) // 12)
-    held = {i for k, i in enumerate(real) if k // run % 4 == 2}
+    held = {i for k, i in enumerate(real) if k // run in (2, 6) or k >= len(real) - run}
     rendered = [i for i in range(len(data)) if data.names[i].startswith(RENDERED)]
     if rendered:
         center = data.truth.cam_from_world.center

@@ -14,7 +14,10 @@ from torch.nn import functional
 from resect.geometry.se3 import SE3
 from resect.nn.backbone.make import Backbone, make_backbone
 from resect.nn.pose_loss import PoseFrame
+from resect.priors.posenet.kin import CELLS
 from resect.priors.posenet.settings import PoseNetSettings
+
+_MANY = 256  # channels; of more than these, places would make codes too long to keep
 
 
 class PoseNetNetwork(nn.Module):
@@ -55,6 +58,12 @@ class PoseNetNetwork(nn.Module):
         mean = self.dropout(whitened.mean((2, 3)))
         placed = mean if self.reduce is None else self.dropout(functional.relu(self.reduce(whitened)).flatten(1))
         return functional.relu(self.x_latent(mean)), functional.relu(self.q_latent(placed))
+
+    def code(self, features: Float[Tensor, "b c i j"]) -> Float[Tensor, "b d"]:
+        """How a picture looks: its whitened features, coarsely placed, of unit length."""
+        cells = CELLS if features.shape[1] <= _MANY else 1
+        coarse = functional.adaptive_avg_pool2d(self.whiten(features), cells).flatten(1)
+        return functional.normalize(coarse, dim=1)
 
     def regress(
         self, x_latent: Float[Tensor, "b l"], q_latent: Float[Tensor, "b l"]

@@ -17,11 +17,13 @@ from resect.nn.picture import look, shows_nothing, turned, view_camera
 from resect.nn.pose_loss import PoseFrame
 from resect.nn.training_pictures import TrainingPictures
 from resect.priors.lay import information_of
+from resect.priors.posenet.kin import Kin
 from resect.priors.posenet.network import PoseNetNetwork, make_network
 from resect.priors.posenet.settings import PoseNetSettings
 from resect.types import Hypotheses, Photo, PhotoSet
 
 KIND = "posenet"
+_MOST_KIN, _KIN_WEIGHT = 15, -1.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,12 +35,14 @@ class PoseNet:
         settings: how it was built.
         camera: of its training photos; what a photo with another camera shows is resampled to this one's view.
         covariance: of δ = (v, ω) in exp(δ) @ cam_from_world, world units and radians; `None` if it was not measured.
+        kin: training pictures, which have their share in an answer; `None` where they are not remembered.
     """
 
     network: PoseNetNetwork
     settings: PoseNetSettings
     camera: Camera
     covariance: Float[Tensor, "6 6"] | None = None
+    kin: Kin | None = None
 
     def picture(self, photo: Photo) -> Float[Tensor, "1 3 s s"]:
         """What the network sees of a photo."""
@@ -50,7 +54,10 @@ class PoseNet:
     def regress(self, photo: Photo) -> SE3:
         """`cam_from_world` (1), float64."""
         with torch.no_grad():
-            return self.network(self.picture(photo).to(self.settings.device)).double().to("cpu")
+            return answered(self.network, self.kin, self._features(photo))
+
+    def _features(self, photo: Photo) -> Float[Tensor, "1 c i j"]:
+        return self.network.see(self.picture(photo).to(self.settings.device))
 
     @property
     def frame(self) -> PoseFrame:
@@ -76,18 +83,31 @@ class PoseNet:
         return self.network.regress(*latents.chunk(2, -1))
 
     def propose(self, photo: Photo, count: int, generator: torch.Generator) -> Hypotheses:
-        """One pose; none for a photo without any contrast."""
+        """The answer, then poses of the training pictures most alike; none for a photo without any contrast."""
         if count < 1 or bool(shows_nothing(self.picture(photo)[0])):
             return Hypotheses(SE3.identity(0, dtype=torch.float64), torch.zeros(0), target=photo.target)
-        information = None if self.covariance is None else information_of(self.covariance)[None]
-        return Hypotheses(self.regress(photo), torch.zeros(1), information, source=(KIND,), target=photo.target)
+        with torch.no_grad():
+            features = self._features(photo)
+            poses = answered(self.network, self.kin, features)
+            more = 0 if self.kin is None else min(count - 1, _MOST_KIN)
+            if self.kin is not None and more:
+                poses = SE3.cat([poses, self.kin.poses(self.network.code(features)[0].cpu(), more)])
+        n = len(poses)
+        information = None if self.covariance is None else information_of(self.covariance).repeat(n, 1, 1)
+        weight = torch.cat([torch.zeros(1), torch.full((n - 1,), _KIN_WEIGHT)])
+        return Hypotheses(poses, weight, information, source=(KIND,) * n, target=photo.target)
 
     def save(self, folder: Path) -> None:
         """Writes the artefact."""
         tensors = dict(self.network.state_dict())
         if self.covariance is not None:
             tensors["covariance"] = self.covariance
-        artifact.save(folder, KIND, self.settings, tensors, extra={"camera": asdict(self.camera)})
+        extra: dict[str, object] = {"camera": asdict(self.camera)}
+        if self.kin is not None:
+            poses = self.kin.cam_from_world
+            tensors |= {"kin_codes": self.kin.codes, "kin_R": poses.R, "kin_t": poses.t, "kin_photo": self.kin.photo}
+            extra["kin_share"] = list(self.kin.share)
+        artifact.save(folder, KIND, self.settings, tensors, extra=extra)
 
     @classmethod
     def load(cls, folder: Path | str, device: str = "cpu") -> Self:
@@ -98,12 +118,34 @@ class PoseNet:
         settings = replace(settings, device=device)
         camera = artifact.settings_from_json(Camera, found.extra.get("camera") or {}, where)
         network = make_network(settings, None, 0, pretrained=False)
-        given = dict(found.tensors)
+        given = {name: tensor for name, tensor in found.tensors.items() if not name.startswith("kin_")}
         covariance = given.pop("covariance", None)
         if covariance is not None:
             covariance = checked_covariance(found.tensor("covariance", (6, 6), torch.float64), folder)
         load_weights(network, given, folder)
-        return cls(ready(network, device), settings, camera, covariance)
+        return cls(ready(network, device), settings, camera, covariance, _read_kin(found, where))
+
+
+def answered(network: PoseNetNetwork, kin: Kin | None, features: Float[Tensor, "b c i j"]) -> SE3:
+    """Poses of features, with the share of kin in them, float64."""
+    x, q = network.regress(*network.latents(features))
+    if kin is not None:
+        x, q = kin.blend(network.code(features), x, q, network.frame)
+    return network.frame.decode(x, q).double().to("cpu")
+
+
+def _read_kin(found: artifact.Artifact, where: str) -> Kin | None:
+    """What was remembered, checked."""
+    if "kin_codes" not in found.tensors:
+        return None
+    codes = found.tensor("kin_codes", (None, None), torch.float16)
+    n, share = len(codes), found.extra.get("kin_share")
+    poses = SE3(found.tensor("kin_R", (n, 3, 3), torch.float64), found.tensor("kin_t", (n, 3), torch.float64))
+    photo = found.tensor("kin_photo", (n,), torch.int64)
+    good = isinstance(share, list) and len(share) == 2 and all(isinstance(x, float) and 0 <= x <= 1 for x in share)
+    if not good or not n or not all(bool(x.isfinite().all()) for x in (codes, poses.R, poses.t)):
+        raise ResectError(where, "finite codes, poses and two shares from 0 to 1", repr(share)[:80], "Fit it again.")
+    return Kin(codes, poses, photo, (share[0], share[1]))
 
 
 def checked_covariance(covariance: Tensor, where: object) -> Tensor:

@@ -15,14 +15,15 @@ class PoseNetSettings(RegressorSettings):
     """Network that looks at the photo."""
     pretrained: str = "imagenet"
     """Its weights: a file, an address with #sha256=…, "imagenet" to fetch torchvision's, or empty for random ones."""
-    side: int = 224
-    """Pixels of the square picture it sees."""
+    side: int = 128
+    """Pixels of the square picture it sees; published 224."""
     share: float = 0.875
     """Part of the photo's width and height in it; the rest is room to turn the camera in training."""
     crop: bool = False
     """Take a square part of the photo, as published, and not all of it, stretched."""
-    stride: Literal[8, 16, 32] = 32
-    """Which features are used: at this part of the picture's size."""
+    stride: Literal[8, 16, 32] = 16
+    """Which features are used: at this part of the picture's size; published 32. Earlier features differ less between
+    photos and rendered views."""
     reduce: int = 32
     """For the rotation, channels that features are reduced to before they are laid out in a row, which keeps where in
     the picture they are; 0 takes their mean over the picture, as published and as for the position."""
@@ -35,6 +36,9 @@ class PoseNetSettings(RegressorSettings):
     normalize: bool = True
     """Regress positions about the cameras' middle in units of their spread and rotations about their mean; published:
     positions in world units and rotations as they are."""
+    kin: bool = True
+    """With a backbone that is not trained: remember how training pictures look, and let those most alike to a photo
+    have their share in its pose, as far as photos that were left out say."""
     views: int = 8
     """With a backbone that is not trained: changed pictures of each photo, whose features are computed once (one of
     each rendered view); 0 makes new ones at each use."""
@@ -65,9 +69,12 @@ class PublishedPoseNetSettings(PoseNetSettings):
     Random crops become turns of the camera by as much, so that they do not spoil the poses.
     """
 
+    side: int = 224
     share: float = 224 / 256
     crop: bool = True
+    stride: Literal[8, 16, 32] = 32
     reduce: int = 0
+    kin: bool = False
     whiten: bool = False
     normalize: bool = False
     freeze: tuple[str, ...] = ()

@@ -67,7 +67,7 @@ class Relative:
         """The teacher's proposal, corrected; its information is the teacher's."""
         if self.teacher is None:
             raise ResectError(KIND, "the teacher", "none", "with_parents(…) gives it one.")
-        found = self.teacher.propose(photo, count, generator)
+        found = self.teacher.propose(photo, min(count, 1), generator)
         if not len(found):
             return found
         latent = self.teacher.latent(photo)[None]
