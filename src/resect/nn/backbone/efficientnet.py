@@ -40,9 +40,9 @@ class EfficientNetB0(nn.Module):
             stages.append(nn.Sequential(*blocks))
         self.features = nn.Sequential(*stages, _layer(before, self.map_channels[32], 1))
 
-    def maps(self, image: Float[Tensor, "b 3 h w"]) -> dict[int, Float[Tensor, "b c i j"]]:
-        """The last features at each stride (2, 4, 8, 16, 32)."""
-        return maps_by_stride(self.features, image)
+    def maps(self, image: Float[Tensor, "b 3 h w"], deepest: int = 32) -> dict[int, Float[Tensor, "b c i j"]]:
+        """The last features at each stride (2, 4, 8, 16, 32), no further than asked for."""
+        return maps_by_stride(self.features, image, deepest)
 
 
 class _MBConv(nn.Module):

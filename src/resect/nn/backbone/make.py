@@ -66,9 +66,9 @@ class Backbone(nn.Module):
         self.register_buffer("mean", torch.tensor(mean).view(3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(std).view(3, 1, 1), persistent=False)
 
-    def maps(self, image: Float[Tensor, "b 3 h w"]) -> dict[int, Float[Tensor, "b c i j"]]:
-        """The last features at each stride (2, 4, 8, 16, 32)."""
-        found: dict[int, Tensor] = self.body.maps((image - self.mean) / self.std)  # type: ignore[operator]
+    def maps(self, image: Float[Tensor, "b 3 h w"], deepest: int = 32) -> dict[int, Float[Tensor, "b c i j"]]:
+        """The last features at each stride (2, 4, 8, 16, 32), no further than asked for."""
+        found: dict[int, Tensor] = self.body.maps((image - self.mean) / self.std, deepest)  # type: ignore[operator]
         return found
 
 

@@ -52,11 +52,13 @@ class ResNet(nn.Module):
                 before = block.channels
             setattr(self, f"layer{k + 1}", nn.Sequential(*blocks))
 
-    def maps(self, image: Float[Tensor, "b 3 h w"]) -> dict[int, Float[Tensor, "b c i j"]]:
-        """The last features at each stride (2, 4, 8, 16, 32)."""
+    def maps(self, image: Float[Tensor, "b 3 h w"], deepest: int = 32) -> dict[int, Float[Tensor, "b c i j"]]:
+        """The last features at each stride (2, 4, 8, 16, 32), no further than asked for."""
         found = {2: self.relu(self.bn1(self.conv1(image)))}
         x = self.maxpool(found[2])
         for k in range(4):
+            if 4 * 2**k > deepest:
+                break
             x = found[4 * 2**k] = getattr(self, f"layer{k + 1}")(x)
         return found
 

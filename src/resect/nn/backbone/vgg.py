@@ -30,6 +30,6 @@ class VGG16(nn.Module):
             layers.append(nn.MaxPool2d(2, 2))
         self.features = nn.Sequential(*layers)
 
-    def maps(self, image: Float[Tensor, "b 3 h w"]) -> dict[int, Float[Tensor, "b c i j"]]:
-        """The last features at each stride (2, 4, 8, 16, 32)."""
-        return maps_by_stride(self.features, image)
+    def maps(self, image: Float[Tensor, "b 3 h w"], deepest: int = 32) -> dict[int, Float[Tensor, "b c i j"]]:
+        """The last features at each stride (2, 4, 8, 16, 32), no further than asked for."""
+        return maps_by_stride(self.features, image, deepest)

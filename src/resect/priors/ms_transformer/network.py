@@ -45,7 +45,7 @@ class MSTransformerNetwork(nn.Module):
 
     def see(self, picture: Float[Tensor, "b 3 s s"]) -> Maps:
         """Features of pictures in [0, 1]."""
-        maps = self.backbone.maps(picture.contiguous(memory_format=torch.channels_last))
+        maps = self.backbone.maps(picture.contiguous(memory_format=torch.channels_last), max(self._strides))
         return maps[self._strides[0]], maps[self._strides[1]]
 
     def gather(self, features: Maps, need_weights: bool = False) -> tuple[Tensor, Tensor, tuple[Tensor | None, ...]]:

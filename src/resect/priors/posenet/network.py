@@ -50,7 +50,7 @@ class PoseNetNetwork(nn.Module):
 
     def see(self, picture: Float[Tensor, "b 3 s s"]) -> Float[Tensor, "b c i j"]:
         """Features of pictures in [0, 1]."""
-        return self.backbone.maps(picture.contiguous(memory_format=torch.channels_last))[self._stride]
+        return self.backbone.maps(picture.contiguous(memory_format=torch.channels_last), self._stride)[self._stride]
 
     def latents(self, features: Float[Tensor, "b c i j"]) -> tuple[Float[Tensor, "b l"], Float[Tensor, "b l"]]:
         """Of position and of rotation; not negative."""

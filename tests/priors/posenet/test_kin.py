@@ -1,0 +1,75 @@
+"""What a regressor remembers: whose poses, how much of them, and what is saved of it."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from tests.priors.captures import TEST, capture
+from tests.priors.posenet_networks import posenet
+
+from resect import artifact
+from resect.errors import ResectError
+from resect.geometry import so3
+from resect.nn.pose_loss import PoseFrame
+from resect.priors.posenet.kin import Kin
+from resect.priors.posenet.prior import PoseNet
+
+POSES = capture().truth.cam_from_world.double()
+FRAME = PoseFrame(POSES)
+N = len(POSES)
+
+
+def kin(share: tuple[float, float] = (0.5, 0.5)) -> Kin:
+    """Pictures that look like nothing else: code k is an axis."""
+    return Kin(torch.eye(N).half(), POSES, torch.arange(N), share)
+
+
+def test_a_picture_that_is_known_has_its_own_pose() -> None:
+    found = FRAME.decode(*kin().mean(torch.eye(N)[3:5], FRAME))
+    torch.testing.assert_close(found.center.double(), POSES.center[3:5], atol=1e-3, rtol=0)
+    assert float(so3.angle(found.R.double(), POSES.R[3:5]).max()) < 1e-3
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_shares_run_from_the_regressed_to_the_remembered(sign: int) -> None:
+    x, q = FRAME.encode(POSES[[0]])
+    code = torch.eye(N)[[5]]
+    for share in (0.0, 1.0):
+        found = FRAME.decode(*kin((share, share)).blend(code, x, sign * 3 * q, FRAME))
+        expected = POSES[[5 if share else 0]]
+        torch.testing.assert_close(found.center.double(), expected.center, atol=1e-3, rtol=0)
+        assert float(so3.angle(found.R.double(), expected.R)) < 1e-3
+
+
+def test_photos_that_were_left_out_choose_the_shares() -> None:
+    """Positions are told by the regressor, rotations by what is remembered."""
+    g = torch.Generator().manual_seed(0)
+    truth, code = POSES[:6], torch.eye(N)[:6]
+    x, q = FRAME.encode(truth)
+    noise = torch.nn.functional.normalize(torch.randn(6, 4, generator=g), dim=-1)
+    wrong = replace(kin(), cam_from_world=replace(POSES, t=POSES.t + 3 * torch.randn(N, 3, generator=g).double()))
+    found = wrong.shared(code, x, noise, truth, FRAME)
+    assert found.share == (0.0, 1.0)
+
+
+def test_poses_are_of_different_photos_the_most_alike_first() -> None:
+    twice = Kin(torch.eye(N).half(), POSES, torch.arange(N) // 2)
+    code = torch.nn.functional.normalize(torch.arange(N, 0.0, -1.0), dim=0)
+    assert torch.equal(twice.poses(code, 3).t, POSES.t[[0, 2, 4]])
+
+
+def test_it_is_saved_and_checked(tmp_path: Path) -> None:
+    prior = posenet()
+    assert prior.kin is not None
+    prior.save(tmp_path / "a")
+    again = PoseNet.load(tmp_path / "a")
+    assert again.kin is not None
+    assert again.kin.share == prior.kin.share
+    photo = capture()[TEST[0]]
+    a, b = (p.propose(photo, 4, torch.Generator()).cam_from_world for p in (prior, again))
+    torch.testing.assert_close(a.matrix(), b.matrix(), atol=1e-5, rtol=0)
+    replace(prior, kin=replace(prior.kin, share=(2.0, 0.0))).save(tmp_path / "b")
+    with pytest.raises(ResectError, match="shares"):
+        PoseNet.load(tmp_path / "b")
+    assert artifact.read_json(tmp_path / "a" / "artifact.json")["extra"]["kin_share"] == list(prior.kin.share)
