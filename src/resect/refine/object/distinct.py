@@ -26,20 +26,25 @@ def alike(work: Work, poses: SE3, turn_deg: float, shift: float) -> Bool[Tensor,
     return (turn < math.radians(turn_deg)) & (moved < shift)
 
 
-def with_equivalents(candidates: Candidates, symmetries: Symmetries, apart_deg: float) -> Candidates:
-    """The candidates, and what looks like each by the object's symmetries; about an axis, 3 `apart_deg` apart."""
+def with_equivalents(
+    work: Work, candidates: Candidates, symmetries: Symmetries, turn_deg: float
+) -> tuple[Candidates, int]:
+    """The best of the candidates that are one by the object's symmetries, each followed by all that looks like it
+    (about an axis every 3 `turn_deg`), and how many that are.
+    """
     if symmetries.trivial:
-        return candidates
-    motions = symmetries.sampled(1.5 * math.radians(apart_deg))
+        return candidates, 1
+    candidates = candidates.take(candidates.score.nan_to_num(-9.0).argsort(descending=True))
+    first = symmetries.deduplicate(candidates.cam_from_world, math.radians(turn_deg), turn_deg / 60 * work.radius)
+    candidates = candidates.take(first)
+    motions = symmetries.sampled(1.5 * math.radians(turn_deg))
     poses, count = candidates.cam_from_world, len(motions)
     repeated = SE3(poses.R.repeat_interleave(count, 0), poses.t.repeat_interleave(count, 0))
     same = SE3(motions.R.repeat(len(poses), 1, 1), motions.t.repeat(len(poses), 1))
     found = repeated.double() @ same
-    return Candidates(
-        SE3(found.R.to(poses.R), found.t.to(poses.t)),
-        candidates.score.repeat_interleave(count),
-        candidates.parent.repeat_interleave(count),
-    )
+    pose = SE3(found.R.to(poses.R), found.t.to(poses.t))
+    score, parent = (each.repeat_interleave(count) for each in (candidates.score, candidates.parent))
+    return Candidates(pose, score, parent), count
 
 
 def distinct(work: Work, candidates: Candidates, keep: int, turn_deg: float, shift: float) -> Candidates:

@@ -79,45 +79,60 @@ class ObjectInversion:
             candidates = join([candidates, _settle(work, known, drawn, s.settle_px[-1])])
         candidates = distinct(work, candidates, s.polish_keep, s.apart_deg / 2, s.apart_shift / 2)
         candidates = _polished(work, known, candidates)
-        repeated = with_equivalents(candidates, self.symmetries, s.apart_deg)
-        keep = max(s.keep[-1], len(repeated.score) // len(candidates.score))
         with work.meter.stage("judge"):
-            return self._judge(work, known, starts, repeated, keep)
+            return self._judge(work, known, starts, candidates)
 
-    def _judge(self, work: Work, known: Known, starts: Hypotheses, candidates: Candidates, keep: int) -> Estimate:
+    def _judge(self, work: Work, known: Known, starts: Hypotheses, found: Candidates) -> Estimate:
         """Modes from rank; a start that looks more like the photo than what was made of it is the answer."""
         s = self.settings
-        parents = candidates.parent.unique()
-        sight = work.sight(SE3.cat([candidates.cam_from_world, starts.cam_from_world[parents]]), s.settle_px[-1])
+        parents = found.parent.unique()
+        before = starts.cam_from_world[parents]
+        candidates, count = with_equivalents(work, found, self.symmetries, s.apart_deg)
+        both = SE3.cat([candidates.cam_from_world, before])
+        sight, fine = work.sight(both, s.settle_px[-1]), work.sight(both, s.polish_px, facets_px=s.polish_facets_px)
         assert sight is not None
-        score = _score(sight, known, candidates.cam_from_world, candidates.parent)
-        before = sight.rank(starts.cam_from_world[parents])
-        best_start = int(before.argmax())
-        improved = bool(score.max() >= before[best_start])
+        assert fine is not None
+        score = sight.rank(candidates.cam_from_world) + self._told(known, candidates, count)
+        candidates = self._ordered(work, starts, candidates.scored(score), count)
+        looked = fine.rank(before)
+        improved = bool(fine.rank(candidates.cam_from_world[:1]) >= looked.max())
         if not improved:
-            index = parents[best_start : best_start + 1]
-            candidates = Candidates(starts.cam_from_world[index], before[best_start][None], index)
-        else:
-            candidates = distinct(work, candidates.scored(score), keep, s.apart_deg, s.apart_shift)
-        mass = self._mass(starts, candidates)
-        order = mass.argsort(descending=True)
-        candidates = candidates.take(order)
-        modes = self._modes(sight, known, starts, candidates, mass[order])
+            index = parents[looked.argmax()][None]
+            candidates = Candidates(starts.cam_from_world[index], looked.max()[None], index)
+            if len(starts) > 1:
+                candidates, count = with_equivalents(work, candidates, self.symmetries, s.apart_deg)
+                candidates = candidates.scored(sight.rank(candidates.cam_from_world))
+                candidates = self._ordered(work, starts, candidates, count)
+        modes = self._modes(sight, known, starts, candidates)
         first = modes.cam_from_world[:1]
         looks = float(sight.likeness(first))
-        loss = -float(sight.rank(first)), -float(before[candidates.parent[0] == parents][0])
-        told = known.information is not None or starts.target is not None
-        status = self._status(modes, looks >= (s.least_told if told else s.least), improved)
+        loss = -float(fine.rank(first)), -float(looked[candidates.parent[0] == parents][0])
+        expected = known.information is not None or starts.target is not None
+        status = self._status(modes, looks >= (s.least_told if expected else s.least), improved)
         return Estimate(status, modes, tuple(work.trace), work.meter.cost, loss=loss)
+
+    def _ordered(self, work: Work, starts: Hypotheses, candidates: Candidates, count: int) -> Candidates:
+        """Those that differ, by mass."""
+        s = self.settings
+        candidates = distinct(work, candidates, max(s.keep[-1], count), s.apart_deg, s.apart_shift)
+        return candidates.take(self._mass(starts, candidates).argsort(descending=True))
+
+    def _told(self, known: Known, candidates: Candidates, count: int) -> Float[Tensor, "h"]:
+        """What is known of candidates in units of rank; of each `count` of them the others look like the first.
+
+        One start says which of them is meant; several are a density, whose weights do not: then what is known of the
+        first is known of all.
+        """
+        which = torch.arange(len(candidates.score))
+        which = which if len(known.start) == 1 else which // count * count
+        return self.settings.mass * known.log_density(candidates.cam_from_world[which], candidates.parent)
 
     def _mass(self, starts: Hypotheses, candidates: Candidates) -> Float[Tensor, "h"]:
         """Logarithm, up to a constant: weight of the hypothesis that each came from, and rank."""
         prior = starts.log_weight.double().log_softmax(0)[candidates.parent]
         return (prior - prior.max()).clamp_min(-3.0) + candidates.score.double() / self.settings.mass
 
-    def _modes(
-        self, sight: Sight, known: Known, starts: Hypotheses, chosen: Candidates, mass: Float[Tensor, "h"]
-    ) -> Hypotheses:
+    def _modes(self, sight: Sight, known: Known, starts: Hypotheses, chosen: Candidates) -> Hypotheses:
         poses = chosen.cam_from_world
         nothing = torch.zeros(len(poses), 0, dtype=torch.float64)
         state, before = State(poses, nothing, torch.arange(len(poses)), 0), known.term(chosen.parent, 1.0)
@@ -125,7 +140,7 @@ class ObjectInversion:
         if before is not None:
             information = information + before(state).matrix
         names = tuple(starts.source[int(k)] for k in chosen.parent) if starts.source else ()
-        weight = mass.log_softmax(0).to(starts.log_weight)
+        weight = self._mass(starts, chosen).log_softmax(0).to(starts.log_weight)
         return Hypotheses(poses, weight, information, source=names, target=starts.target)
 
     def _status(self, modes: Hypotheses, agrees: bool, improved: bool) -> Status:
