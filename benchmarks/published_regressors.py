@@ -14,6 +14,7 @@ called as the original calls its own, in the default memory layout, and has the 
 
 import random
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import torch
@@ -117,7 +118,7 @@ class PoseEncoder(nn.Module):
     @staticmethod
     def _layers(inputs: int) -> nn.Sequential:
         widths = (inputs, 64, 128, 256, 256)
-        parts = [m for a, b in zip(widths, widths[1:], strict=False) for m in (nn.Linear(a, b), nn.ReLU())]
+        parts = [m for a, b in pairwise(widths) for m in (nn.Linear(a, b), nn.ReLU())]
         return nn.Sequential(*parts[:-1])
 
     def forward(self, pose: Tensor) -> tuple[Tensor, Tensor]:
@@ -132,11 +133,11 @@ class PoseEncoder(nn.Module):
         return torch.cat(parts, dim=-1)
 
 
-def train_posenet(photos: Photos, workers: int = WORKERS) -> Iterator[float]:
+def train_posenet(photos: Photos, workers: int = WORKERS, batch: int = BATCH) -> Iterator[float]:
     """The loss after each step, epoch after epoch."""
     model, loss = PoseNet().train(), Loss()
     optimizer = torch.optim.Adam([*model.parameters(), *loss.parameters()], 1e-3, eps=1e-10, weight_decay=1e-4)
-    loader = DataLoader(photos, BATCH, shuffle=True, num_workers=workers)
+    loader = DataLoader(photos, batch, shuffle=True, num_workers=workers)
     while True:
         for image, pose in loader:
             optimizer.zero_grad()
@@ -147,11 +148,11 @@ def train_posenet(photos: Photos, workers: int = WORKERS) -> Iterator[float]:
             yield found.item()
 
 
-def train_encoder(photos: Photos, teacher: PoseNet, workers: int = WORKERS) -> Iterator[float]:
+def train_encoder(photos: Photos, teacher: PoseNet, workers: int = WORKERS, batch: int = BATCH) -> Iterator[float]:
     """The loss after each step of the auto-encoder."""
     teacher, model, loss = teacher.eval(), PoseEncoder().train(), Loss()
     optimizer = torch.optim.Adam([*model.parameters(), *loss.parameters()], 1e-3, eps=1e-10, weight_decay=1e-4)
-    loader = DataLoader(photos, BATCH, shuffle=True, num_workers=workers)
+    loader = DataLoader(photos, batch, shuffle=True, num_workers=workers)
     while True:
         for image, pose in loader:
             optimizer.zero_grad()

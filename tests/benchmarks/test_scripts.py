@@ -265,3 +265,12 @@ def test_posecnn(tmp_path: Path) -> None:
     assert rows[0]["what"] == "posecnn"
     assert 0 <= rows[0]["detected"] <= 1
     assert "detect" in written["stages_ms"]["meshes"]
+
+
+def test_regressor_throughput(tmp_path: Path) -> None:
+    few = ["--set", "room", "--steps", 1, "--epochs", 1, "--workers", 0, "--quick"]
+    rows, _ = ran("regressor_throughput", *few, out=tmp_path / "throughput.json")
+    names = ["published PoseNet", "posenet-full", "posenet", "published auto-encoder", "pose-decoder-full"]
+    assert [r["what"] for r in rows] == names
+    assert all(r["photos_per_second"] > 0 for r in rows)
+    assert rows[0]["times"] == rows[3]["times"] == 1

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 class DemoArguments:
     """Which, where to, and how thorough."""
 
-    name: tyro.conf.Positional[Literal["relocalize", "object", "rotations", "category"]] = "relocalize"
-    """relocalize: photos of a room; object: known objects in clutter; rotations: all that a picture allows;
-    category: chairs that no one has seen before."""
+    name: tyro.conf.Positional[Literal["place", "relocalize", "object", "rotations", "category"]] = "place"
+    """place: photos of a room; relocalize: the same by a learned regressor, its latents, then the room itself; object:
+    known objects in clutter; rotations: all that a picture allows; category: chairs that no one has seen before."""
     out: Path = Path("runs/demo")
     """Folder to make, by default runs/demo or runs/demo-NAME; the same command again goes on where it stopped."""
     quick: bool = False
@@ -38,7 +38,7 @@ def run(arguments: Sequence[str]) -> int:
     description = "The whole way on built-in data: photograph, learn, find the held-out photos, score, report."
     example = "resect demo object --quick"
     flags = parse(DemoArguments, arguments, prog="resect demo", description=description, example=example)
-    if flags.name != "relocalize" and flags.out == DemoArguments.out:
+    if flags.name != "place" and flags.out == DemoArguments.out:
         flags = replace(flags, out=flags.out.with_name(f"demo-{flags.name}"))
     _make_room(flags)
     start(flags.common)
@@ -55,6 +55,10 @@ def run(arguments: Sequence[str]) -> int:
         from resect.cli.demo_category import run_category
 
         facts, text, report = run_category(flags)
+    elif flags.name == "relocalize":
+        from resect.cli.demo_relocalize import run_relocalize
+
+        facts, text, report = run_relocalize(flags)
     else:
         facts, text, report = _whole_way(flags)
     seconds = time.perf_counter() - began
@@ -69,7 +73,7 @@ def _make_room(flags: DemoArguments) -> None:
 
     noted = flags.out / "demo.json"
     asked: dict[str, Any] = {"quick": flags.quick, "seed": flags.common.seed}
-    asked |= {} if flags.name == "relocalize" else {"name": flags.name}
+    asked |= {} if flags.name == "place" else {"name": flags.name}
     if flags.overwrite:
         _clear(flags.out)
     elif noted.is_file():
@@ -125,23 +129,24 @@ def _photos(flags: DemoArguments) -> "PhotoSet":
     if not finished.is_file():
         say("photographing the room …")
         shot = SyntheticSettings(path="orbit", seed=flags.common.seed)
-        _remove(capture)
+        remove(capture)
         make_capture(replace(shot, photos=24, width=240, height=180) if flags.quick else shot, capture)
     return read(capture)
 
 
 def _clear(out: Path) -> None:
     """Removes what an earlier demo wrote, and nothing else."""
-    from resect.cli import demo_category, demo_object, demo_rotations
+    from resect.cli import demo_category, demo_object, demo_relocalize, demo_rotations
 
-    made = (*demo_object.MADE, *demo_rotations.MADE, *demo_category.MADE)
+    made = (*demo_object.MADE, *demo_rotations.MADE, *demo_category.MADE, *demo_relocalize.MADE)
     for name in ("capture", "place", "poses.run", "report", *made):
-        _remove(out / name)
+        remove(out / name)
     for name in ("poses.csv", "demo.json", *demo_object.FILES):
         (out / name).unlink(missing_ok=True)
 
 
-def _remove(folder: Path) -> None:
+def remove(folder: Path) -> None:
+    """A folder that an earlier demo made; not one that a link leads to."""
     import shutil
 
     if folder.is_dir() and not folder.is_symlink():
