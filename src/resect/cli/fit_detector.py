@@ -21,6 +21,8 @@ class FitDetectorArguments:
     """Folder to make."""
     split: str | None = None
     """Split of the dataset to learn from; by default "train" where there is one."""
+    begin: Path | None = None
+    """Folder of a PoseCNN of the same objects to begin from, such as one that learned from other photos."""
     overwrite: bool = False
     """Start anew over what is in --out; without it the same command resumes."""
     common: CommonFlags = COMMON
@@ -28,6 +30,7 @@ class FitDetectorArguments:
 
 def fit_detector(name: str, flags: FitDetectorArguments, settings: Any) -> int:
     """Fits a PoseCNN."""
+    from resect import zoo
     from resect.data.objects import read_training_objects
 
     start(flags.common)
@@ -35,7 +38,7 @@ def fit_detector(name: str, flags: FitDetectorArguments, settings: Any) -> int:
     images = len({n for objects in data.values() for n in objects.photos.names})
     say(f"{images} photos of {len(data)} objects: {', '.join(list(data)[:12])}")
     begin(flags)
-    learn(name, data, settings, flags)
+    learn(name, data, settings, flags, parents=() if flags.begin is None else (zoo.load(flags.begin),))
     say(f"now: resect score {flags.out} OBJECTS, or resect estimate PHOTO --scene MODELS --prior {flags.out}")
     result(flags.common, {"out": str(flags.out), "photos": images, "objects": list(data)}, str(flags.out))
     return 0

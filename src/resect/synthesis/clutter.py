@@ -11,7 +11,8 @@ A photo is made so:
    by their number; Lambert on smooth normals; a highlight (Blinn–Phong, exponent U(10, 60)) of strength U(0, 0.3).
 4. Background: a random cut of one of the given pictures, its size U(0.5, 1) of the largest that fits, mirrored half of
    the time; where there are none, a smooth random texture with patches.
-5. Composed at twice the size and averaged; then gain exp(N(0, 0.15)), gamma U(0.8, 1.25), blur of U(0, `blur_px`)
+5. Litter, where it is asked for: so many further things as `synthesis/litter` says.
+6. Composed at twice the size and averaged; then gain exp(N(`exposure`)), gamma U(0.8, 1.25), blur of U(0, `blur_px`)
    pixels, noise of U(0, `noise`), clipping, 8 bits.
 
 Objects of which less than `visible` of the silhouette is seen, or that lie partly outside, are part of the clutter and
@@ -19,7 +20,7 @@ not asked for. All numbers above are this module's specification; another one ge
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -31,7 +32,9 @@ from resect.geometry import so3
 from resect.geometry.camera import Camera
 from resect.geometry.se3 import SE3
 from resect.protocols import Scene
-from resect.types import Render
+from resect.synthesis.backdrop import draw_background
+from resect.synthesis.light import Light, draw_light, lit
+from resect.synthesis.litter import draw_piece
 
 _TRIES = 30
 _MOST_SIDE = 4096
@@ -48,6 +51,9 @@ class ClutterSettings:
         visible: least visible part of what is asked for.
         blur_px: most blur.
         noise: most noise.
+        exposure: mean and standard deviation of the logarithm of the gain.
+        litter: least and most pieces that lie about.
+        size: of the objects, for the litter; world units.
     """
 
     objects: tuple[int, int] = (4, 8)
@@ -56,6 +62,9 @@ class ClutterSettings:
     visible: float = 0.5
     blur_px: float = 1.2
     noise: float = 0.03
+    exposure: tuple[float, float] = (0.0, 0.15)
+    litter: tuple[int, int] = (0, 0)
+    size: float = 100.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,9 +125,22 @@ def draw_photo(
         image = torch.where(front[..., None], rgb, image)
         nearest, owner = torch.where(front, depth, nearest), torch.where(front, k, owner)
         alone.append(mask)
+    for rgb, depth, mask in _litter(double, settings, light, backgrounds, generator):
+        front = mask & (depth < nearest)
+        image = torch.where(front[..., None], rgb, image)
+        nearest, owner = torch.where(front, depth, nearest), torch.where(front, -1, owner)
     objects = tuple(_placed(chosen[k], poses[k], owner == k, alone[k]) for k in range(len(poses)))
     asked = tuple(o.visible >= settings.visible and _inside(alone[k]) for k, o in enumerate(objects))
     return ClutterPhoto(developed(image, settings, generator), objects, asked)
+
+
+def _litter(
+    camera: Camera, s: ClutterSettings, light: Light, pictures: Sequence[Tensor], generator: torch.Generator
+) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    if s.litter[1] > 0:
+        count = int(torch.randint(s.litter[0], s.litter[1] + 1, (1,), generator=generator))
+        for _ in range(count):
+            yield draw_piece(camera, s.distance, s.size, light, pictures, generator)
 
 
 def _place(
@@ -149,88 +171,10 @@ def _place(
     return chosen, poses
 
 
-@dataclass(frozen=True, eq=False)
-class Light:
-    """Light of one photo: from everywhere, from distant lamps (unit directions to them, camera frame), a highlight."""
-
-    ambient: float
-    directions: Float[Tensor, "l 3"]
-    strengths: Float[Tensor, "l"]
-    highlight: float
-    exponent: float
-
-
-def draw_light(generator: torch.Generator) -> Light:
-    """Step 3."""
-    count = int(torch.randint(1, 4, (1,), generator=generator))
-    toward = torch.nn.functional.normalize(torch.randn(count, 3, generator=generator), dim=-1)
-    toward[:, 2] = -toward[:, 2].abs()  # the camera looks along +z: lights stand on its side
-    strengths = _uniform(generator, 0.2, 0.8, count) / count
-    numbers = torch.rand(3, generator=generator).tolist()
-    return Light(0.35 + 0.45 * numbers[0], toward, strengths, 0.3 * numbers[1], 10 + 50 * numbers[2])
-
-
-def lit(
-    shown: Render, pose: SE3, camera: Camera, light: Light, generator: torch.Generator
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Colours under the light, depth and silhouette of one object, recoloured: steps 2 and 3; black outside of it."""
-    assert shown.rgb is not None
-    assert shown.depth is not None
-    assert shown.normal is not None
-    assert shown.alpha is not None
-    mask = shown.alpha[0] > 0.5
-    rgb = torch.zeros_like(shown.rgb[0])
-    if not bool(mask.any()):
-        return rgb, shown.depth[0], mask
-    albedo = _recoloured(shown.rgb[0, mask], generator)
-    normal = shown.normal[0, mask] @ pose.R[0].mT.to(shown.normal)
-    view = -camera.rays(camera.pixels()[mask]).to(normal)
-    normal = torch.where(((normal * view).sum(-1) < 0)[:, None], -normal, normal)
-    halfway = torch.nn.functional.normalize(view[:, None] + light.directions, dim=-1)
-    diffuse = ((normal @ light.directions.mT).clamp_min(0) * light.strengths).sum(-1)
-    shine = ((normal[:, None] * halfway).sum(-1).clamp_min(0) ** light.exponent * light.strengths).sum(-1)
-    rgb[mask] = albedo * (light.ambient + diffuse)[:, None] + light.highlight * shine[:, None]
-    return rgb, shown.depth[0], mask
-
-
-def _recoloured(albedo: Float[Tensor, "n 3"], generator: torch.Generator) -> Float[Tensor, "n 3"]:
-    gain, tint = torch.randn(1, generator=generator) * 0.25, torch.randn(3, generator=generator) * 0.08
-    contrast, saturation = _uniform(generator, 0.7, 1.2, 2).tolist()
-    mean = albedo.mean(0)
-    grey = albedo.mean(1, keepdim=True)
-    coloured = grey + saturation * (albedo - grey)
-    return (mean + contrast * (coloured - mean)).clamp(0, 1) * (gain + tint).exp()
-
-
-def draw_background(shape: tuple[int, int], pictures: Sequence[Tensor], generator: torch.Generator) -> Tensor:
-    """Step 4: (h, w, 3)."""
-    if not pictures:
-        return _texture(shape, generator)
-    picture = pictures[int(torch.randint(len(pictures), (1,), generator=generator))]
-    u = torch.rand(4, generator=generator).tolist()
-    height, width = picture.shape[:2]
-    scale = (0.5 + 0.5 * u[0]) * min(height / shape[0], width / shape[1])
-    rows, columns = max(2, int(scale * shape[0])), max(2, int(scale * shape[1]))
-    top, left = int(u[1] * (height - rows)), int(u[2] * (width - columns))
-    part = picture[top : top + rows, left : left + columns].movedim(-1, 0)[None]
-    image = torch.nn.functional.interpolate(part, size=shape, mode="bilinear", antialias=True)[0].movedim(0, -1)
-    return image.flip(1) if u[3] < 0.5 else image
-
-
-def _texture(shape: tuple[int, int], generator: torch.Generator) -> Tensor:
-    """Noise of several scales, hard-edged in places."""
-    total = torch.zeros(*shape, 3)
-    for cells, strength in ((3, 0.25), (8, 0.15), (24, 0.1), (80, 0.05)):
-        coarse = torch.randn(1, 3, cells, cells, generator=generator) * strength
-        mode = "nearest" if cells in (8, 24) else "bicubic"
-        total = total + torch.nn.functional.interpolate(coarse, size=shape, mode=mode)[0].movedim(0, -1)
-    return (0.5 + total).clamp(0, 1)
-
-
 def developed(image: Float[Tensor, "y x 3"], s: ClutterSettings, generator: torch.Generator) -> Float[Tensor, "h w 3"]:
-    """Step 5: half the size, exposure, gamma, blur, noise, 8 bits."""
+    """Step 6: half the size, exposure, gamma, blur, noise, 8 bits."""
     half = torch.nn.functional.avg_pool2d(image.movedim(-1, 0)[None], 2)
-    gain = float((torch.randn(1, generator=generator) * 0.15).exp())
+    gain = float((s.exposure[0] + s.exposure[1] * torch.randn(1, generator=generator)).exp())
     u = torch.rand(3, generator=generator).tolist()
     half = (gain * half).clamp(0, 1) ** (0.8 + 0.45 * u[0])
     half = _blurred(half, s.blur_px * u[1])
@@ -260,7 +204,3 @@ def _inside(mask: Tensor) -> bool:
     """Whether a silhouette is there and touches no border of the image."""
     border = mask[0].any() | mask[-1].any() | mask[:, 0].any() | mask[:, -1].any()
     return bool(mask.any()) and not bool(border)
-
-
-def _uniform(generator: torch.Generator, least: float, most: float, count: int) -> Tensor:
-    return least + (most - least) * torch.rand(count, generator=generator)

@@ -72,7 +72,10 @@ def make_clutter(
     scenes = [MeshScene(mesh, antialias=False) for mesh in (*scaled.values(), *others)]
     camera = Camera.from_fov(np.radians(settings.fov_deg), settings.width, settings.height)
     near, far = settings.distance
-    drawing = ClutterSettings(settings.objects, (near * size, far * size), visible=settings.visible)
+    drawing = ClutterSettings(
+        settings.objects, (near * size, far * size), visible=settings.visible,
+        exposure=settings.exposure, litter=settings.litter, size=size,
+    )  # fmt: skip
     folder, ids = out / split / "000001", [numbers[key] for key in scaled]
     drawn = _begin(folder, settings, ids, len(others))
     _write_models(scaled, numbers, symmetries or {}, out)

@@ -25,6 +25,10 @@ class ClutterSetSettings:
     """Least visible part of an object that is asked for."""
     textured: float = 0.3
     """Share of the photos that lie on random textures although there are pictures."""
+    litter: tuple[int, int] = (4, 14)
+    """Least and most further things that lie about in a photo and hide objects; see `synthesis/litter`."""
+    exposure: tuple[float, float] = (-0.2, 0.35)
+    """Mean and standard deviation of the logarithm of a photo's gain."""
     seed: int = 0
     """Seed of everything random."""
 
@@ -34,6 +38,9 @@ class ClutterSetSettings:
         for name, (low, high) in limits.items():
             if not low <= getattr(self, name) <= high:
                 raise ResectError(f"clutter settings: {name}", f"{low} to {high}", str(getattr(self, name)))
-        for name, pair, least in (("objects", self.objects, 1), ("distance", self.distance, 1)):
+        if not (abs(self.exposure[0]) <= 3 and 0 <= self.exposure[1] <= 3):
+            raise ResectError("clutter settings: exposure", "a mean within ±3, a spread of 0 to 3", str(self.exposure))
+        pairs = (("objects", self.objects, 1), ("distance", self.distance, 1), ("litter", self.litter, 0))
+        for name, pair, least in pairs:
             if not least <= pair[0] <= pair[1]:
                 raise ResectError(f"clutter settings: {name}", f"{least} <= least <= most", str(pair))

@@ -9,7 +9,7 @@ A crop is made so:
 2. Colour and light: as in steps 2 and 3 of `synthesis/clutter`.
 3. Background: with probability `cluttered` as in step 4 there (a cut of a given picture, else a random texture); else
    one colour, uniform in RGB.
-4. Composed at twice the size and developed as in step 5 there, with its default blur and noise.
+4. Composed at twice the size and developed as in step 6 there, with its default blur and noise.
 5. Crop: the box of the silhouette. With probability `truncated` each side moves inwards by U(0, `cut`) with probability
    ½; all other sides move outwards by U(0, `margin`), parts of the box's width or height, but not beyond the image.
    The crop is stretched to a square (aspect not kept).
@@ -40,7 +40,9 @@ from resect.geometry.se3 import SE3
 from resect.priors.upright import viewpoint_rotation
 from resect.priors.viewpoint.network import crop
 from resect.protocols import Scene
-from resect.synthesis.clutter import ClutterSettings, developed, draw_background, draw_light, lit
+from resect.synthesis.backdrop import draw_background
+from resect.synthesis.clutter import ClutterSettings, developed
+from resect.synthesis.light import draw_light, lit
 from resect.synthesis.view_settings import ViewSettings
 from resect.types import Photo, Target
 

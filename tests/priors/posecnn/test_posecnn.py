@@ -195,3 +195,16 @@ def test_the_spread_is_that_of_training_pictures(monkeypatch: pytest.MonkeyPatch
     assert guess.information is not None
     known = torch.linalg.eigvalsh(guess.information[0]) > 1e-6
     assert int(known.sum()) == 3  # where it is, but not how it is turned
+
+
+def test_it_begins_from_another() -> None:
+    still = replace(TINY, steps=1, rate=1e-12)
+    first = untrained(still)
+    made = fit(table(), still, parents=(first,))
+    theirs = first.network.state_dict()
+    for name, value in made.network.state_dict().items():
+        if value.is_floating_point() and "running" not in name:
+            assert torch.allclose(value, theirs[name], atol=1e-5), name
+    other = PoseCnn(first.network, still, first.objects[::-1], CAMERA, 1.3, 1.0)
+    with pytest.raises(ResectError, match="begin from"):
+        fit(table(), still, parents=(other,))

@@ -14,6 +14,7 @@ from torch.nn import functional
 from resect.data.object_set import ObjectSet
 from resect.errors import ResectError
 from resect.geometry import so3
+from resect.nn.backbone.weights import load_weights
 from resect.nn.freeze import Frozen
 from resect.nn.picture import Changes
 from resect.priors.posecnn.frames import Frame, Frames, KnownObject, cell_pixels, known_objects, turn_to
@@ -56,7 +57,7 @@ def fit(
         data: object id → its photos, with masks of what is visible, poses and a mesh.
         settings: how; the small ones when not given.
         out: folder for the artefact, `log.jsonl` and checkpoints; nothing is written when not given.
-        parents: none are needed.
+        parents: at most one PoseCNN of the same objects and sizes, to begin from.
         resume: go on from the checkpoint in `out`, if there is one.
         generator: of all randomness; else `settings.seed`.
         progress: called with (step, steps, remark).
@@ -65,13 +66,14 @@ def fit(
         ResectError: an object without a mesh, or no masks at all.
         KeyboardInterrupt: after Ctrl-C, once the state is saved.
     """
-    del parents
     s = settings or PoseCnnSettings()
     seed = run_seed(s, generator)
     objects = known_objects(data, s.points, torch.Generator().manual_seed(seed))
     frames = Frames(data, objects, s)
     depth = _mean_depth(frames)
     network = make_network(s, len(objects), seed)
+    for begin in parents:
+        _take_over(network, begin, objects)
     Frozen(network, s.held)
     batches = Batches(frames, s, depth)
     trained = train(
@@ -83,6 +85,14 @@ def fit(
     made.spread = measured_spread(made, frames)
     finish(made, out)
     return made
+
+
+def _take_over(network: nn.Module, begin: object, objects: tuple[KnownObject, ...]) -> None:
+    """The weights of a network of the same objects and sizes."""
+    if not isinstance(begin, PoseCnn) or begin.names != tuple(o.name for o in objects):
+        got = ", ".join(begin.names) if isinstance(begin, PoseCnn) else type(begin).__name__
+        raise ResectError("PoseCNN to begin from", ", ".join(o.name for o in objects), got)
+    load_weights(network, {k: v.cpu() for k, v in begin.network.state_dict().items()}, "PoseCNN to begin from")
 
 
 class Batches:
