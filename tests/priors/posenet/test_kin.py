@@ -46,11 +46,23 @@ def test_photos_that_were_left_out_choose_the_shares() -> None:
     """Positions are told by the regressor, rotations by what is remembered."""
     g = torch.Generator().manual_seed(0)
     truth, code = POSES[:6], torch.eye(N)[:6]
-    x, q = FRAME.encode(truth)
+    x, _ = FRAME.encode(truth)
     noise = torch.nn.functional.normalize(torch.randn(6, 4, generator=g), dim=-1)
     wrong = replace(kin(), cam_from_world=replace(POSES, t=POSES.t + 3 * torch.randn(N, 3, generator=g).double()))
-    found = wrong.shared(code, x, noise, truth, FRAME)
-    assert found.share == (0.0, 1.0)
+    made = wrong.shared(code, x, noise, truth, FRAME)
+    assert made.share[0] == 0
+    found = FRAME.decode(*made.blend(code, x, noise, FRAME))
+    torch.testing.assert_close(found.center.double(), truth.center, atol=1e-3, rtol=0)
+    assert float(so3.angle(found.R.double(), truth.R).max()) < 1e-2
+
+
+def test_an_answer_stays_near_those_most_alike() -> None:
+    x, q = FRAME.encode(POSES[[0]])
+    code, limit = torch.eye(N)[[5]], (0.25, 0.05)
+    found_x, found_q = replace(kin((0.0, 0.0)), limit=limit).blend(code, x + 5, q, FRAME)
+    own_x, own_q = FRAME.encode(POSES[[5]])
+    assert float((found_x - own_x).norm()) == pytest.approx(limit[0], abs=1e-3)
+    assert float(torch.minimum((found_q - own_q).norm(), (found_q + own_q).norm())) <= limit[1] + 1e-3
 
 
 def test_poses_are_of_different_photos_the_most_alike_first() -> None:

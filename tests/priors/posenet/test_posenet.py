@@ -69,7 +69,7 @@ def test_rendered_views_of_left_out_photos_are_left_out_too() -> None:
     assert all(i < len(photos) for i in held)
     assert not {i + len(photos) for i in held} & set(kept)
     assert len(kept) == 2 * (len(photos) - len(held))
-    assert len(held) == 3
+    assert len(held) == 4
 
 
 def test_a_batch_is_fixed_by_seed_and_step_and_its_poses_belong_to_its_pictures() -> None:

@@ -239,21 +239,21 @@ def _measured(
         if kin is not None and others is not None:
             latents = second.regress(*second.latents(features))
             others = others.shared(second.code(features), *latents, truth[list(held)], second.frame)
-            kin = replace(kin, share=others.share)
+            kin = replace(kin, share=others.share, limit=others.limit)
         found = answered(second, others, features)
     return error_covariance(found, truth[list(held)]), kin
 
 
 def left_out(data: PhotoSet) -> tuple[list[int], list[int]]:
-    """Photos to train a second network on, and photos to measure it on, a quarter: runs, each a twelfth of the photos.
+    """Photos to train a second network on, and a quarter to measure it on: the fourth of eight runs, and the last.
 
     Photos next to each other on the camera's path are alike, and what is between two known ones says little of new
-    ones; nor do those between two runs tell of what lies beyond the path's end, so the last run is one of them.
-    Rendered views near those left out are left out too.
+    ones; nor does what lies between two runs tell of what is beyond the path's end. Rendered views near those left out
+    are left out too.
     """
     real = [i for i, name in enumerate(data.names) if not name.startswith(RENDERED)]
-    run = max(1, len(real) // 12)
-    held = {i for k, i in enumerate(real) if k // run in (2, 6) or k >= len(real) - run}
+    run = -(-len(real) // 8)
+    held = {i for k, i in enumerate(real) if k // run == 3 or k >= len(real) - run}
     rendered = [i for i in range(len(data)) if data.names[i].startswith(RENDERED)]
     if rendered:
         center = data.truth.cam_from_world.center

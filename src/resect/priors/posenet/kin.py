@@ -6,6 +6,7 @@ how much of each, photos that were left out tell. Sattler et al., "Understanding
 camera pose regression", CVPR 2019, found that regression alone hardly beats retrieval.
 """
 
+import math
 from dataclasses import dataclass, replace
 from typing import Self
 
@@ -31,12 +32,14 @@ class Kin:
         cam_from_world: of each picture, float64.
         photo: number of the photo that each shows; several pictures may be of one.
         share: how much of an answer's position, and of its rotation, is theirs: 0 to 1.
+        limit: how far from theirs an answer may be: of its position, and of its quaternion, in the network's frame.
     """
 
     codes: Float[Tensor, "n d"]
     cam_from_world: SE3
     photo: Int[Tensor, "n"]
     share: tuple[float, float] = (0.5, 0.5)
+    limit: tuple[float, float] = (math.inf, math.inf)
 
     def mean(self, code: Float[Tensor, "b d"], frame: PoseFrame) -> tuple[Float[Tensor, "b 3"], Float[Tensor, "b 4"]]:
         """Position and quaternion of the most alike pictures, weighed by how alike they are, in a network's frame."""
@@ -48,10 +51,12 @@ class Kin:
     def blend(
         self, code: Float[Tensor, "b d"], x: Float[Tensor, "b 3"], q: Float[Tensor, "b 4"], frame: PoseFrame
     ) -> tuple[Float[Tensor, "b 3"], Float[Tensor, "b 4"]]:
-        """A regressed position and quaternion together with theirs, each by its share."""
+        """Their position and quaternion, moved towards the regressed ones by the rest of the share, up to the limit."""
         own, (kin_x, kin_q) = functional.normalize(q, dim=-1), self.mean(code, frame)
         kin_q = _like(functional.normalize(kin_q, dim=-1), own)
-        return torch.lerp(x, kin_x, self.share[0]), torch.lerp(own, kin_q, self.share[1])
+        pairs = zip((kin_x, kin_q), (x, own), self.share, self.limit, strict=True)
+        found_x, found_q = (_towards(theirs, mine, 1 - share, limit) for theirs, mine, share, limit in pairs)
+        return found_x, found_q
 
     def poses(self, code: Float[Tensor, "d"], count: int) -> SE3:
         """Those of the pictures most alike, float64, at most one of each photo."""
@@ -66,18 +71,32 @@ class Kin:
     def shared(
         self, code: Float[Tensor, "b d"], x: Float[Tensor, "b 3"], q: Float[Tensor, "b 4"], truth: SE3, frame: PoseFrame
     ) -> Self:
-        """With the shares that are best, in the mean distance, on photos that neither has learned from."""
-        true_x, true_q = frame.encode(truth)
-        best, least = [0.5, 0.5], [torch.inf, torch.inf]
+        """With limits of twice their usual error, and the shares of least mean error, on photos that were left out."""
+        alone = _errors(replace(self, share=(1.0, 1.0)).blend(code, x, q, frame), truth, frame)
+        usual = tuple(2 * float(e.median()) for e in alone)
+        made, best, least = replace(self, limit=(usual[0], usual[1])), [0.5, 0.5], [torch.inf, torch.inf]
         for step in range(_SHARES):
             share = step / (_SHARES - 1)
-            found_x, found_q = replace(self, share=(share, share)).blend(code, x, q, frame)
-            turned = _like(functional.normalize(found_q, dim=-1), true_q.to(found_q))
-            errors = (found_x - true_x.to(found_x)).norm(dim=1).mean(), (turned - true_q.to(turned)).norm(dim=1).mean()
-            for k, error in enumerate(map(float, errors)):
+            found = _errors(replace(made, share=(share, share)).blend(code, x, q, frame), truth, frame)
+            for k, error in enumerate(float(e.mean()) for e in found):
                 if error < least[k]:
                     best[k], least[k] = share, error
-        return replace(self, share=(best[0], best[1]))
+        return replace(made, share=(best[0], best[1]))
+
+
+def _errors(
+    found: tuple[Tensor, Tensor], truth: SE3, frame: PoseFrame
+) -> tuple[Float[Tensor, "b"], Float[Tensor, "b"]]:
+    """Distances of positions and of quaternions, in the network's frame."""
+    true_x, true_q = (v.to(found[0]) for v in frame.encode(truth))
+    turned = _like(functional.normalize(found[1], dim=-1), true_q)
+    return (found[0] - true_x).norm(dim=1), (turned - true_q).norm(dim=1)
+
+
+def _towards(a: Float[Tensor, "b n"], b: Float[Tensor, "b n"], share: float, limit: float) -> Float[Tensor, "b n"]:
+    """From a the share of the way to b, but no further than the limit."""
+    step = share * (b - a)
+    return a + step * (limit / step.norm(dim=1, keepdim=True).clamp_min(1e-12)).clamp_max(1.0)
 
 
 def _like(q: Float[Tensor, "*b 4"], other: Float[Tensor, "*c 4"]) -> Float[Tensor, "*b 4"]:

@@ -1,5 +1,6 @@
 """A fitted pose regressor: one pose a photo, with the information that its errors on left-out photos amount to."""
 
+import math
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Self
@@ -106,7 +107,8 @@ class PoseNet:
         if self.kin is not None:
             poses = self.kin.cam_from_world
             tensors |= {"kin_codes": self.kin.codes, "kin_R": poses.R, "kin_t": poses.t, "kin_photo": self.kin.photo}
-            extra["kin_share"] = list(self.kin.share)
+            extra |= {"kin_share": list(self.kin.share)}
+            extra |= {"kin_limit": list(self.kin.limit)} if math.isfinite(sum(self.kin.limit)) else {}
         artifact.save(folder, KIND, self.settings, tensors, extra=extra)
 
     @classmethod
@@ -139,13 +141,25 @@ def _read_kin(found: artifact.Artifact, where: str) -> Kin | None:
     if "kin_codes" not in found.tensors:
         return None
     codes = found.tensor("kin_codes", (None, None), torch.float16)
-    n, share = len(codes), found.extra.get("kin_share")
+    n, share, limit = len(codes), found.extra.get("kin_share"), found.extra.get("kin_limit", [math.inf, math.inf])
     poses = SE3(found.tensor("kin_R", (n, 3, 3), torch.float64), found.tensor("kin_t", (n, 3), torch.float64))
     photo = found.tensor("kin_photo", (n,), torch.int64)
-    good = isinstance(share, list) and len(share) == 2 and all(isinstance(x, float) and 0 <= x <= 1 for x in share)
+    good = _two(share, 1.0) and _two(limit, math.inf)
     if not good or not n or not all(bool(x.isfinite().all()) for x in (codes, poses.R, poses.t)):
-        raise ResectError(where, "finite codes, poses and two shares from 0 to 1", repr(share)[:80], "Fit it again.")
-    return Kin(codes, poses, photo, (share[0], share[1]))
+        raise ResectError(
+            where,
+            "finite codes, poses, two shares from 0 to 1 and two limits",
+            f"{share}, {limit}"[:80],
+            "Fit it again.",
+        )
+    return Kin(codes, poses, photo, (share[0], share[1]), (limit[0], limit[1]))
+
+
+def _two(values: object, most: float) -> bool:
+    """Whether these are two numbers from 0 to a greatest."""
+    return (
+        isinstance(values, list) and len(values) == 2 and all(isinstance(x, float) and 0 <= x <= most for x in values)
+    )
 
 
 def checked_covariance(covariance: Tensor, where: object) -> Tensor:
