@@ -142,3 +142,20 @@ def test_single_precision_is_kept() -> None:
     density = RotationDensity.of_logits(torch.linspace(0, 1, 72), level=0)
     assert density.log_density.dtype == torch.float32
     assert float(density.mass.sum()) == pytest.approx(1, abs=1e-6)
+
+
+def test_joined_cells_have_the_mean_density() -> None:
+    logits = 3 * torch.randn(so3_grid.cell_count(2), generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    fine = RotationDensity.of_logits(logits, level=2)
+    joined = fine.joined(1)
+    assert joined.deepest == 1
+    torch.testing.assert_close(joined.mass, fine.mass.view(-1, 8).sum(1))
+    assert torch.equal(joined.cell, torch.arange(so3_grid.cell_count(1)))
+    part = RotationDensity.of_logits(
+        torch.tensor([-900.0] * 8 + [-2000.0] * 71).double(),
+        cell=torch.cat([torch.arange(8), torch.arange(1, 72)]),
+        level=torch.tensor([1] * 8 + [0] * 71),
+    ).joined(0)
+    assert torch.equal(part.level, torch.zeros(72, dtype=torch.long))
+    assert float(part.log_density[0]) == pytest.approx(math.log(72))
+    assert float(part.log_density[1]) == pytest.approx(math.log(72) - 1100)

@@ -135,6 +135,17 @@ class RotationDensity:
         """
         return find_modes(self, count, radius_deg, least)
 
+    def joined(self, level: int) -> "RotationDensity":
+        """With cells beyond a level joined to cells of that level, each of their mean density."""
+        up = (self.level - level).clamp_min(0)
+        first, _ = _span(self.cell >> 3 * up, self.level - up)
+        _, whole = first.unique_consecutive(return_inverse=True)
+        start = torch.searchsorted(whole, torch.arange(int(whole[-1]) + 1, device=whole.device))
+        value, part = self.log_density.double(), 8.0 ** -up.double()
+        top = torch.full_like(start, -torch.inf, dtype=value.dtype).scatter_reduce(0, whole, value, "amax")
+        mean = torch.zeros_like(top).index_add(0, whole, (value - top[whole]).exp() * part).log() + top
+        return RotationDensity((self.cell >> 3 * up)[start], (self.level - up)[start], mean.to(self.log_density))
+
     def heaviest(self, rest: float = 1e-9) -> tuple[Int[Tensor, "k"], Float[Tensor, "k"]]:
         """Indices of the fewest cells that leave out at most `rest` of the probability, and theirs, scaled to 1."""
         mass, order = self.mass.sort(descending=True)

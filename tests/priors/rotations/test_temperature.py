@@ -17,8 +17,8 @@ from resect.geometry import so3_grid
 from resect.geometry.rotation_density import RotationDensity
 from resect.priors.image2sphere.fit import fit
 from resect.priors.image2sphere.prior import load_image2sphere
+from resect.priors.rotations import temperature
 from resect.priors.rotations.prior import RotationPrior
-from resect.priors.rotations.temperature import calibrated
 from resect.types import Photo
 
 SHARP = 3.0
@@ -38,20 +38,21 @@ class Fisher(nn.Module):
         return SHARP * rotation.diagonal(dim1=-2, dim2=-1).sum(-1)
 
 
-def labels(temperature: float, count: int = 100) -> RotationSet:
+def labels(at: float, count: int = 60) -> RotationSet:
     """Rotations that come as often as the density of this temperature says."""
-    centers = so3_grid.cell_center(torch.arange(so3_grid.cell_count(2)), 2)
-    density = RotationDensity.of_logits(Fisher().logits(torch.zeros(1), centers) / temperature, level=2)
+    centers = so3_grid.cell_center(torch.arange(so3_grid.cell_count(4)), 4)
+    density = RotationDensity.of_logits(Fisher().logits(torch.zeros(1), centers) / at, level=4)
     rotation = density.sample(count, torch.Generator().manual_seed(0))
     names = tuple(map(str, range(count)))
     return RotationSet("labels", names, ("a",) * count, rotation, lambda i: Photo(names[i], torch.zeros(16, 16, 3)))
 
 
 @pytest.mark.parametrize("truth", [0.5, 2.5])
-def test_the_temperature_is_that_of_the_labels(truth: float) -> None:
+def test_the_temperature_is_that_of_the_labels(truth: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(temperature, "_LEVEL", 3)
     prior = RotationPrior("image2sphere", Fisher(), replace(TINY, density_level=2), ("a",))
     data = labels(truth)
-    found = calibrated(replace(prior, temperature=7.0), data)
+    found = temperature.calibrated(replace(prior, temperature=7.0), data)
     assert found.temperature == pytest.approx(truth, rel=0.15)
 
     def inside(asked: RotationPrior) -> float:

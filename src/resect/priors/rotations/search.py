@@ -3,7 +3,6 @@
 Coarse cells are looked at first, the best ones are cut into eight, and so on; the greatest is followed to its peak.
 """
 
-import math
 from collections.abc import Callable
 
 import torch
@@ -18,40 +17,37 @@ Local = Callable[[Float[Tensor, "k 3 3"]], tuple[Float[Tensor, "k"], Float[Tenso
 """Value, gradient and second derivatives of f(exp(ω) R) by ω at 0."""
 
 _LONGEST = 0.1  # radians a step
-_LOG2 = math.log(2)
 _FLAT = 1e-6
 
 
 def subdivide(
-    logits: Logits, first: Float[Tensor, "m"], level: int, finest: int, *, most: int = 2048, least: float = 1e-5
+    logits: Logits, first: Float[Tensor, "m"], level: int, finest: int, *, most: int = 1024, inside: int = 2
 ) -> RotationDensity:
-    """The density ∝ exp(logits), fine where its probability is.
+    """The density ∝ exp(logits), fine where it is greatest.
 
     Args:
         logits: at any rotations.
         first: at the middles of all cells of a level.
         level: that level.
         finest: of the smallest cells.
-        most: how many cells are cut at each level.
-        least: probability below which a cell stays as it is.
+        most: how many cells are cut at each level. The best are cut whatever share they seem to have: beside a narrow
+            peak the middle of a cell may have next to none.
+        inside: levels beyond the finest down to which the smallest cells' densities are averaged; a peak may be
+            narrower than they are.
     """
-    cells = torch.arange(len(first), device=first.device)
+    cells, values = torch.arange(len(first), device=first.device), first
     kept: list[tuple[Tensor, Tensor, int]] = []
-    values = first
-    for deeper in range(level + 1, finest + 1):
-        parts = [v.double() - 3 * at * _LOG2 for _, v, at in kept] + [values.double() - 3 * (deeper - 1) * _LOG2]
-        share = values.double() - 3 * (deeper - 1) * _LOG2 - torch.cat(parts).logsumexp(0)
-        chosen = share.topk(min(most, len(share))).indices
-        chosen = chosen[share[chosen].exp() >= least]
+    for deeper in range(level + 1, finest + inside + 1):
+        chosen = values.topk(min(most, len(values))).indices
         stays = torch.ones_like(cells, dtype=torch.bool)
         stays[chosen] = False
         kept.append((cells[stays], values[stays], deeper - 1))
         cells = so3_grid.children(cells[chosen]).flatten()
         values = logits(so3_grid.cell_center(cells, deeper)).to(first)
-    kept.append((cells, values, finest))
+    kept.append((cells, values, finest + inside))
     levels = torch.cat([torch.full_like(c, at) for c, _, at in kept])
     whole, every = torch.cat([v for _, v, _ in kept]), torch.cat([c for c, _, _ in kept])
-    return RotationDensity.of_logits(whole, cell=every, level=levels)
+    return RotationDensity.of_logits(whole, cell=every, level=levels).joined(finest)
 
 
 def greatest_cell(

@@ -14,6 +14,7 @@ from resect.data.rotation_set import RotationSet
 from resect.priors.rotations.prior import RotationPrior
 
 _MOST = 200
+_LEVEL = 6  # a density may be sharper than the cells it is answered on
 _BATCH = 16
 _RANGE = 8.0
 
@@ -35,7 +36,7 @@ def calibrated(prior: RotationPrior, held_out: RotationSet) -> RotationPrior:
         part = rows[first : first + _BATCH]
         codes, views = plain.codes([held_out.photo(i) for i in part])
         for i, code, view in zip(part, codes, views, strict=True):
-            density = plain.density_of(code)
+            density = plain.density_of(code, max(_LEVEL, prior.settings.density_level))
             labels.append(density.log_prob(view.turn @ held_out.rotation[i].double().cpu()))
             cells.append((density.log_density, density.volume.log().to(density.log_density)))
 
