@@ -90,5 +90,5 @@ def _layers(widths: tuple[int, ...]) -> nn.Sequential:
     for before, after in pairwise(widths):
         linear = nn.Linear(before, after)
         nn.init.xavier_uniform_(linear.weight)
-        layers += [linear, nn.ReLU()]
+        layers += [linear, nn.ReLU(inplace=True)]
     return nn.Sequential(*layers[:-1])

@@ -26,7 +26,7 @@ from resect.scenes.rays import check_asked
 from resect.types import Channel, Photo, Render
 
 KIND = "pose-decoder"
-_AT_ONCE = 1024  # poses whose features stay in the cache
+_AT_ONCE = 2048  # poses whose features stay in the cache
 PIXEL = Camera(0.5, 0.5, 0.5, 0.5, 1, 1)
 """A camera of one pixel, which is all there is to see."""
 

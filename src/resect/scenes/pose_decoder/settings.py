@@ -13,7 +13,7 @@ class PoseDecoderSettings(TrainingSettings):
 
     octaves: int = 6
     """Octaves that position and quaternion are encoded by; 0 leaves them as they are."""
-    widths: tuple[int, ...] = (64, 128, 128)
+    widths: tuple[int, ...] = (64, 64, 64)
     """Of the hidden layers; published (64, 128, 256), shallow (64,)."""
     code: int = 8
     """Numbers learned for each scene, where there are several; published: its index, as one number."""
