@@ -94,7 +94,7 @@ class Pictures:
         images, side = self.data.render(rows), self.settings.side
         if images.shape[1:3] != (side, side):
             images = torch.stack([resize_area(image, side, side) for image in images])
-        return images.permute(0, 3, 1, 2).float()
+        return images.permute(0, 3, 1, 2).float().contiguous()
 
     def _labels(self, rows: Sequence[int], picks: Sequence[float] | None) -> Float[Tensor, "b 3 3"]:
         """Float64; on the set's device where it picks equivalents itself."""
