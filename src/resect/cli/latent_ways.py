@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from resect.cli.answers import Answer
 from resect.cli.output import say
@@ -29,7 +29,7 @@ def write_attention(where: "Localizer", answers: Sequence[Answer], out: Path) ->
     from resect.evaluation.attention import overlay
     from resect.evaluation.pictures import to_pil
 
-    looking = next((prior for prior in where.priors if hasattr(prior, "attention")), None)
+    looking: Any = next((prior for prior in where.priors if hasattr(prior, "attention")), None)
     if looking is None:
         return
     for answer in answers:

@@ -141,25 +141,23 @@ def _read_kin(found: artifact.Artifact, where: str) -> Kin | None:
     if "kin_codes" not in found.tensors:
         return None
     codes = found.tensor("kin_codes", (None, None), torch.float16)
-    n, share, limit = len(codes), found.extra.get("kin_share"), found.extra.get("kin_limit", [math.inf, math.inf])
+    n, photo = len(codes), found.tensor("kin_photo", (len(codes),), torch.int64)
     poses = SE3(found.tensor("kin_R", (n, 3, 3), torch.float64), found.tensor("kin_t", (n, 3), torch.float64))
-    photo = found.tensor("kin_photo", (n,), torch.int64)
-    good = _two(share, 1.0) and _two(limit, math.inf)
-    if not good or not n or not all(bool(x.isfinite().all()) for x in (codes, poses.R, poses.t)):
-        raise ResectError(
-            where,
-            "finite codes, poses, two shares from 0 to 1 and two limits",
-            f"{share}, {limit}"[:80],
-            "Fit it again.",
-        )
-    return Kin(codes, poses, photo, (share[0], share[1]), (limit[0], limit[1]))
+    share = _two(found.extra.get("kin_share"), 1.0)
+    limit = _two(found.extra.get("kin_limit", [math.inf, math.inf]), math.inf)
+    finite = n > 0 and all(bool(x.isfinite().all()) for x in (codes, poses.R, poses.t))
+    if share is None or limit is None or not finite:
+        expected = "finite codes, poses, two shares from 0 to 1 and two limits"
+        raise ResectError(where, expected, f"{share}, {limit}"[:80], "Fit it again.")
+    return Kin(codes, poses, photo, share, limit)
 
 
-def _two(values: object, most: float) -> bool:
-    """Whether these are two numbers from 0 to a greatest."""
-    return (
-        isinstance(values, list) and len(values) == 2 and all(isinstance(x, float) and 0 <= x <= most for x in values)
-    )
+def _two(values: object, most: float) -> tuple[float, float] | None:
+    """Two numbers from 0 to a greatest; `None` for anything else."""
+    if not isinstance(values, list) or len(values) != 2:
+        return None
+    good = all(isinstance(x, float) and 0 <= x <= most for x in values)
+    return (values[0], values[1]) if good else None
 
 
 def checked_covariance(covariance: Tensor, where: object) -> Tensor:

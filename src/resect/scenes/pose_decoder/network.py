@@ -64,8 +64,8 @@ class PoseDecoderNetwork(nn.Module):
         if self.scene_code is not None:
             tangents = [functional.pad(t, (0, 0, 0, self.scene_code.embedding_dim)) for t in tangents]
         values = self._encoded(x, q, scene)
-        pairs = zip((self.x_encoder, self.q_encoder), values, tangents, strict=True)
-        (x_hidden, x_turned), (q_hidden, q_turned) = (_pushed(layers[:-1], v, t) for layers, v, t in pairs)
+        x_hidden, x_turned = _pushed(self.x_encoder[:-1], values[0], tangents[0])
+        q_hidden, q_turned = _pushed(self.q_encoder[:-1], values[1], tangents[1])
         return (x_hidden, q_hidden), (x_turned, q_turned)
 
     def _encoded(self, x: Tensor, q: Tensor, scene: Tensor | None) -> list[Tensor]:
