@@ -105,9 +105,11 @@ def test_all_poses_of_a_symmetric_solid_are_modes_of_equal_mass() -> None:
     assert group is not None
     turns = SE3(group, torch.zeros(24, 3, dtype=torch.float64))
     start = disturbed(truth, 8.0, 4.0, 4, scene.bounds.mean(0))
-    answer = ObjectInversion(symmetries=Symmetries(turns)).refine(
-        scene, photograph(scene, truth), Hypotheses(start, torch.zeros(1))
-    )
+    # As a density over rotations gives them: some of the 24, with weights and spreads of their own.
+    starts = SE3.cat([start, SE3(start.R @ group[5].float(), start.t)])
+    spread = [known_to(starts[k : k + 1], 10.0, 6.0, scene.bounds.mean(0)).information for k in range(2)]
+    density = Hypotheses(starts, torch.tensor([0.0, -2.0]), torch.cat(spread))  # type: ignore[arg-type]
+    answer = ObjectInversion(symmetries=Symmetries(turns)).refine(scene, photograph(scene, truth), density)
     assert answer.status is Status.AMBIGUOUS
     assert answer.modes is not None
     assert len(answer.modes) == 24
