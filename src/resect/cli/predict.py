@@ -68,13 +68,7 @@ def run(arguments: Sequence[str]) -> int:
     example = "resect predict PHOTOS --scene runs/place --out poses.csv"
     told = {"prog": "resect predict", "description": description, "example": example}
     flags, neighbours = parse_with_settings(PredictArguments, "neighbours", NeighbourSettings, arguments, **told)
-    at_least("--count", 1 if flags.count is None else flags.count, 1)
-    if not flags.scene:
-        raise ResectError("--scene", "a scene", "none", "Give the folder that 'resect fit' made, or meshes of objects.")
-    if flags.out.is_dir():
-        raise ResectError("--out", "a file, e.g. poses.csv", f"the folder {flags.out}")
-    if flags.start is not None and flags.prior:
-        raise ResectError("--start", "one of --start and --prior", "both")
+    _check(flags)
     if _of_objects(flags):
         from resect.cli.predict_objects import run_objects
 
@@ -123,6 +117,17 @@ def run(arguments: Sequence[str]) -> int:
     say(f"{len(best)} photos, {failed} failed; now: resect score {flags.out} {flags.data} --scene {scene}")
     result(flags.common, {"out": str(flags.out), "photos": len(best), "failed": failed}, str(flags.out))
     return SOME_FAILED if failed else DONE
+
+
+def _check(flags: PredictArguments) -> None:
+    """Errors before any work."""
+    at_least("--count", 1 if flags.count is None else flags.count, 1)
+    if not flags.scene:
+        raise ResectError("--scene", "a scene", "none", "Give the folder that 'resect fit' made, or meshes of objects.")
+    if flags.out.is_dir():
+        raise ResectError("--out", "a file, e.g. poses.csv", f"the folder {flags.out}")
+    if flags.start is not None and flags.prior:
+        raise ResectError("--start", "one of --start and --prior", "both")
 
 
 def _of_objects(flags: PredictArguments) -> bool:

@@ -4,6 +4,7 @@ Shavit, Keller, "Camera pose auto-encoders for improving pose regression", ECCV 
 a learned code each in place of their index as a number; positions and rotations are those of the teacher's frame.
 """
 
+from collections.abc import Sequence
 from itertools import pairwise
 
 import torch
@@ -64,8 +65,8 @@ class PoseDecoderNetwork(nn.Module):
         if self.scene_code is not None:
             tangents = [functional.pad(t, (0, 0, 0, self.scene_code.embedding_dim)) for t in tangents]
         values = self._encoded(x, q, scene)
-        x_hidden, x_turned = _pushed(self.x_encoder[:-1], values[0], tangents[0])
-        q_hidden, q_turned = _pushed(self.q_encoder[:-1], values[1], tangents[1])
+        x_hidden, x_turned = _pushed(list(self.x_encoder)[:-1], values[0], tangents[0])
+        q_hidden, q_turned = _pushed(list(self.q_encoder)[:-1], values[1], tangents[1])
         return (x_hidden, q_hidden), (x_turned, q_turned)
 
     def _encoded(self, x: Tensor, q: Tensor, scene: Tensor | None) -> list[Tensor]:
@@ -75,7 +76,7 @@ class PoseDecoderNetwork(nn.Module):
         return encoded
 
 
-def _pushed(layers: nn.Sequential, value: Tensor, tangent: Tensor) -> tuple[Tensor, Tensor]:
+def _pushed(layers: Sequence[nn.Module], value: Tensor, tangent: Tensor) -> tuple[Tensor, Tensor]:
     """A value and its tangents through layers."""
     for layer in layers:
         if isinstance(layer, nn.Linear):
