@@ -1,6 +1,7 @@
 """`resect demo relocalize`: where in this room am I? A photo's nearest kin, a regressor, its latents, then the field.
 
-Nothing is downloaded: the regressor looks through a network of random weights, which is enough for one small room.
+Nothing is downloaded: the regressor looks through the first layers of a network of random weights, which is enough for
+one small room.
 """
 
 from collections.abc import Mapping
@@ -36,9 +37,9 @@ class Sizes:
     photos: int = 48
     width: int = 320
     field_steps: tuple[int, int] = (200, 500)
-    rendered: int = 800
+    rendered: int = 500
     side: int = 96
-    steps: int = 800
+    steps: int = 500
     decoder_steps: int = 1000
 
 
@@ -91,8 +92,8 @@ def _learn(photos: "PhotoSet", split: "Split", sizes: Sizes, flags: "DemoArgumen
     common, place, regressor = flags.common, flags.out / "place", flags.out / "regressor"
     train = photos.subset(split.train)
     field = governed(FieldSettings, FieldSettings(resolutions=(64, 128), steps=sizes.field_steps), common)
-    own: Any = {"pretrained": "", "side": sizes.side, "steps": sizes.steps, "views": 4, "tensorboard": False}
-    posenet = governed(PoseNetSettings, PoseNetSettings(**own), common)
+    own: Any = {"backbone": "resnet18", "pretrained": "", "stride": 8, "side": sizes.side, "steps": sizes.steps}
+    posenet = governed(PoseNetSettings, PoseNetSettings(**own, views=4, tensorboard=False), common)
     decoder = governed(PoseDecoderSettings, PoseDecoderSettings(steps=sizes.decoder_steps, tensorboard=False), common)
 
     say(f"learning the place from {len(train)} photos …")
