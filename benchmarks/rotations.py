@@ -112,7 +112,11 @@ class Arguments:
     out: Path | None = RESULTS / "rotations.json"
     """JSON to write."""
     quick: bool = False
-    """A few steps, a few images: does the script run?"""
+    """Two shapes, a few steps, a few images: does the script run?"""
+
+    def shapes(self, name: str) -> tuple[str, ...]:
+        """Of a set."""
+        return SETS[name][:2] if self.quick else SETS[name]
 
 
 def learned(shapes: str, method: str, labels: str, seed: int, a: Arguments) -> tuple[RotationPrior, dict[str, float]]:
@@ -126,7 +130,7 @@ def learned(shapes: str, method: str, labels: str, seed: int, a: Arguments) -> t
     times = folder / "seconds.json"
     if not times.is_file():
         many = SolidSettings(
-            SETS[shapes], images=20 if a.quick else TRAIN[a.preset], side=settings.side, seed=SEEDS["train"]
+            a.shapes(shapes), images=20 if a.quick else TRAIN[a.preset], side=settings.side, seed=SEEDS["train"]
         )
         with Stopwatch() as watch:
             fit = resolve(ZOO[method].fit)
@@ -146,8 +150,10 @@ def _said(name: str) -> Any:
 def row(shapes: str, method: str, labels: str, a: Arguments) -> dict[str, Any]:
     """Medians over seeds."""
     side = PRESETS[a.preset, method].side
-    test = make_solids(SolidSettings(SETS[shapes], images=1 if a.quick else TEST, side=side, seed=SEEDS["test"]))
-    validation = make_solids(SolidSettings(SETS[shapes], images=1 if a.quick else VAL, side=side, seed=SEEDS["val"]))
+    test = make_solids(SolidSettings(a.shapes(shapes), images=1 if a.quick else TEST, side=side, seed=SEEDS["test"]))
+    validation = make_solids(
+        SolidSettings(a.shapes(shapes), images=1 if a.quick else VAL, side=side, seed=SEEDS["val"])
+    )
     found: list[Mapping[str, Any]] = []
     for seed in a.seeds:
         prior, seconds = learned(shapes, method, labels, seed, a)
