@@ -136,7 +136,9 @@ def _training(
     )
     if flags.views_from is not None:
         say(f"rendering {flags.rendered} views while they are learned from")
-        views = SceneViewSettings(count=flags.rendered, seed=flags.common.seed)
+        seen = round(settings.side / settings.share) if hasattr(settings, "share") else 0
+        side = max(SceneViewSettings.side, seen)
+        views = SceneViewSettings(count=flags.rendered, side=side, seed=flags.common.seed)
         train = joined(train, scene_views(zoo.load(flags.views_from, role="scene"), train, views))
     return {next(iter(places)): train} if several else train
 
