@@ -2,8 +2,10 @@
 
 A head that regresses poses follows the path that the photos were taken along and is poor at positions beside it; the
 most alike pictures, photos and rendered views alike, are coarse, but not far off where they look alike. So an answer
-is theirs, moved towards the regressed one, though not far; how much, photos that were left out tell. Sattler et al., "Understanding the limitations of CNN-based absolute
-camera pose regression", CVPR 2019, found that regression alone hardly beats retrieval.
+is theirs, moved towards the regressed one, though not far; how much, photos that were left out tell.
+
+Sattler et al., "Understanding the limitations of CNN-based absolute camera pose regression", CVPR 2019, found that
+regression alone hardly beats retrieval.
 """
 
 import math
