@@ -35,3 +35,10 @@ def test_a_missing_package_says_what_to_install() -> None:
     assert isinstance(error, ResectError)
     assert "pip install 'resect[heic]'" in str(error)
     assert "reading HEIC photos" in str(error)
+
+
+def test_of_many_names_some_are_told() -> None:
+    many = str(unknown_name("instance", "chair_77x", [f"chair_{k:02d}" for k in range(100)]))
+    assert "chair_77" in many
+    assert "(100 in all)" in many
+    assert len(many) < 500

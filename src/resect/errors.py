@@ -3,6 +3,8 @@
 import difflib
 from collections.abc import Iterable
 
+_MOST_NAMES = 24
+
 
 class ResectError(ValueError):
     """A mistake in what resect was given; bugs of resect itself are `assert`s.
@@ -33,5 +35,6 @@ def unknown_name(where: object, got: str, known: Iterable[str]) -> ResectError:
     """The error for a name that does not exist, naming the nearest ones that do."""
     names = sorted(known)
     near = difflib.get_close_matches(got, names, n=3, cutoff=0.5)
+    shown = ", ".join(names[:_MOST_NAMES]) + (f", … ({len(names)} in all)" if len(names) > _MOST_NAMES else "")
     fix = f"Did you mean {' or '.join(repr(n) for n in near)}?" if near else ""
-    return ResectError(where, f"one of {', '.join(names)}", repr(got), fix)
+    return ResectError(where, f"one of {shown}", repr(got), fix)
