@@ -1,5 +1,6 @@
 """Folders of instances: round trip, views evenly spread, and everything that may be wrong with them."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -124,3 +125,14 @@ def test_the_variant_with_a_camera_matrix_and_poses_of_objects(root: Path) -> No
     (one / "intrinsics.txt").write_text("50 1 19.5 0 60 15.5 0 0 1")
     with pytest.raises(ResectError, match="skew"):
         read_instances(root, instances=("a",))
+
+
+def test_a_zip_file_is_unpacked_beside_itself_once(root: Path, tmp_path: Path) -> None:
+    made = shutil.make_archive(str(tmp_path / "cars_train"), "zip", root.parent, root.name)
+    for _ in range(2):
+        found = read_instances(Path(made))
+        assert found.names == read_instances(root).names
+        assert found.photos.root.parent == tmp_path / "cars_train"
+    (tmp_path / "text.zip").write_text("no archive")
+    with pytest.raises(ResectError, match=r"text\.zip"):
+        read_instances(tmp_path / "text.zip")

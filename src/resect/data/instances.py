@@ -18,6 +18,7 @@ from torch import Tensor
 
 from resect.data.image import read_header, read_image
 from resect.data.rigid import number, rigid_from_matrix
+from resect.data.unpack import unpack
 from resect.errors import ResectError
 from resect.geometry.camera import Camera
 from resect.geometry.conventions import pixel_offset
@@ -27,6 +28,7 @@ from resect.types import Photo, PhotoSet, Target, Truth, World
 _IMAGES = (".png", ".jpg", ".jpeg")
 _MOST_INSTANCES, _MOST_VIEWS = 100_000, 100_000
 _MOST_CHARACTERS = 10_000
+_MOST_BYTES = 64 << 30
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,7 +63,7 @@ def read_instances(
     """Reads a folder of instances; images are read when they are asked for.
 
     Args:
-        root: the folder.
+        root: the folder, or a zip file of it, which is unpacked beside itself once.
         views: of each instance, evenly spread over those there are; 0 takes all.
         instances: names of those to take; all when empty.
         numbers: of the views to take of each instance, from 0 in the order of their names, in place of `views`.
@@ -70,7 +72,7 @@ def read_instances(
         ResectError: an image without a pose or the other way round, missing or broken intrinsics, another number of
             views than asked for, a name that is not there.
     """
-    root = Path(root)
+    root = _unpacked(Path(root))
     folders = sorted(p for p in root.iterdir() if (p / "rgb").is_dir()) if root.is_dir() else []
     if not folders or len(folders) > _MOST_INSTANCES:
         got = f"{len(folders)} folders with rgb/"
@@ -100,6 +102,17 @@ def read_instances(
         _loader(root, files, cameras, [objects[k] for k in which]),
     )
     return InstanceSet(found, torch.tensor(which), objects)
+
+
+def _unpacked(root: Path) -> Path:
+    """The folder of instances of a zip file: `cars_train` of `cars_train.zip`."""
+    if not root.is_file():
+        return root
+    folder = root.with_suffix("")
+    if not folder.is_dir():
+        unpack(root, folder, most_bytes=_MOST_BYTES)
+    inside = [p for p in folder.iterdir() if p.is_dir()]
+    return inside[0] if len(inside) == 1 and is_instances(inside[0]) else folder
 
 
 def _loader(root: Path, files: list[Path], cameras: list[Camera], objects: list[str]) -> Callable[[int], Photo]:
