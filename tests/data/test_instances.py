@@ -127,12 +127,13 @@ def test_the_variant_with_a_camera_matrix_and_poses_of_objects(root: Path) -> No
         read_instances(root, instances=("a",))
 
 
-def test_a_zip_file_is_unpacked_beside_itself_once(root: Path, tmp_path: Path) -> None:
+def test_a_zip_file_is_unpacked_beside_itself_once(root: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    tmp_path = tmp_path_factory.mktemp("zipped")
     made = shutil.make_archive(str(tmp_path / "cars_train"), "zip", root.parent, root.name)
     for _ in range(2):
         found = read_instances(Path(made))
         assert found.names == read_instances(root).names
         assert found.photos.root.parent == tmp_path / "cars_train"
     (tmp_path / "text.zip").write_text("no archive")
-    with pytest.raises(ResectError, match=r"text\.zip"):
+    with pytest.raises(ResectError, match="whole zip"):
         read_instances(tmp_path / "text.zip")
