@@ -7,6 +7,9 @@ import torch
 from tests.cli.shell import resect
 from tests.priors.image2sphere.as_published import random_model
 
+from resect.data.rotations.table import write_rotation_table
+from resect.synthesis.symsol.make import SolidSettings, make_solids
+
 ONE = ["--threads", "1"]
 
 
@@ -55,3 +58,15 @@ def test_bad_input_is_said(tmp_path: Path) -> None:
     same = resect("fit", "ipdf", "solids:cube", "--out", out, "--held-out", "train", *tiny("ipdf"))
     assert same.code == 2
     assert not out.exists()
+
+
+def test_what_is_learned_from_is_not_held_out_nor_scored_unsaid(tmp_path: Path) -> None:
+    table = tmp_path / "photos"
+    write_rotation_table(make_solids(SolidSettings(("cube",), 4, 32)), table)
+    refused = resect("fit", "ipdf", table, "--out", tmp_path / "net", "--held-out", "val", *tiny("ipdf"))
+    assert refused.code == 2
+    assert "the same" in refused.err
+    assert resect("fit", "ipdf", "solids:cube", "--split", "valid", "--out", tmp_path / "net", *tiny("ipdf")).code == 2
+    assert resect("fit", "ipdf", table, "--out", tmp_path / "net", *tiny("ipdf")).code == 0
+    assert "learned from" in resect("score", tmp_path / "net", table, *ONE).err
+    assert "learned from" not in resect("score", tmp_path / "net", "solids:cube", "--most", 1, *ONE).err

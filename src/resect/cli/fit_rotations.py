@@ -36,6 +36,7 @@ def fit_rotations(name: str, flags: FitRotationsArguments, settings: Any) -> int
     """Fits one of the networks for rotations."""
     from resect.cli.rotation_data import read_rotation_data
     from resect.evaluation.rotation_film import RotationFilm
+    from resect.priors.rotations.batches import digest
 
     start(flags.common)
     if flags.held_out == flags.split:
@@ -44,6 +45,9 @@ def fit_rotations(name: str, flags: FitRotationsArguments, settings: Any) -> int
     held_out = None
     if flags.held_out:
         held_out = read_rotation_data(flags.data, flags.held_out, side=settings.side, device=settings.device)
+        if digest(held_out) == digest(data):
+            fix = "Make folders train and val of them ('resect data rotations'), or leave --held-out away."
+            raise ResectError(f"--held-out {flags.held_out}", "images that are not learned from", "the same", fix)
     known = data.known
     told = "equivalents known" if data.equivalents is not None else "equivalents not known"
     say(f"{data.format}: {len(data)} images of {', '.join(known[:12])}; {told}")

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from resect.cli.output import say
+from resect.errors import unknown_name
 
 if TYPE_CHECKING:
     from resect.data.rotation_set import RotationSet
@@ -22,7 +23,7 @@ def read_rotation_data(text: str | Path, split: str, *, side: int, device: str =
 
     Args:
         text: a folder or file of a known format; or "solids" or "solids:cube,cyl".
-        split: "train", "test" or another that the format has.
+        split: "train", "test" or another that the format has; solids have "val".
         side: pixels of drawn images.
         device: where they are drawn.
     """
@@ -30,8 +31,10 @@ def read_rotation_data(text: str | Path, split: str, *, side: int, device: str =
         from resect.synthesis.symsol.make import SEEDS, SolidSettings, make_solids
         from resect.synthesis.symsol.shapes import PLAIN
 
+        if split not in SEEDS:
+            raise unknown_name("split of drawn solids", split, tuple(SEEDS))
         names = tuple(str(text).partition(":")[2].split(",")) if ":" in str(text) else PLAIN
-        settings = SolidSettings(names, _IMAGES.get(split, _IMAGES["test"]), side, SEEDS.get(split, SEEDS["test"]))
+        settings = SolidSettings(names, _IMAGES[split], side, SEEDS[split])
         return make_solids(settings, device)
     from resect.data.rotations.read import read_rotations
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from bop_folder import write_bop
 from PIL import Image
 from scipy.io import savemat
 from torch import Tensor
@@ -68,11 +69,27 @@ def test_a_set_written_as_a_table_reads_back_smaller_with_its_camera(tmp_path: P
 HEAD = "# resect-rotations 1 | cam_from_obj | opencv camera | quaternion wxyz\nphoto,category,qw,qx,qy,qz\n"
 
 
+def test_a_bent_lens_is_written_as_a_pinhole(tmp_path: Path) -> None:
+    lens = Camera(40.0, 40.0, 20.0, 10.0, 40, 20, "opencv", (-0.3, 0.1))
+    straight = Camera(40.0, 40.0, 20.0, 10.0, 40, 20)
+    seen, _ = straight.project(lens.rays(lens.pixels(dtype=torch.float64)))
+    image = (seen[..., :1] / 60 + 0.1).view(20, 40, 1).expand(-1, -1, 3).float()  # tells the pinhole's column
+    photo = Photo("0", image, lens, "test", Target("cup", category="cup", box=(4.0, 2.0, 36.0, 18.0)))
+    write_rotation_table(RotationSet("test", ("0",), ("cup",), rotations(1), lambda _: photo), tmp_path / "out")
+    back = read_rotations(tmp_path / "out").photo(0)
+    assert back.camera == straight
+    columns = (back.image[2:-2, 4:-4, 0] - 0.1) * 60
+    torch.testing.assert_close(columns, (torch.arange(4, 36) + 0.5).expand(16, -1), atol=0.3, rtol=0)
+    assert back.target is not None
+    assert back.target.box is not None
+    assert back.target.box[0] < 3.5  # barrel: the corner lies further out
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
         ("", "first line"),
-        (HEAD, "a line an image"),
+        (HEAD, "a line for each image"),
         (HEAD + "a.png,cup,1,1,0,0\n", "unit quaternion"),
         (HEAD + "a.png,cup,1,x,0,0\n", "line 3"),
         (HEAD + "a.png,cup,nan,0,0,0\n", "finite"),
@@ -327,6 +344,18 @@ def test_spacecraft_labels_are_cam_from_obj(tmp_path: Path) -> None:
 def test_bad_spacecraft_labels_are_named(tmp_path: Path, changed: dict[str, object], message: str) -> None:
     with pytest.raises(ResectError, match=message):
         read_rotations(spacecraft(tmp_path, **changed), "lightbox/test")
+
+
+def test_objects_are_read_by_what_a_part_is_for(tmp_path: Path) -> None:
+    write_bop(tmp_path)
+    (tmp_path / "train_pbr").mkdir()
+    (tmp_path / "test/000003").rename(tmp_path / "train_pbr/000001")
+    write_bop(tmp_path)
+    parts = {split: read_rotations(tmp_path, split) for split in ("train", "test", "train_pbr")}
+    first = {split: found.names[0] for split, found in parts.items()}
+    assert first["train"] == first["train_pbr"] != first["test"]
+    with pytest.raises(ResectError, match="split"):
+        read_rotations(tmp_path, "val")
 
 
 # --- real samples -----------------------------------------------------------------------------------------------------

@@ -1,9 +1,11 @@
 """Any dataset of images with rotations: the format is found out and said."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from resect.data.instances import is_instances, read_instances
-from resect.data.objects import fits_objects, read_objects
+from resect.data.object_set import ObjectSet
+from resect.data.objects import fits_objects, read_objects, read_training_objects
 from resect.data.rotation_set import RotationSet
 from resect.data.rotations.arrays import read_rotation_arrays
 from resect.data.rotations.instances import rotations_of_views
@@ -28,7 +30,7 @@ def read_rotations(path: Path | str, split: str = "train") -> RotationSet:
             SYMSOL, ModelNet10-SO(3), PASCAL3D+, SPEED+ as released; photos of known objects (BOP, PoseCNN); views of
             the instances of a category.
         split: "train", "test", or another that the format has; "DOMAIN/SPLIT" for SPEED+, "train+rendered" for
-            PASCAL3D+ with three rendered crops for each photo.
+            PASCAL3D+ with three rendered crops for each photo. Files and folders without parts are read whole.
 
     Raises:
         ResectError: none of these, or bad input, naming the file and the entry.
@@ -51,9 +53,16 @@ def read_rotations(path: Path | str, split: str = "train") -> RotationSet:
         domain, _, part = split.rpartition("/")
         return read_spacecraft(path, domain or "synthetic", part)
     if fits_objects(path):
-        return rotations_of(read_objects(path))
+        return rotations_of(_objects(path, split))
     if is_instances(path):
         return rotations_of_views(read_instances(path))
     known = "SYMSOL, ModelNet10-SO(3), PASCAL3D+, SPEED+, known objects, or views of instances"
     expected = f"{ROTATIONS_FILE}, an .npz file, {known}"
     raise ResectError(path, expected, "none of these" if path.exists() else "no such path")
+
+
+def _objects(path: Path, split: str) -> Mapping[str, ObjectSet]:
+    """Known objects by what a part is for; a dataset's own name of one is taken too."""
+    if split == "train":
+        return read_training_objects(path)
+    return read_objects(path, split=None if split == "test" else split)

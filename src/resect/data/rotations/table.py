@@ -4,7 +4,7 @@
     photo,category,qw,qx,qy,qz,tx,ty,tz,fx,fy,cx,cy,left,top,right,bottom
 
 Empty cells are unknown. A translation is in the object's units, the camera a pinhole in pixels from the image's corner,
-the box that of the visible part.
+the box that of the visible part. What other lenses show is written as a pinhole shows it.
 """
 
 import csv
@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
+from torch.nn.functional import grid_sample
 
 from resect.artifact import write_atomic
 from resect.data.image import png_bytes, read_image, resize_area
@@ -88,7 +89,7 @@ def write_rotation_table(
     table.writerow(_COLUMNS)
     quaternion = so3.to_quaternion(data.rotation.double().cpu())
     for i in range(len(data)):
-        photo = _smaller(data.photo(i), longest)
+        photo = _straight(_smaller(data.photo(i), longest))
         name = f"{i // 1000:04d}/{i:07d}.png"
         pixels = (photo.image.cpu() * 255).round().byte()
         write_atomic(out / name, png_bytes(pixels))
@@ -117,6 +118,26 @@ def _smaller(photo: Photo, longest: int | None) -> Photo:
     return Photo(photo.name, resize_area(photo.image, w, h), camera, photo.camera_source, target)
 
 
+def _straight(photo: Photo) -> Photo:
+    """As a pinhole of the same focal length shows it; what the lens did not see goes on as the photo's edge."""
+    lens = photo.camera
+    if lens is None or lens.model == "pinhole":
+        return photo
+    camera = Camera(lens.fx, lens.fy, lens.cx, lens.cy, lens.width, lens.height)
+    pixels, _ = lens.project(camera.rays(camera.pixels(dtype=torch.float64)))
+    grid = (2 * pixels / torch.tensor([lens.width, lens.height]) - 1).view(1, lens.height, lens.width, 2)
+    source = photo.image.permute(2, 0, 1)[None]
+    image = grid_sample(source, grid.to(source), padding_mode="border", align_corners=False)[0].permute(1, 2, 0)
+    target = photo.target
+    if target is not None and target.box is not None:
+        left, top, right, bottom = target.box
+        corners = torch.tensor([[left, top], [right, top], [left, bottom], [right, bottom]], dtype=torch.float64)
+        there, _ = camera.project(lens.rays(corners))
+        box = (*there.amin(0).tolist(), *there.amax(0).tolist())
+        target = Target(target.object_id, target.instance, target.category, box)
+    return Photo(photo.name, image.contiguous(), camera, photo.camera_source, target)
+
+
 def _lines(path: Path) -> list[dict[str, str]]:
     if not path.is_file():
         raise ResectError(path, f"a folder with {ROTATIONS_FILE}", "none")
@@ -131,8 +152,10 @@ def _lines(path: Path) -> list[dict[str, str]]:
     except (UnicodeDecodeError, csv.Error) as error:
         raise ResectError(path, "a CSV table in UTF-8", str(error)) from None
     missing = {"photo", "category", *_GROUPS["quaternion"]} - set(table.fieldnames or ())
-    if missing or not lines:
-        raise ResectError(path, "columns photo, category, qw, qx, qy, qz and a line an image", "others or none")
+    if missing:
+        raise ResectError(path, "columns photo, category, qw, qx, qy, qz", f"none of {', '.join(sorted(missing))}")
+    if not lines:
+        raise ResectError(path, "a line for each image", "none", "Was the set empty that it was made of?")
     return [{name: (line.get(name) or "").strip() for name in _COLUMNS} for line in lines]
 
 

@@ -50,7 +50,7 @@ def fit_network(
     peek: Callable[[int, RotationPrior], None] | None,
 ) -> RotationPrior:
     """Trains a network; arguments as those of the methods' own `fit`."""
-    s, seed = settings, run_seed(settings, generator)
+    s, seed, learned_from = settings, run_seed(settings, generator), digest(data)
     if s.augment:
         data = augmented(data, s.side, Variety(s.augment, roll_deg=s.roll_deg, seed=seed), s.device)
     pictures = Pictures(data, replace(s, roll_deg=0.0) if s.augment else s)
@@ -68,7 +68,7 @@ def fit_network(
         judge=judge_of(held_out, pictures, network),
         peek=None if peek is None else lambda step, it: peek(step, RotationPrior(method.kind, it, s, pictures.known)),
     )
-    made = RotationPrior(method.kind, ready(network, s), s, pictures.known)
+    made = RotationPrior(method.kind, ready(network, s), s, pictures.known, learned_from=learned_from)
     if held_out is not None:
         made = calibrated(made, held_out)
     finish(made, out)

@@ -62,6 +62,7 @@ class RotationPrior:
         categories: that it was trained on, in the order of its labels.
         points: of the hull of the object that is asked for, in its frame; `None` is any of a category.
         temperature: what the network's function is divided by; see `rotations/temperature`.
+        learned_from: digest of the images (`rotations/batches`); "" where it is not known.
     """
 
     kind: str
@@ -70,6 +71,7 @@ class RotationPrior:
     categories: tuple[str, ...]
     points: Float[Tensor, "n 3"] | None = None
     temperature: float = 1.0
+    learned_from: str = ""
 
     @property
     def _asked(self) -> RotationNetwork:
@@ -150,7 +152,7 @@ class RotationPrior:
 
     def save(self, folder: Path) -> None:
         """Writes the artefact; the object's points are not part of it."""
-        extra = {"categories": list(self.categories), "temperature": self.temperature}
+        extra = {"categories": list(self.categories), "temperature": self.temperature, "data": self.learned_from}
         artifact.save(folder, self.kind, self.settings, dict(self.network.state_dict()), extra=extra)
 
 
@@ -185,4 +187,6 @@ def load(
         raise ResectError(f"{where}: temperature", f"{_COLDEST} to {1 / _COLDEST:g}", got, "Fit it again.")
     network = make(settings, len(names), 0)
     load_weights(network, found.tensors, folder)
-    return RotationPrior(kind, ready(network, settings), settings, tuple(names), temperature=float(temperature))
+    data = str(found.extra.get("data", ""))
+    network = ready(network, settings)
+    return RotationPrior(kind, network, settings, tuple(names), temperature=float(temperature), learned_from=data)
