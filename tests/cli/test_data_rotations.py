@@ -32,12 +32,12 @@ def test_meshes_in_folders_and_procedural_shapes_are_drawn(tmp_path: Path, capsy
 def test_a_dataset_is_converted(tmp_path: Path) -> None:
     rots = np.eye(3, dtype=np.float32)[None].repeat(3, 0)
     np.savez(tmp_path / "x.npz", imgs=np.zeros((3, 8, 8, 3), np.uint8), rots=rots, clss=np.array([[0], [1], [5]]))
-    assert main(["data", "rotations", str(tmp_path / "x.npz"), "--out", str(tmp_path / "out")]) == 0
+    assert main(["data", "rotations", str(tmp_path / "x.npz"), "--out", str(tmp_path / "out"), *FEW]) == 0
     assert read_rotations(tmp_path / "out").categories == ("aeroplane", "bicycle", "car")
 
 
 def test_bad_input_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["data", "rotations", "sofa", "--out", str(tmp_path / "out")]) == 2
+    assert main(["data", "rotations", "sofa", "--out", str(tmp_path / "out"), *FEW]) == 2
     assert "rotations.csv" in capsys.readouterr().err
-    assert main(["data", "rotations", "chair", "sofa", "--out", str(tmp_path / "out")]) == 2
+    assert main(["data", "rotations", "chair", "sofa", "--out", str(tmp_path / "out"), *FEW]) == 2
     assert "sofa" in capsys.readouterr().err
