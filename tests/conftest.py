@@ -1,5 +1,10 @@
 """For all tests."""
 
+import pytest
 import torch
 
-torch.set_num_threads(1)  # pytest -n 2 runs two workers on two cores; more threads only wait for each other
+
+@pytest.fixture(autouse=True)
+def one_thread() -> None:
+    """`pytest -n 2` runs two workers on two cores; more threads, as a test of a command may ask for, only wait."""
+    torch.set_num_threads(1)
