@@ -52,7 +52,10 @@ def load_weights(
     for name, tensor in wanted.items():
         if not isinstance(given[name], Tensor) or given[name].shape != tensor.shape:
             got = str(tuple(given[name].shape)) if isinstance(given[name], Tensor) else type(given[name]).__name__
-            raise ResectError(f"{where}: {name}", f"shape {tuple(tensor.shape)}", got)
+            fix = "Its network has other sizes (lmax, widths, classes) than are asked for."
+            raise ResectError(f"{where}: {name}", f"shape {tuple(tensor.shape)}", got, fix)
         if tensor.is_floating_point() and not bool(given[name].isfinite().all()):
-            raise ResectError(f"{where}: {name}", "finite numbers", "others")
+            raise ResectError(
+                f"{where}: {name}", "finite numbers", "others", "Training went wrong, or the file is damaged."
+            )
     network.load_state_dict(given)
