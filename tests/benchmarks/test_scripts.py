@@ -143,7 +143,7 @@ def test_startup(tmp_path: Path) -> None:
     seconds = {r["line"]: r["seconds"] for r in rows}
     assert seconds["resect --help"] < seconds["import torch"]
     assert "over_torch" in rows[2]
-    assert len(written["rows"]) == 9
+    assert len(written["rows"]) == 6
 
 
 def test_startup_fails_when_a_command_does() -> None:
