@@ -22,7 +22,7 @@ Specification, fixed before the first number was taken with it.
 
 import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
@@ -31,7 +31,7 @@ from typing import Any, Literal
 import numpy as np
 import torch
 import tyro
-from record import CACHE, RESULTS, Stopwatch, save, table, use_threads
+from record import CACHE, RESULTS, Stopwatch, save, table, told, use_threads
 from torch import Tensor
 
 from resect.artifact import write_json
@@ -136,17 +136,9 @@ def learned(data: RotationSet, fold: int, a: Arguments) -> RotationPrior:
     if not (folder / "seconds.json").is_file():
         views = augmented(data, settings.side, Variety(count=60 if a.quick else 200_000), a.device)
         with Stopwatch() as watch:
-            fit(views, settings, out=folder, resume=True, progress=_said(folder.name))
+            fit(views, settings, out=folder, resume=True, progress=told(folder.name))
         write_json(folder / "seconds.json", {"cpu_seconds": watch.cpu, "wall_seconds": watch.wall})
     return load_image2sphere(folder, a.device)
-
-
-def _said(name: str) -> Callable[[int, int, str], None]:
-    def progress(done: int, of: int, remark: str) -> None:
-        if done % 250 == 0 or done == of:
-            print(f"{name} {done}/{of} {remark}", flush=True)
-
-    return progress
 
 
 def answers(prior: RotationPrior, asked: RotationSet, level: int) -> dict[str, list[float]]:

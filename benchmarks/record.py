@@ -4,7 +4,7 @@ import os
 import platform
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -34,6 +34,16 @@ class Stopwatch:
 
     def __exit__(self, *_: object) -> None:
         self.wall, self.cpu = time.perf_counter() - self._began[0], time.process_time() - self._began[1]
+
+
+def told(name: str, every: int = 250) -> Callable[[int, int, str], None]:
+    """A progress of training that prints a line now and then."""
+
+    def progress(done: int, of: int, remark: str) -> None:
+        if done % every == 0 or done == of:
+            print(f"{name} {done}/{of} {remark}", flush=True)
+
+    return progress
 
 
 def use_threads(threads: int) -> None:

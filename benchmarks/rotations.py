@@ -33,7 +33,7 @@ from typing import Any, Literal
 
 import torch
 import tyro
-from record import CACHE, RESULTS, Stopwatch, save, table, use_threads
+from record import CACHE, RESULTS, Stopwatch, save, table, told, use_threads
 
 from resect.artifact import write_json
 from resect.evaluation.rotation_score import score_rotations
@@ -134,17 +134,9 @@ def learned(shapes: str, method: str, labels: str, seed: int, a: Arguments) -> t
         )
         with Stopwatch() as watch:
             fit = resolve(ZOO[method].fit)
-            fit(make_solids(many, a.device), settings, out=folder, resume=True, progress=_said(folder.name))
+            fit(make_solids(many, a.device), settings, out=folder, resume=True, progress=told(folder.name))
         write_json(times, {"steps": settings.steps, "cpu_seconds": watch.cpu, "wall_seconds": watch.wall})
     return resolve(ZOO[method].load)(folder, a.device), json.loads(times.read_text())
-
-
-def _said(name: str) -> Any:
-    def progress(done: int, of: int, remark: str) -> None:
-        if done % 250 == 0 or done == of:
-            print(f"{name} {done}/{of} {remark}", flush=True)
-
-    return progress
 
 
 def row(shapes: str, method: str, labels: str, a: Arguments) -> dict[str, Any]:

@@ -21,6 +21,10 @@ class Light:
     highlight: float
     exponent: float
 
+    def shade(self, normal: Float[Tensor, "n 3"]) -> Float[Tensor, "n"]:
+        """What a matt surface sends back of it, by unit normals in the camera's frame."""
+        return self.ambient + ((normal @ self.directions.mT).clamp_min(0) * self.strengths).sum(-1)
+
 
 def draw_light(generator: torch.Generator) -> Light:
     """Step 3."""
@@ -49,9 +53,8 @@ def lit(
     view = -camera.rays(camera.pixels()[mask]).to(normal)
     normal = torch.where(((normal * view).sum(-1) < 0)[:, None], -normal, normal)
     halfway = torch.nn.functional.normalize(view[:, None] + light.directions, dim=-1)
-    diffuse = ((normal @ light.directions.mT).clamp_min(0) * light.strengths).sum(-1)
     shine = ((normal[:, None] * halfway).sum(-1).clamp_min(0) ** light.exponent * light.strengths).sum(-1)
-    rgb[mask] = albedo * (light.ambient + diffuse)[:, None] + light.highlight * shine[:, None]
+    rgb[mask] = albedo * light.shade(normal)[:, None] + light.highlight * shine[:, None]
     return rgb, shown.depth[0], mask
 
 

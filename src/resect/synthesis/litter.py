@@ -53,6 +53,5 @@ def draw_piece(
         left, top, right, bottom = (int(x) for x in box_of(mask))
         part = mask[top:bottom, left:right]
         cut = recoloured(draw_background((bottom - top, right - left), pictures, generator)[part], generator)
-        diffuse = ((normal[mask.flatten()] @ light.directions.mT).clamp_min(0) * light.strengths).sum(-1)
-        colour[mask] = cut * (light.ambient + diffuse)[:, None]
+        colour[mask] = cut * light.shade(normal[mask.flatten()])[:, None]
     return colour, depth, mask
