@@ -21,7 +21,8 @@ Specification, fixed before the first number was taken with it:
   among latents, and beside it of the teacher's look at the photo. Rank: the share of 10 000 poses
   (training poses moved by a normal of 0.3 of the frame's unit and 15° an axis) that look more like the photo than the
   true one does; "best 1 %": of how many photos it is below 0.01.
-- Alone: the first pose of a proposal. Refined: the default refiner inverts the field from the row's proposals.
+- Alone: the first pose of a proposal. Refined: the default refiner inverts the field from the row's proposals; for
+  "latent" and "neighbours", from the teacher's after their own refinement.
 - Every held-out photo counts; one without an answer has infinite error and stands in medians and shares as such.
   Errors: distance of camera centres in world units (metres in the kitchen), geodesic angle. Solved: both below 5° and
   0.05 of the scene's scale. Inside: share of photos whose true pose lies in the proposal's 90 % ellipsoid.
@@ -31,7 +32,7 @@ Specification, fixed before the first number was taken with it:
 
 Rows are written as they are done, over those of the same set, row and stage that the file has; each names its revision.
 
-    RESECT_TEST_DATA=DIR python benchmarks/regressors.py [--sets kitchen,fox] [--rows posenet,posenet+views]
+    RESECT_TEST_DATA=DIR python benchmarks/regressors.py [--sets kitchen,fox] [--rows posenet,…] [--device cuda]
 """
 
 import json
@@ -43,6 +44,7 @@ from typing import Any
 
 import torch
 import tyro
+from latents import Inverted, gain, ranks
 from record import CACHE, RESULTS, Stopwatch, revision, save, table, use_threads
 from sets import Timed, data_folder, open_set, place_of
 
@@ -68,7 +70,6 @@ from resect.priors.relative.settings import IterativeSettings, RelativeSettings
 from resect.refine.latent import LatentRefiner
 from resect.refine.neighbours import NeighbourCombination
 from resect.scenes.pose_decoder.fit import fit as fit_decoder
-from resect.scenes.pose_decoder.scene import PIXEL
 from resect.scenes.pose_decoder.settings import PoseDecoderSettings
 from resect.synthesis.scene_views import SceneViewSettings, joined, scene_views
 from resect.types import PhotoSet, Split, Truth, World
@@ -96,7 +97,7 @@ class Arguments:
     """Names, separated by commas; "room" is synthetic."""
     rows: str = ",".join(ROWS)
     """Rows, separated by commas."""
-    refine: str = "retrieval,posenet+views"
+    refine: str = "retrieval,posenet+views,ms-transformer,latent"
     """Rows that are refined too."""
     rendered: int = 2500
     """Views rendered from the field."""
@@ -108,6 +109,8 @@ class Arguments:
     """JSON file to write."""
     threads: int = 0
     """CPU threads; 0 takes all cores."""
+    device: str = "cpu"
+    """PyTorch device that PoseNet and the multi-scene transformer are trained on; answers are given by the CPU."""
     quick: bool = False
     """Tiny everything, to see whether the script runs."""
 
@@ -142,7 +145,8 @@ class Bench:
         if not notes.is_file():
             with Stopwatch() as spent:
                 make(where)
-            notes.write_text(json.dumps({"training_seconds": spent.wall, "training_cpu_seconds": spent.cpu}))
+            facts = {"training_seconds": spent.wall, "training_cpu_seconds": spent.cpu}
+            notes.write_text(json.dumps(facts | {"device": self.arguments.device}))
         return zoo.load(where), json.loads(notes.read_text())
 
     def generator(self) -> torch.Generator:
@@ -152,9 +156,10 @@ class Bench:
 
 def backbone(arguments: Arguments) -> dict[str, Any]:
     """Settings of what looks at the photos, and of a quick run."""
+    where = {"device": arguments.device, "ahead": 0 if arguments.device == "cpu" else 2}
     if arguments.quick:
-        return {"backbone": "mobilenet_v2", "pretrained": "", "side": 32, "steps": 4, "views": 2, "batch": 8}
-    return {"backbone": "tf_mobilenet_v2", "pretrained": str(data_folder() / WEIGHTS)}
+        return where | {"backbone": "mobilenet_v2", "pretrained": "", "side": 32, "steps": 4, "views": 2, "batch": 8}
+    return where | {"backbone": "tf_mobilenet_v2", "pretrained": str(data_folder() / WEIGHTS)}
 
 
 def posenet(bench: Bench, views: int) -> tuple[PoseNet, dict[str, Any]]:
@@ -286,25 +291,31 @@ def refined(prior: Any, folder: Path, name: str, photos: PhotoSet, split: Split,
     }  # fmt: skip
 
 
-def among_latents(bench: Bench, name: str) -> dict[str, Any]:
-    """Refinement among latents, by least squares or by neighbours."""
-    teacher, photos, split = teacher_of(bench), bench.photos, bench.split
-    scene, facts = decoder(bench)
+def inverted(bench: Bench, name: str) -> tuple[Inverted, dict[str, Any]]:
+    """By least squares or by neighbours."""
+    teacher, (scene, facts) = teacher_of(bench), decoder(bench)
     known = bench.train.truth.cam_from_world.double()
     refiners: dict[str, Any] = {
         "latent": LatentRefiner(length=float(teacher.frame.scale)),
         "neighbours": NeighbourCombination(known, seed=bench.arguments.seed),
     }
+    return Inverted(teacher, scene, refiners[name]), facts
+
+
+def among_latents(bench: Bench, name: str, prior: Inverted) -> dict[str, Any]:
+    """How far refinement among latents gets, and what it costs."""
+    teacher, scene, photos, split = prior.teacher, prior.scene, bench.photos, bench.split
+    known = bench.train.truth.cam_from_world.double()
     starts, ends, costs = [], [], []
     for i in split.test:
         guess = teacher.propose(photos[i], 1, torch.Generator())
-        answer = refiners[name].refine(scene, photos[i], guess)
+        answer = prior.refiner.refine(scene, photos[i], guess)
         costs.append(dict(answer.cost.ms))
         starts.append(guess.cam_from_world[0].double())
         ends.append(answer.modes.cam_from_world[0].double())
     truth = photos.truth.cam_from_world.double()[list(split.test)]
     before, after = ((SE3.stack(p).center - truth.center).norm(dim=-1) for p in (starts, ends))
-    row = errors(SE3.stack(ends), truth, scene_scale(known)) | gain(before, after) | facts
+    row = errors(SE3.stack(ends), truth, scene_scale(known)) | gain(before, after)
     row |= {"latent_ms": middle(c["latent"] for c in costs), "teacher_ms": middle(c["observe"] for c in costs)}
     if name == "latent":
         count = 100 if bench.arguments.quick else 10_000
@@ -312,44 +323,17 @@ def among_latents(bench: Bench, name: str) -> dict[str, Any]:
     return row
 
 
-def gain(before: torch.Tensor, after: torch.Tensor) -> dict[str, Any]:
-    """Relative gain of the median and its interval."""
-    g = torch.Generator().manual_seed(0)
-    i = torch.randint(len(before), (2000, len(before)), generator=g)
-    middle_gain = (before - after)[i].median(1).values / before[i].median(1).values
-    low, high = middle_gain.quantile(torch.tensor([0.05, 0.95], dtype=middle_gain.dtype)).tolist()
-    return {"gain": float((before - after).median() / before.median()), "gain_interval": [low, high]}
-
-
-def ranks(scene: Any, known: SE3, photos: PhotoSet, split: Split, unit: float, count: int = 10_000) -> dict[str, Any]:
-    """Where the true pose stands among 10 000, and what scoring them takes."""
-    g = torch.Generator().manual_seed(0)
-    i = torch.randint(len(known), (count,), generator=g)
-    sigma = torch.cat([torch.full((3,), 0.3 * unit), torch.deg2rad(torch.full((3,), 15.0))]).double()
-    poses = known[i].retract(torch.randn(count, 6, generator=g, dtype=torch.float64) * sigma)
-    poses, better, ms = SE3(poses.R.float(), poses.t.float()), [], []
-    for k in split.test:
-        photo = photos[k]
-        truth = photos.truth.cam_from_world[k : k + 1]
-        own = scene.distance2(photo, SE3(truth.R.float(), truth.t.float()))
-        with Stopwatch() as looked:
-            scene.observe(photo, PIXEL)
-        with Stopwatch() as spent:
-            others = scene.distance2(photo, poses)
-        ms.append(1000 * (spent.wall - looked.wall))
-        better.append(float((others < own).float().mean()))
-    return {"best_1_percent": sum(b < 0.01 for b in better), "score_10000_ms": middle(ms)}
-
-
 def row_of(bench: Bench, row: str) -> tuple[str, dict[str, Any], Any]:
     """Stage, figures, and the prior to refine from."""
     facts: dict[str, Any] = {}
+    prior: Any
     if row == "nearest":
         return "oracle", nearest(bench.photos, bench.split), None
     if row in ("latent", "neighbours"):
-        return "latent", among_latents(bench, row), None
+        prior, facts = inverted(bench, row)
+        return "latent", among_latents(bench, row, prior) | facts, prior
     if row == "retrieval":
-        prior: Any = zoo.load(bench.folder / "priors" / "retrieval", role="prior")
+        prior = zoo.load(bench.folder / "priors" / "retrieval", role="prior")
     elif row == "ms-transformer":
         prior, facts = ms_transformer(bench)
     elif row in ("rpr", "iapr"):
