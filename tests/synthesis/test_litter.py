@@ -22,7 +22,11 @@ def test_a_piece_is_where_it_says_and_wears_the_picture() -> None:
     for seed in range(20):
         generator = torch.Generator().manual_seed(seed)
         light = draw_light(generator)
-        colour, depth, mask = draw_piece(CAMERA, (300.0, 500.0), 100.0, light, (green,), generator)
+        piece = draw_piece(CAMERA, (300.0, 500.0), 100.0, light, (green,), generator)
+        if piece is None:
+            continue
+        colour, depth, mask, window = piece
+        assert mask.shape == (window.height, window.width)
         assert torch.equal(mask, depth.isfinite())
         assert not colour[~mask].any()
         if mask.any():

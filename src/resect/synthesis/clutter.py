@@ -3,8 +3,9 @@
 A photo is made so:
 
 1. `objects` meshes, drawn with repetition only when there are fewer; rotation uniform on SO(3); distance of the middle
-   uniform in `distance`; its pixel uniform in the middle `spread` of the image. A draw is repeated until the spheres of
-   the objects do not touch (30 tries, then the object is left out).
+   uniform in `distance`; its pixel uniform in the middle `spread` of the image. A draw is repeated until the middles of
+   any two are at least `apart` times the sum of the radii of their spheres away from each other (30 tries, then the
+   object is left out): 1 keeps objects from touching, less makes a heap.
 2. Albedo: the mesh's own colours with a gain exp(N(0, 0.25)) common to all channels, a tint exp(N(0, 0.08)) a
    channel, and contrast and saturation about the mean colour of U(0.7, 1.2) each: no mesh is coloured as a camera sees.
 3. Light: ambient U(0.35, 0.8); one to three distant lights from the camera's half space, strengths U(0.2, 0.8) divided
@@ -33,6 +34,7 @@ from resect.geometry.camera import Camera
 from resect.geometry.se3 import SE3
 from resect.protocols import Scene
 from resect.synthesis.backdrop import draw_background
+from resect.synthesis.canvas import Canvas, Window, window_of
 from resect.synthesis.light import Light, draw_light, lit
 from resect.synthesis.litter import draw_piece
 
@@ -48,6 +50,7 @@ class ClutterSettings:
         objects: least and most objects a photo.
         distance: least and most distance of an object's middle along the optical axis, world units.
         spread: part of the image, about its middle, in which the middles lie.
+        apart: least distance of two middles, in sums of the radii of the objects' spheres.
         visible: least visible part of what is asked for.
         blur_px: most blur.
         noise: most noise.
@@ -59,6 +62,7 @@ class ClutterSettings:
     objects: tuple[int, int] = (4, 8)
     distance: tuple[float, float] = (600.0, 1200.0)
     spread: float = 0.7
+    apart: float = 1.0
     visible: float = 0.5
     blur_px: float = 1.2
     noise: float = 0.03
@@ -110,37 +114,51 @@ def draw_photo(
     if not scenes or max(camera.width, camera.height) > _MOST_SIDE:
         raise ResectError("clutter", f"objects, and a camera of at most {_MOST_SIDE} pixels", f"{len(scenes)} objects")
     double = camera.rescale(2 * camera.width, 2 * camera.height)
-    shape = (double.height, double.width)
-    image = draw_background(shape, backgrounds, generator)
-    nearest = torch.full(shape, torch.inf)
-    owner = torch.full(shape, -1)
-    alone: list[Tensor] = []
+    canvas = Canvas(draw_background((double.height, double.width), backgrounds, generator))
     light = draw_light(generator)
     chosen, poses = _place(scenes, camera, settings, generator)
+    alone = []
     for k, (which, pose) in enumerate(zip(chosen, poses, strict=True)):
-        shown = scenes[which].render(double, pose, ("rgb", "depth", "normal", "alpha"))
-        rgb, depth, mask = lit(shown, pose, double, light, generator)
-        mask, depth, rgb = mask.reshape(shape), depth.reshape(shape), rgb.reshape(*shape, 3)
-        front = mask & (depth < nearest)
-        image = torch.where(front[..., None], rgb, image)
-        nearest, owner = torch.where(front, depth, nearest), torch.where(front, k, owner)
-        alone.append(mask)
-    for rgb, depth, mask in _litter(double, settings, light, backgrounds, generator):
-        front = mask & (depth < nearest)
-        image = torch.where(front[..., None], rgb, image)
-        nearest, owner = torch.where(front, depth, nearest), torch.where(front, -1, owner)
-    objects = tuple(_placed(chosen[k], poses[k], owner == k, alone[k]) for k in range(len(poses)))
+        seen = _seen(scenes[which], double, pose, light, generator)
+        if seen is not None:
+            canvas.lay(*seen, k)
+        alone.append(torch.zeros_like(canvas.owner, dtype=torch.bool) if seen is None else canvas.whole(*seen[2:]))
+    for piece in _litter(double, settings, light, backgrounds, generator):
+        canvas.lay(*piece)
+    objects = tuple(_placed(chosen[k], poses[k], canvas.owner == k, alone[k]) for k in range(len(poses)))
     asked = tuple(o.visible >= settings.visible and _inside(alone[k]) for k, o in enumerate(objects))
-    return ClutterPhoto(developed(image, settings, generator), objects, asked)
+    return ClutterPhoto(developed(canvas.colour, settings, generator), objects, asked)
+
+
+def _seen(
+    scene: Scene, camera: Camera, pose: SE3, light: Light, generator: torch.Generator
+) -> tuple[Tensor, Tensor, Tensor, Window] | None:
+    """Colours, depth and silhouette of one object in its window; nothing where it cannot be seen."""
+    middle, radius = _sphere(scene)
+    window = window_of(camera, pose[0].apply(middle[None].to(pose.t))[0], radius)
+    if window is None:
+        return None
+    part = window.of(camera)
+    shown = scene.render(part, pose, ("rgb", "depth", "normal", "alpha"))
+    rgb, depth, mask = lit(shown, pose, part, light, generator)
+    shape = (part.height, part.width)
+    return rgb.reshape(*shape, 3), depth.reshape(shape), mask.reshape(shape), window
+
+
+def _sphere(scene: Scene) -> tuple[Tensor, float]:
+    """About the scene's bounds: middle and radius."""
+    return scene.bounds.mean(0), float((scene.bounds[1] - scene.bounds[0]).norm()) / 2
 
 
 def _litter(
     camera: Camera, s: ClutterSettings, light: Light, pictures: Sequence[Tensor], generator: torch.Generator
-) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+) -> Iterator[tuple[Tensor, Tensor, Tensor, Window]]:
     if s.litter[1] > 0:
         count = int(torch.randint(s.litter[0], s.litter[1] + 1, (1,), generator=generator))
         for _ in range(count):
-            yield draw_piece(camera, s.distance, s.size, light, pictures, generator)
+            piece = draw_piece(camera, s.distance, s.size, light, pictures, generator)
+            if piece is not None:
+                yield piece
 
 
 def _place(
@@ -153,15 +171,14 @@ def _place(
     spheres: list[tuple[Tensor, float]] = []
     size = torch.tensor([camera.width, camera.height])
     for which in order[:count].tolist():
-        bounds = scenes[which].bounds
-        middle, radius = bounds.mean(0), float((bounds[1] - bounds[0]).norm()) / 2
+        middle, radius = _sphere(scenes[which])
         for _ in range(_TRIES):
             u = torch.rand(3, generator=generator)
             z = s.distance[0] + float(u[2]) * (s.distance[1] - s.distance[0])
             pixel = size * (0.5 + s.spread * (u[:2] - 0.5))
             ray = camera.rays(pixel[None])[0]
             center = ray / ray[2] * z
-            if all(float((center - c).norm()) > radius + r for c, r in spheres):
+            if all(float((center - c).norm()) > s.apart * (radius + r) for c, r in spheres):
                 quaternion = torch.randn(4, generator=generator)
                 turn = so3.from_quaternion(torch.nn.functional.normalize(quaternion, dim=0)[None])
                 chosen.append(which)

@@ -35,6 +35,7 @@ from resect.synthesis.clutter_set_settings import ClutterSetSettings
 Progress = Callable[[int, int, str], None]
 _NOTES = "drawn.jsonl"
 _MOST_LINE = 1 << 20
+_HEAP_SPREAD, _HEAP_APART = 0.5, 0.5
 
 
 def make_clutter(
@@ -152,8 +153,17 @@ def _draw(
     """Draws and writes photo i."""
     generator = torch.Generator().manual_seed(settings.seed * 1_000_003 + i)
     plain = float(torch.rand((), generator=generator)) < settings.textured
+    if float(torch.rand((), generator=generator)) < settings.heap:
+        drawing = _heaped(drawing, generator)
     photo = draw_photo(scenes, camera, drawing, generator, () if plain else backgrounds)
     return _write_photo(photo, folder, i, ids)
+
+
+def _heaped(s: ClutterSettings, generator: torch.Generator) -> ClutterSettings:
+    """Nearly one distance, in the middle of the picture, spheres half in each other."""
+    near, far = s.distance
+    middle = near + float(torch.rand((), generator=generator)) * (far - near)
+    return replace(s, distance=(middle * 7 / 8, middle * 9 / 8), spread=_HEAP_SPREAD, apart=_HEAP_APART)
 
 
 def _write_photo(photo: ClutterPhoto, folder: Path, i: int, ids: Sequence[int]) -> list[dict[str, Any]]:

@@ -25,6 +25,8 @@ class ClutterSetSettings:
     """Least visible part of an object that is asked for."""
     textured: float = 0.3
     """Share of the photos that lie on random textures although there are pictures."""
+    heap: float = 0.5
+    """Share of the photos in which the objects lie in a heap: near each other, at nearly one distance."""
     litter: tuple[int, int] = (4, 14)
     """Least and most further things that lie about in a photo and hide objects; see `synthesis/litter`."""
     exposure: tuple[float, float] = (-0.2, 0.35)
@@ -34,7 +36,7 @@ class ClutterSetSettings:
 
     def __post_init__(self) -> None:
         limits: dict[str, tuple[float, float]] = {"images": (1, 10_000_000), "width": (16, 4096), "height": (16, 4096)}
-        limits |= {"fov_deg": (1, 179), "visible": (0, 1), "textured": (0, 1)}
+        limits |= {"fov_deg": (1, 179), "visible": (0, 1), "textured": (0, 1), "heap": (0, 1)}
         for name, (low, high) in limits.items():
             if not low <= getattr(self, name) <= high:
                 raise ResectError(f"clutter settings: {name}", f"{low} to {high}", str(getattr(self, name)))

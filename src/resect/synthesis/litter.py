@@ -17,6 +17,7 @@ from resect.data.procedural_shapes.solid import Solid
 from resect.geometry import so3
 from resect.geometry.camera import Camera
 from resect.synthesis.backdrop import draw_background
+from resect.synthesis.canvas import Window, window_of
 from resect.synthesis.light import Light, recoloured
 
 _CLOSER, _FARTHER = 0.9, 1.3
@@ -29,8 +30,8 @@ def draw_piece(
     light: Light,
     pictures: Sequence[Float[Tensor, "h w 3"]],
     generator: torch.Generator,
-) -> tuple[Float[Tensor, "h w 3"], Float[Tensor, "h w"], Bool[Tensor, "h w"]]:
-    """Colours, depth and silhouette of one piece, black outside of it.
+) -> tuple[Float[Tensor, "i j 3"], Float[Tensor, "i j"], Bool[Tensor, "i j"], Window] | None:
+    """Colours, depth and silhouette of one piece in its window, black outside of it; nothing if it cannot be seen.
 
     Args:
         camera: without distortion.
@@ -43,15 +44,20 @@ def draw_piece(
     ray = camera.rays((u[4:6] * torch.tensor([camera.width, camera.height]))[None])[0]
     quaternion = torch.nn.functional.normalize(torch.randn(4, generator=generator), dim=0)
     turn = so3.from_quaternion(quaternion[None])
-    solid = Solid((ray / ray[2] * z)[None], turn, half[None], u[6:] < 0.5, torch.ones(1, 3))
-    shape = (camera.height, camera.width)
-    rays = camera.rays(camera.pixels())
+    center = ray / ray[2] * z
+    window = window_of(camera, center, float(half.norm()))
+    if window is None:
+        return None
+    solid = Solid(center[None], turn, half[None], u[6:] < 0.5, torch.ones(1, 3))
+    part = window.of(camera)
+    rays = part.rays(part.pixels())
     depth, normal = solid.meet(0, torch.zeros(3), rays / rays[:, 2:])
+    shape = (part.height, part.width)
     mask, depth = depth.isfinite().view(shape), depth.view(shape)
     colour = torch.zeros(*shape, 3)
     if bool(mask.any()):
         left, top, right, bottom = (int(x) for x in box_of(mask))
-        part = mask[top:bottom, left:right]
-        cut = recoloured(draw_background((bottom - top, right - left), pictures, generator)[part], generator)
+        inner = mask[top:bottom, left:right]
+        cut = recoloured(draw_background((bottom - top, right - left), pictures, generator)[inner], generator)
         colour[mask] = cut * light.shade(normal[mask.flatten()])[:, None]
-    return colour, depth, mask
+    return colour, depth, mask, window

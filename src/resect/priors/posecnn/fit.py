@@ -17,12 +17,13 @@ from resect.geometry import so3
 from resect.nn.backbone.weights import load_weights
 from resect.nn.freeze import Frozen
 from resect.nn.picture import Changes
-from resect.priors.posecnn.frames import Frame, Frames, KnownObject, cell_pixels, known_objects, turn_to
+from resect.priors.posecnn.frames import Frame, Frames, KnownObject, cell_pixels, known_objects, owner_of_cells, turn_to
 from resect.priors.posecnn.losses import pose_loss, shape_match_loss
 from resect.priors.posecnn.network import make_network
 from resect.priors.posecnn.prior import PoseCnn, ready
 from resect.priors.posecnn.settings import PoseCnnSettings
 from resect.priors.posecnn.spread import measured_spread
+from resect.priors.posecnn.turned import turned_frame
 from resect.training.log import Progress
 from resect.training.loop import Turn, finish, run_seed, train
 
@@ -96,7 +97,7 @@ def _take_over(network: nn.Module, begin: object, objects: tuple[KnownObject, ..
 
 
 class Batches:
-    """Draws batches of pictures, recoloured, blurred and noisy.
+    """Draws batches of pictures, turned, recoloured, blurred and noisy.
 
     Args:
         frames: of the training photos.
@@ -106,7 +107,8 @@ class Batches:
 
     def __init__(self, frames: Frames, settings: PoseCnnSettings, depth: float) -> None:
         self.frames, self.settings, self.depth = frames, settings, depth
-        self.changes = Changes(colour=settings.colour, blur_px=settings.blur_px)
+        s = settings
+        self.changes = Changes(turn_deg=s.turn_deg, roll_deg=s.roll_deg, colour=s.colour, blur_px=s.blur_px)
         self.cells = cell_pixels(settings)
 
     def batch(self, turn: Turn) -> Batch:
@@ -116,6 +118,9 @@ class Batches:
         rows = turn.mine(drawn.tolist())
         g = torch.Generator().manual_seed((turn.seed * 1_000_003 + turn.step) * 64 + turn.rank)
         frames = [self.frames[i] for i in rows]
+        if s.turn_deg > 0 or s.roll_deg > 0:
+            turns = self.changes.turns(len(rows), g)
+            frames = [turned_frame(f, self.frames.camera, t, s) for f, t in zip(frames, turns, strict=True)]
         picture = spoiled(torch.stack([f.picture for f in frames]).float() / 255, self.changes, s, g)
         targets = [self._cells(f) for f in frames]
         image = torch.cat([torch.full((len(f.kind),), b) for b, f in enumerate(frames)])
@@ -132,7 +137,7 @@ class Batches:
         """Label, and direction to the centre with depth, of all cells; 0 on the background."""
         camera = self.frames.camera
         kinds = torch.cat([torch.zeros(1, dtype=torch.long), frame.kind + 1])
-        owner = frame.owner.long()
+        owner = owner_of_cells(frame.owner, self.settings).long()
         if len(frame.kind) == 0:
             return owner, torch.zeros(3, *owner.shape)
         centre, _ = camera.project(frame.middle)

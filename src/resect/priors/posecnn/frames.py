@@ -46,7 +46,7 @@ class Frame:
 
     Attributes:
         picture: (3, h, w) bytes.
-        owner: of each cell: 0 background, else 1 + row of the object.
+        owner: of each pixel: 0 background, else 1 + row of the object; bytes.
         kind: class of each object, from 0.
         rotation: of each object.
         middle: of each object, camera frame, object units.
@@ -55,7 +55,7 @@ class Frame:
     """
 
     picture: Tensor
-    owner: Int[Tensor, "i j"]
+    owner: Int[Tensor, "h w"]
     kind: Int[Tensor, "n"]
     rotation: Float[Tensor, "n 3 3"]
     middle: Float[Tensor, "n 3"]
@@ -134,13 +134,11 @@ class Frames:
 
     def _frame(self, rows: Sequence[tuple[int, int]]) -> Frame:
         s, camera = self.settings, self.camera
-        size = (-(-s.height // s.cell), -(-s.width // s.cell))
-        owner = torch.zeros(size, dtype=torch.uint8)
-        cells = cell_pixels(s)
+        owner = torch.zeros(camera.height, camera.width, dtype=torch.uint8)
         picture: Tensor | None = None
         kinds: list[int] = []
         asked: list[bool] = []
-        rotations, middles, boxes = list[Tensor](), list[Tensor](), list[Tensor]()
+        rotations, middles = list[Tensor](), list[Tensor]()
         for kind, i in rows:
             found = self._sets[kind]
             assert found is not None
@@ -148,31 +146,53 @@ class Frames:
             mask = None if photo.target is None else photo.target.mask
             if picture is None:
                 picture = (look(photo, camera) * 255).round().byte()
+                at, _ = photo.known_camera().project(camera.rays(camera.pixels()))
+                x, y = (at.unflatten(0, owner.shape)[..., k].long() for k in range(2))
             if mask is None or not bool(mask.any()):
                 continue
-            at, _ = photo.known_camera().project(camera.rays(cells))
-            x, y = at[:, 0].long().clamp(0, mask.shape[1] - 1), at[:, 1].long().clamp(0, mask.shape[0] - 1)
-            here = mask[y, x].view(size)
-            if not bool(here.any()):
-                continue
+            here = mask[y.clamp(0, mask.shape[0] - 1), x.clamp(0, mask.shape[1] - 1)]
             owner[here] = len(kinds) + 1
             share = 1.0 if found.visible is None else float(found.visible[i])
             kinds.append(kind)
             rotations.append(pose.R.float())
             middles.append(pose.apply(self.objects[kind].middle.double()[None])[0].float())
-            boxes.append(torch.tensor(box_of(here)) * s.cell)
             asked.append(share >= s.asked)
         assert picture is not None
-        none = torch.zeros(0, 3)
-        return Frame(
+        return seen_frame(
             picture,
             owner,
             torch.tensor(kinds, dtype=torch.long),
             torch.stack(rotations) if kinds else torch.zeros(0, 3, 3),
-            torch.stack(middles) if kinds else none,
-            torch.stack(boxes) if kinds else torch.zeros(0, 4),
+            torch.stack(middles) if kinds else torch.zeros(0, 3),
             torch.tensor(asked, dtype=torch.bool),
+            s,
         )
+
+
+def seen_frame(
+    picture: Tensor,
+    owner: Int[Tensor, "h w"],
+    kind: Int[Tensor, "n"],
+    rotation: Float[Tensor, "n 3 3"],
+    middle: Float[Tensor, "n 3"],
+    asked: Tensor,
+    settings: PoseCnnSettings,
+) -> Frame:
+    """A frame of those of n objects that some cell shows, with their boxes."""
+    cells = owner_of_cells(owner, settings)
+    rows = torch.bincount(cells.flatten().long(), minlength=len(kind) + 1)[1:].nonzero()[:, 0]
+    new = torch.zeros(len(kind) + 1, dtype=owner.dtype)
+    new[rows + 1] = torch.arange(1, len(rows) + 1, dtype=owner.dtype)
+    boxes = [torch.tensor(box_of(cells == int(row) + 1)) * settings.cell for row in rows]
+    box = torch.stack(boxes) if boxes else torch.zeros(0, 4)
+    return Frame(picture, new[owner.long()], kind[rows], rotation[rows], middle[rows], box, asked[rows])
+
+
+def owner_of_cells(owner: Int[Tensor, "h w"], settings: PoseCnnSettings) -> Int[Tensor, "i j"]:
+    """Of the pixel in the middle of each cell."""
+    c, (height, width) = settings.cell, owner.shape
+    y, x = ((torch.arange(-(-n // c)) * c + c // 2).clamp(max=n - 1) for n in (height, width))
+    return owner[y[:, None], x]
 
 
 def picture_camera(camera: Camera, settings: PoseCnnSettings) -> Camera:

@@ -57,6 +57,10 @@ class PoseCnnSettings(TrainingSettings):
     """How far sides of boxes are moved while training, parts of the box."""
     colour: tuple[float, float, float, float] = (0.3, 0.3, 0.3, 0.04)
     """Changes of brightness, contrast, saturation and hue while training."""
+    turn_deg: float = 5.0
+    """How far the camera is turned about its x and y axes while training."""
+    roll_deg: float = 180.0
+    """How far it is turned about its optical axis: views of an object count for every angle."""
     blur_px: float = 1.0
     """Most blur; half of the pictures are blurred by motion instead, up to three times as far."""
     noise: float = 0.04
@@ -86,6 +90,8 @@ class PoseCnnSettings(TrainingSettings):
             "points": (4, 100_000),
             "asked": (0, 1),
             "box_jitter": (0, 0.4),
+            "turn_deg": (0, 45),
+            "roll_deg": (0, 180),
             "noise": (0, 1),
             "least_cells": (2, 10**6),
             "agreeing": (0, 1),
@@ -114,6 +120,8 @@ class PublishedPoseCnnSettings(PoseCnnSettings):
     mixed: bool = False
     roi_width: int = 0
     hidden: int = 4096
+    turn_deg: float = 0.0
+    roll_deg: float = 0.0
     relative: bool = False
     everywhere: bool = True
     symmetric: Literal["group", "closest"] = "closest"
