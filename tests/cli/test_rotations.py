@@ -6,8 +6,11 @@ import pytest
 import torch
 from tests.cli.shell import resect
 from tests.priors.image2sphere.as_published import random_model
+from tests.priors.rotations.placed import placed
 
+from resect.data.mesh import write_mesh
 from resect.data.rotations.table import write_rotation_table
+from resect.geometry import solids
 from resect.synthesis.symsol.make import SolidSettings, make_solids
 
 ONE = ["--threads", "1"]
@@ -70,3 +73,21 @@ def test_what_is_learned_from_is_not_held_out_nor_scored_unsaid(tmp_path: Path) 
     assert resect("fit", "ipdf", table, "--out", tmp_path / "net", *tiny("ipdf")).code == 0
     assert "learned from" in resect("score", tmp_path / "net", table, *ONE).err
     assert "learned from" not in resect("score", tmp_path / "net", "solids:cube", "--most", 1, *ONE).err
+
+
+def test_a_network_that_tells_positions_needs_no_box(tmp_path: Path) -> None:
+    write_rotation_table(placed(4), tmp_path / "photos")
+    write_mesh(solids.box((1.0, 1.0, 1.0)), tmp_path / "box.ply")
+    photo = tmp_path / "photos/0000/0000000.png"
+    asked = ("estimate", photo, "--scene", tmp_path / "box.ply", "--fov-deg", 53.13, "--json", *ONE)
+    for name, more in (("placing", ["--image2sphere.translation"]), ("turning", [])):
+        flags = (*more, *tiny("image2sphere"))
+        made = resect("fit", "image2sphere", tmp_path / "photos", "--out", tmp_path / name, *flags)
+        assert made.code == 0, made.err
+    told = resect(*asked, "--prior", tmp_path / "placing")
+    assert told.code in (0, 3), told.err
+    assert told.json["photos"][0]["status"] not in ("NO_TRANSLATION", "NO_HYPOTHESIS")
+    assert "neither a box nor a start" in resect(*asked, "--prior", tmp_path / "turning").err
+    refused = resect("fit", "image2sphere", "solids:cube", "--out", tmp_path / "x", "--image2sphere.translation", *ONE)
+    assert refused.code == 2
+    assert "rotations alone" in refused.err

@@ -13,7 +13,7 @@ from tests.priors.ms_transformer_networks import one as ms_transformer
 from tests.priors.ms_transformer_networks import tiny as small_ms_transformer
 from tests.priors.posenet_networks import posenet
 from tests.priors.posenet_networks import tiny as small_posenet
-from tests.priors.rotations.untrained import image2sphere, ipdf
+from tests.priors.rotations.untrained import image2sphere, image2sphere_with_translation, ipdf
 from tests.priors.viewpoint.crops import network as viewpoint
 
 from resect import zoo
@@ -50,6 +50,7 @@ PRIORS: dict[str, Callable[[], Prior]] = {
     "posenet": posenet,
     "ms-transformer": ms_transformer,
     "image2sphere": image2sphere,
+    "image2sphere with translation": image2sphere_with_translation,
     "ipdf": ipdf,
 }
 LOOKS = (
@@ -59,6 +60,7 @@ LOOKS = (
     "posenet",
     "ms-transformer",
     "image2sphere",
+    "image2sphere with translation",
     "ipdf",
 )  # those that look at the photo
 FITTED: dict[str, Callable[[], Any]] = {

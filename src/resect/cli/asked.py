@@ -30,6 +30,7 @@ class Asking:
         start: a pose, or a pose file.
         sigma: of the start: degrees, part of the object's diameter.
         detector: folder of a fitted detector, asked where nothing else is said.
+        placed: whether a prior tells from the whole photo where the object stands, so that nothing need be said.
     """
 
     box: str | None = None
@@ -39,6 +40,7 @@ class Asking:
     start: Path | None = None
     sigma: tuple[float, float] = (10.0, 0.1)
     detector: Path | None = None
+    placed: bool = False
 
     @property
     def detects(self) -> bool:
@@ -111,6 +113,8 @@ class Asking:
             target = Target(object_id)
         elif photo.alpha is not None and not bool((photo.alpha > 0.5).all()):
             target = target_from_mask(photo, photo.alpha > 0.5, object_id, f"{photo.name}: what is not transparent")
+        elif self.placed:
+            target = Target(object_id)
         else:
             fix = "Give --box LEFT,TOP,RIGHT,BOTTOM, --mask, --contour or --detections; or a pose as --start."
             raise ResectError(photo.name, "something that says where the object is", "neither a box nor a start", fix)
@@ -167,6 +171,14 @@ def _numbers(box: str) -> tuple[float, ...]:
     if len(found) != 4 or not all(map(math.isfinite, found)):
         raise ResectError("--box", "LEFT,TOP,RIGHT,BOTTOM in pixels", repr(box))
     return found
+
+
+def tells_position(prior: str) -> bool:
+    """Whether the folder of a prior holds one that tells from a whole photo where an object stands."""
+    from resect.artifact import kind_in, read_facts
+
+    folder = Path(prior)
+    return kind_in(folder) != "" and bool(read_facts(folder)["settings"].get("translation"))
 
 
 def mask_of(photo: Path, mask: Path) -> Path:

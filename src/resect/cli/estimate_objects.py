@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from resect.cli.answers import Answer, facts_of, photo_files
-from resect.cli.asked import Asking
+from resect.cli.asked import Asking, tells_position
 from resect.cli.main import BAD_INPUT, DONE, SOME_FAILED
 from resect.cli.options import start
 from resect.cli.output import result, say
@@ -35,7 +35,8 @@ def run_objects(flags: "EstimateArguments") -> int:
     if flags.units is not None:
         parse_units(flags.units)
     detector = next((Path(p) for p in flags.prior if kind_in(Path(p)) == "posecnn"), None)
-    asking = Asking(flags.box, flags.mask, flags.contour, flags.detections, flags.start, flags.sigma, detector)
+    placed = any(tells_position(prior) for prior in flags.prior)
+    asking = Asking(flags.box, flags.mask, flags.contour, flags.detections, flags.start, flags.sigma, detector, placed)
     priors = tuple(p for p in flags.prior if not (asking.detects and Path(p) == detector))
     objects = KnownObjects(model_files(flags.scene), flags.units, flags.count or VIEWS, flags.common.seed, priors)
     files = photo_files(flags.photos)

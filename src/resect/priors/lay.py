@@ -25,11 +25,12 @@ def lay(
     source: str,
     points: Float[Tensor, "n 3"] | None,
     away: Float[Tensor, "3"],
+    spread: Float[Tensor, "3 3"] | None = None,
 ) -> Hypotheses:
     """Poses of given rotations; those that fit into no box are left out.
 
-    Where the object's points, its box or the camera are not known, all poses stand at `away`, and rows of zero
-    information say that this is no knowledge.
+    Where the object's points, its box or the camera are not known, all poses stand at `away`; without its spread, rows
+    of zero information say that this is no knowledge.
 
     Args:
         rotation: `cam_from_world`, float64.
@@ -39,11 +40,15 @@ def lay(
         source: what made the guesses.
         points: of the object, its hull's corners are enough.
         away: where the object's origin is taken to be, camera frame.
+        spread: covariance of that place, world units².
     """
     n = len(rotation)
-    information = torch.zeros(n, 6, 6, dtype=torch.float64)
-    information[:, 3:, 3:] = information_of(covariance)
     pose = SE3(rotation, away.to(rotation).expand(n, 3))
+    if spread is None:
+        information = torch.zeros(n, 6, 6, dtype=torch.float64)
+        information[:, 3:, 3:] = information_of(covariance)
+    else:
+        information = _information(pose.t, spread.to(rotation).expand(n, 3, 3), covariance)
     found = Hypotheses(pose, log_weight.float(), information, source=(source,) * n, target=photo.target)
     box = box_of(photo.target)
     if box is None or points is None or photo.camera is None:
@@ -59,12 +64,21 @@ def lay(
     axis = along[:, :, None] * along[:, None, :]
     across = (_SHIFT * size).square() * (torch.eye(3, dtype=torch.float64) - axis)
     place = across + (_AWAY * middle.norm(dim=-1)).square()[:, None, None] * axis
-    # The middle moves by p = v + ω × c, so v = p + c × ω, where p and ω are independent.
-    carry = torch.eye(6, dtype=torch.float64).repeat(len(keep), 1, 1)
-    carry[:, :3, 3:] = so3.hat(middle)
-    both = torch.zeros(len(keep), 6, 6, dtype=torch.float64)
-    both[:, :3, :3], both[:, 3:, 3:] = place, covariance[keep]
-    return replace(found.take(keep), cam_from_world=pose, information=information_of(carry @ both @ carry.mT))
+    return replace(found.take(keep), cam_from_world=pose, information=_information(middle, place, covariance[keep]))
+
+
+def _information(
+    point: Float[Tensor, "h 3"], place: Float[Tensor, "h 3 3"], covariance: Float[Tensor, "h 3 3"]
+) -> Float[Tensor, "h 6 6"]:
+    """Of poses where a point of the object, camera frame, and the rotation are known independently.
+
+    The point moves by p = v + ω × c, so v = p + c × ω.
+    """
+    carry = torch.eye(6, dtype=torch.float64).repeat(len(point), 1, 1)
+    carry[:, :3, 3:] = so3.hat(point)
+    both = torch.zeros(len(point), 6, 6, dtype=torch.float64)
+    both[:, :3, :3], both[:, 3:, 3:] = place, covariance
+    return information_of(carry @ both @ carry.mT)
 
 
 def information_of(covariance: Float[Tensor, "*h n n"]) -> Float[Tensor, "*h n n"]:

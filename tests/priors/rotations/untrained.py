@@ -1,5 +1,6 @@
 """Priors of rotation with random weights: what they say means nothing, how they say it does."""
 
+from dataclasses import replace
 from functools import cache
 
 from tests.priors.image2sphere.test_image2sphere import TINY
@@ -13,6 +14,13 @@ from resect.priors.rotations.prior import RotationPrior, ready
 @cache
 def image2sphere() -> RotationPrior:
     return RotationPrior("image2sphere", ready(make_network(TINY, 1, 0), TINY), TINY, ("object",))
+
+
+@cache
+def image2sphere_with_translation() -> RotationPrior:
+    settings = replace(TINY, translation=True)
+    network = ready(make_network(settings, 1, 0), settings)
+    return RotationPrior("image2sphere", network, settings, ("object",), spread=(0.1, 0.1, 0.2))
 
 
 @cache

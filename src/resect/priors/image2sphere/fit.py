@@ -11,14 +11,16 @@ from torch.nn.functional import cross_entropy
 
 from resect.data.rotation_set import RotationSet
 from resect.geometry import so3_grid
-from resect.geometry.so3_series import evaluate, of_product
+from resect.geometry.so3_series import evaluate, of_product, series_size
 from resect.geometry.so3_waves import evaluate_on_fibres, trigonometric
-from resect.priors.image2sphere.network import cell_positions, fibres, make_network
+from resect.priors.image2sphere.network import Image2SphereNetwork, cell_positions, fibres, make_network
+from resect.priors.image2sphere.position import PositionHead, positions
 from resect.priors.image2sphere.prior import KIND
 from resect.priors.image2sphere.settings import Image2SphereSettings
-from resect.priors.rotations.batches import Batch
+from resect.priors.rotations.batches import Batch, Pictures
 from resect.priors.rotations.fit import Method, fit_network
 from resect.priors.rotations.prior import RotationPrior
+from resect.priors.rotations.spread import with_spread
 from resect.training.log import Progress
 
 
@@ -51,10 +53,13 @@ def fit(
         KeyboardInterrupt: after Ctrl-C, once the state is saved.
     """
     del parents
+    s, plain = settings or Image2SphereSettings(), Method(KIND, make_network, loss_of)
+    if s.translation and held_out is not None:
+        positions(Pictures(held_out.subset(range(min(1, len(held_out)))), s), "held-out images")
     return fit_network(
-        Method(KIND, make_network, loss_of),
+        Method(KIND, make_network, loss_of, _standardize, with_spread) if s.translation else plain,
         data,
-        settings or Image2SphereSettings(),
+        s,
         out=out,
         resume=resume,
         generator=generator,
@@ -65,21 +70,41 @@ def fit(
 
 
 def loss_of(settings: Image2SphereSettings) -> Callable[[nn.Module, Batch], Mapping[str, Tensor]]:
-    """The loss of a batch: cross-entropy, and beside it the log-likelihood that it comes to in the field's measure."""
+    """The loss of a batch: cross-entropy, with the translation head its loss too; and beside it the log-likelihood that
+    the cross-entropy comes to in the field's measure.
+    """
     s = settings
     count = s.candidates or so3_grid.cell_count(s.grid_level)
 
     def loss(network: nn.Module, batch: Batch) -> Mapping[str, Tensor]:
         rotation = batch.rotation.to(s.device, non_blocking=True)
-        series = network(
+        code = network(
             batch.picture.to(s.device, non_blocking=True),
             batch.label.to(s.device, non_blocking=True) if s.class_label else None,
         )
+        series = code[:, : series_size(s.lmax)]
         with torch.autocast(series.device.type, enabled=False):
             found = (random_loss if s.candidates else grid_loss)(series, rotation, s)
-        return {"loss": found, "log_likelihood": math.log(count) - so3_grid.LOG_PI2 - found.detach()}
+        terms = {"loss": found, "log_likelihood": math.log(count) - so3_grid.LOG_PI2 - found.detach()}
+        if not s.translation:
+            return terms
+        assert batch.position is not None
+        place = _place(network).loss(code[:, series_size(s.lmax) :], batch.position)
+        return terms | {"loss": found + place, "position_loss": place.detach()}
 
     return loss
+
+
+def _place(network: nn.Module) -> PositionHead:
+    """The translation head, of a network that processes share too."""
+    alone = getattr(network, "module", network)
+    assert isinstance(alone, Image2SphereNetwork)
+    assert alone.place is not None
+    return alone.place
+
+
+def _standardize(network: nn.Module, pictures: Pictures) -> None:
+    _place(network).standardize(positions(pictures, "images"))
 
 
 def grid_loss(

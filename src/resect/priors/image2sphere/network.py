@@ -8,9 +8,10 @@ from torch import Tensor, nn
 
 from resect.geometry import so3_grid
 from resect.geometry.harmonics import wigner_d
-from resect.geometry.so3_series import basis, blocks, gradient, unblock
+from resect.geometry.so3_series import basis, blocks, gradient, series_size, unblock
 from resect.geometry.so3_waves import Fibres, evaluate, evaluate_on_fibres, fibres_of, trigonometric
 from resect.nn.spherical.head import SphericalHead
+from resect.priors.image2sphere.position import PositionHead
 from resect.priors.image2sphere.settings import Image2SphereSettings
 from resect.priors.rotations.encoder import Encoder, read_pretrained, seeded
 
@@ -45,34 +46,47 @@ class Image2SphereNetwork(nn.Module):
             projection=s.projection,
             points=s.points,
         )
+        self.place = PositionHead(self.encoder.channels) if s.translation else None
 
     def forward(self, picture: Float[Tensor, "b 3 s s"], label: Int[Tensor, "b"] | None = None) -> Float[Tensor, "b k"]:
-        """The series of R ↦ logit, R the rotation of the object in the camera's frame."""
-        found = self.head(self.encoder(picture), label)
-        if not self.equivariant:
-            return found
-        axes = _sphere_from_camera(self.lmax, found.dtype, found.device)
-        return unblock([d.mT @ block.mT for d, block in zip(axes, blocks(found, self.lmax), strict=True)])
+        """The series of R ↦ logit, R the rotation of the object in the camera's frame; with the translation head, where
+        it stands in three numbers more (`rotations/position`).
+        """
+        features = self.encoder(picture)
+        found = self.head(features, label)
+        if self.equivariant:
+            axes = _sphere_from_camera(self.lmax, found.dtype, found.device)
+            found = unblock([d.mT @ block.mT for d, block in zip(axes, blocks(found, self.lmax), strict=True)])
+        return found if self.place is None else torch.cat([found, self.place(features)], -1)
 
     def code(self, picture: Float[Tensor, "b 3 s s"], label: Int[Tensor, "b"] | None = None) -> Float[Tensor, "b k"]:
-        """The series of pictures."""
+        """What `forward` gives."""
         return self(picture, label)
+
+    def series(self, code: Float[Tensor, "*b k"]) -> Float[Tensor, "*b m"]:
+        """The part of a code that tells the rotation."""
+        return code[..., : series_size(self.lmax)]
+
+    def position(self, code: Float[Tensor, "b k"]) -> Float[Tensor, "b 3"]:
+        """The part that tells where the object stands."""
+        return code[..., series_size(self.lmax) :]
 
     def on_level(self, code: Float[Tensor, "b k"], level: int) -> Float[Tensor, "b n"]:
         """At all cells of a level, in their order; a whole level costs little more than its output."""
-        values = evaluate_on_fibres(trigonometric(code, self.lmax), fibres(self.lmax, level, code.dtype, code.device))
+        waved = trigonometric(self.series(code), self.lmax)
+        values = evaluate_on_fibres(waved, fibres(self.lmax, level, code.dtype, code.device))
         return values.flatten(1)[:, cell_positions(level, code.device)]
 
     def logits(self, code: Float[Tensor, "k"], rotation: Float[Tensor, "n 3 3"]) -> Float[Tensor, "n"]:
         """At any rotations."""
-        waved = trigonometric(code, self.lmax)
+        waved = trigonometric(self.series(code), self.lmax)
         return torch.cat([evaluate(waved, part.to(code.device)) for part in rotation.split(_CHUNK)])
 
     def local(
         self, code: Float[Tensor, "k"], rotation: Float[Tensor, "n 3 3"]
     ) -> tuple[Float[Tensor, "n"], Float[Tensor, "n 3"], Float[Tensor, "n 3 3"]]:
         """There, with derivatives, which are series too; in float64."""
-        series = code.double()
+        series = self.series(code).double()
         first = gradient(series, self.lmax)
         second = gradient(first, self.lmax)
         at = basis(rotation.double().to(code.device), self.lmax)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from resect.errors import ResectError
 from resect.priors.rotations.settings import ResNetName, RotationSettings
 from resect.training.settings import check
 
@@ -33,6 +34,8 @@ class Image2SphereSettings(RotationSettings):
     """Random cells of that grid as a step's classes, in place of all; published variant 4096."""
     include_truth: bool = True
     """Put the true cells among the random ones, as one published variant does."""
+    translation: bool = False
+    """Tell where the object stands too, from photos with known cameras and positions; best of whole photos."""
     steps: int = 4000
     rate: float = 3e-3
 
@@ -48,6 +51,9 @@ class Image2SphereSettings(RotationSettings):
             "candidates": (0, 72 << 3 * self.grid_level),
         }
         check(self, within)
+        if self.translation and self.augment:
+            got, fix = f"augment = {self.augment}", "Leave one of them away; roll_deg turns whole photos."
+            raise ResectError(f"{type(self).__name__}.translation", "photos as they are", got, fix)
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from resect.data.image import resize_area
 from resect.data.rotation_set import RotationSet
 from resect.errors import ResectError
 from resect.geometry import so3
+from resect.priors.rotations.position import told
 from resect.priors.rotations.settings import RotationSettings
 from resect.priors.rotations.view import View, look, rolled
 from resect.training.loop import Turn
@@ -26,11 +27,14 @@ class Batch:
         picture: RGB in [0, 1].
         rotation: picture's camera from object, float64.
         label: number of the category.
+        position: where the objects stand, as `rotations/position` tells it; `None` where the data does not say so, or
+            where pictures come from no known camera.
     """
 
     picture: Float[Tensor, "b 3 s s"]
     rotation: Float[Tensor, "b 3 3"]
     label: Int[Tensor, "b"]
+    position: Float[Tensor, "b 3"] | None = None
 
 
 class Pictures:
@@ -50,7 +54,7 @@ class Pictures:
             raise ResectError("equivalents", "a set whose equivalent rotations are known", data.format, fix)
         self.data, self.settings, self.known = data, settings, data.known
         self._number = {name: i for i, name in enumerate(self.known)}
-        self._kept: dict[int, tuple[Tensor, Tensor]] = {}
+        self._kept: dict[int, tuple[Tensor, Tensor, float | None]] = {}
         self._left = settings.memory_gb * 2**30
 
     def batch(self, turn: Turn) -> Batch:
@@ -63,19 +67,23 @@ class Pictures:
         made = self.rows(rows, picks)
         if s.roll_deg == 0:
             return made
-        about_axis = so3.exp(torch.nn.functional.pad(roll[:, None], (2, 0)))
-        return Batch(rolled(made.picture, roll), about_axis.to(made.rotation) @ made.rotation, made.label)
+        about_axis = so3.exp(torch.nn.functional.pad(roll[:, None], (2, 0))).to(made.rotation)
+        # Where the origin is seen turns with the picture, how far away it is stays.
+        position = None if made.position is None else torch.einsum("bij,bj->bi", about_axis, made.position)
+        return Batch(rolled(made.picture, roll), about_axis @ made.rotation, made.label, position)
 
     def rows(self, rows: Sequence[int], picks: Sequence[float] | None = None) -> Batch:
         """These samples, with their own labels unless `picks` in [0, 1) choose among equivalents."""
-        rotation = self._labels(rows, picks)
+        rotation, position = self._labels(rows, picks), None
         if self.data.render is not None:
             picture = self._rendered(rows)
         else:
             views = [self.view(i) for i in rows]
             picture = torch.stack([v.picture for v in views])
-            rotation = torch.stack([v.turn for v in views]).to(rotation) @ rotation
-        return Batch(picture, rotation, torch.tensor([self._number[self.data.categories[i]] for i in rows]))
+            turn = torch.stack([v.turn for v in views]).to(rotation)
+            rotation, position = turn @ rotation, self._position(rows, turn, [v.focal for v in views])
+        label = torch.tensor([self._number[self.data.categories[i]] for i in rows])
+        return Batch(picture, rotation, label, position)
 
     def view(self, index: int) -> View:
         """What the network sees of an image."""
@@ -83,11 +91,20 @@ class Pictures:
             found = look(self.data.photo(index), self.settings.side)
             seen = (found.picture * 255).round().byte()
             if seen.nbytes > self._left:
-                return View(seen.float() / 255, found.turn)
+                return View(seen.float() / 255, found.turn, found.focal)
             self._left -= seen.nbytes
-            self._kept[index] = seen, found.turn
-        seen, turn = self._kept[index]
-        return View(seen.float() / 255, turn)
+            self._kept[index] = seen, found.turn, found.focal
+        seen, turn, focal = self._kept[index]
+        return View(seen.float() / 255, turn, focal)
+
+    def _position(
+        self, rows: Sequence[int], turn: Float[Tensor, "b 3 3"], focal: Sequence[float | None]
+    ) -> Float[Tensor, "b 3"] | None:
+        lengths = [f for f in focal if f is not None]
+        if self.data.translation is None or len(lengths) < len(rows):
+            return None
+        stands = torch.einsum("bij,bj->bi", turn, self.data.translation[list(rows)].to(turn))
+        return told(stands, torch.tensor(lengths).to(turn))
 
     def _rendered(self, rows: Sequence[int]) -> Float[Tensor, "b 3 s s"]:
         assert self.data.render is not None

@@ -30,11 +30,15 @@ class Method(Generic[S]):
         kind: name in the zoo.
         make: a network from settings, the number of categories and a seed.
         loss: of a batch.
+        begin: what a new network is to know of its pictures before it learns.
+        end: what is measured of a trained network, on held-out images where there are some.
     """
 
     kind: str
     make: Callable[[S, int, int], nn.Module]
     loss: Callable[[S], Loss]
+    begin: Callable[[nn.Module, Pictures], None] | None = None
+    end: Callable[[RotationPrior, RotationSet], RotationPrior] | None = None
 
 
 def fit_network(
@@ -55,6 +59,8 @@ def fit_network(
         data = augmented(data, s.side, Variety(s.augment, roll_deg=s.roll_deg, seed=seed), s.device)
     pictures = Pictures(data, replace(s, roll_deg=0.0) if s.augment else s)
     network = method.make(s, len(pictures.known), seed)
+    if method.begin is not None:
+        method.begin(network, pictures)
     train(
         network,
         pictures.batch,
@@ -71,5 +77,7 @@ def fit_network(
     made = RotationPrior(method.kind, ready(network, s), s, pictures.known, learned_from=learned_from)
     if held_out is not None:
         made = calibrated(made, held_out)
+    if method.end is not None:
+        made = method.end(made, data if held_out is None else held_out)
     finish(made, out)
     return made

@@ -16,6 +16,7 @@ from resect.geometry.mesh import Mesh
 from resect.geometry.se3 import SE3
 from resect.nn.backbone.weights import load_weights
 from resect.priors.lay import lay
+from resect.priors.rotations.position import covariance_of, position_of
 from resect.priors.rotations.search import ascend, greatest_cell, subdivide
 from resect.priors.rotations.settings import RotationSettings
 from resect.priors.rotations.view import View, look
@@ -27,6 +28,7 @@ _FIRST = 3  # level at which a search begins: 7.5°, where Image2Sphere's functi
 _MOST_CATEGORIES = 10_000
 _RADIUS_DEG = 15.0
 _COLDEST = 0.01
+_WIDEST = 1e3
 
 
 class RotationNetwork(Protocol):
@@ -51,6 +53,14 @@ class RotationNetwork(Protocol):
         ...
 
 
+class PlacingNetwork(Protocol):
+    """One that tells where the object stands too."""
+
+    def position(self, code: Float[Tensor, "b k"]) -> Float[Tensor, "b 3"]:
+        """The three numbers of `rotations/position`."""
+        ...
+
+
 @dataclass(frozen=True, eq=False)
 class RotationPrior:
     """A trained network.
@@ -63,6 +73,8 @@ class RotationPrior:
         points: of the hull of the object that is asked for, in its frame; `None` is any of a category.
         temperature: what the network's function is divided by; see `rotations/temperature`.
         learned_from: digest of the images (`rotations/batches`); "" where it is not known.
+        spread: standard deviations of the three numbers that tell a position (`rotations/position`), of a network that
+            tells one; such a network is a `PlacingNetwork` too.
     """
 
     kind: str
@@ -72,6 +84,7 @@ class RotationPrior:
     points: Float[Tensor, "n 3"] | None = None
     temperature: float = 1.0
     learned_from: str = ""
+    spread: tuple[float, float, float] | None = None
 
     @property
     def _asked(self) -> RotationNetwork:
@@ -128,11 +141,27 @@ class RotationPrior:
         code, views = self.codes([photo])
         return views[0].turn.mT @ self.rotation_of(code[0])
 
+    def told(self, code: Float[Tensor, "b k"]) -> Float[Tensor, "b 3"]:
+        """Where a network with a translation head sees the objects, in the numbers of `rotations/position`; float64."""
+        asked: PlacingNetwork = self.network  # type: ignore[assignment]
+        return asked.position(code).double()
+
+    def position(self, code: Float[Tensor, "k"], view: View) -> tuple[Float[Tensor, "3"], Float[Tensor, "3 3"]] | None:
+        """Where an object stands in its photo's camera frame, with covariance, in the units of the labels; `None`
+        without a translation head or where the camera is not known. Float64.
+        """
+        if self.spread is None or view.focal is None:
+            return None
+        numbers, focal = self.told(code[None]).cpu(), torch.tensor([view.focal], dtype=torch.float64)
+        there, back = position_of(numbers, focal)[0], view.turn.mT
+        spread = covariance_of(numbers, focal, torch.tensor(self.spread))[0]
+        return back @ there, back @ spread @ back.mT
+
     def propose(self, photo: Photo, count: int, generator: torch.Generator) -> Hypotheses:
         """Peaks of the density, most probable first; none where the picture shows nothing.
 
-        Where the object is not known, or the photo has neither box nor mask, the object is put a unit away; rows of
-        zero information say that this is no knowledge.
+        Rotations are laid into the photo's box or mask where the object is known. Else all stand where the translation
+        head says; without one, a unit away, and rows of zero information say that this is no knowledge.
         """
         code, views = self.codes([photo])
         if count < 1 or views[0].shows_nothing:
@@ -142,8 +171,8 @@ class RotationPrior:
         turned = back @ modes.rotation.cpu()
         covariance = back @ modes.covariance.cpu() @ back.mT
         weight = modes.mass.cpu().clamp_min(1e-30).log()
-        away = back[:, 2]
-        return lay(turned, weight, covariance, photo, source=self.kind, points=self.points, away=away)
+        away, spread = self.position(code[0], views[0]) or (back[:, 2], None)
+        return lay(turned, weight, covariance, photo, source=self.kind, points=self.points, away=away, spread=spread)
 
     def _number(self, name: str) -> int:
         if name not in self.categories:
@@ -153,6 +182,8 @@ class RotationPrior:
     def save(self, folder: Path) -> None:
         """Writes the artefact; the object's points are not part of it."""
         extra = {"categories": list(self.categories), "temperature": self.temperature, "data": self.learned_from}
+        if self.spread is not None:
+            extra["spread"] = list(self.spread)
         artifact.save(folder, self.kind, self.settings, dict(self.network.state_dict()), extra=extra)
 
 
@@ -185,8 +216,21 @@ def load(
     if not isinstance(temperature, int | float) or not _COLDEST <= temperature <= 1 / _COLDEST:
         got = repr(temperature)[:80]
         raise ResectError(f"{where}: temperature", f"{_COLDEST} to {1 / _COLDEST:g}", got, "Fit it again.")
+    spread = _spread(found.extra.get("spread"), settings, where)
     network = make(settings, len(names), 0)
     load_weights(network, found.tensors, folder)
     data = str(found.extra.get("data", ""))
     network = ready(network, settings)
-    return RotationPrior(kind, network, settings, tuple(names), temperature=float(temperature), learned_from=data)
+    return RotationPrior(
+        kind, network, settings, tuple(names), temperature=float(temperature), learned_from=data, spread=spread
+    )
+
+
+def _spread(value: object, settings: RotationSettings, where: str) -> tuple[float, float, float] | None:
+    """Of an artefact with a translation head; `None` of one without."""
+    if not getattr(settings, "translation", False):
+        return None
+    numbers = value if isinstance(value, list) else []
+    if len(numbers) != 3 or not all(isinstance(x, int | float) and 0 < x < _WIDEST for x in numbers):
+        raise ResectError(f"{where}: spread", "three positive numbers", repr(value)[:80], "Fit it again.")
+    return float(numbers[0]), float(numbers[1]), float(numbers[2])

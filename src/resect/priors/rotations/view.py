@@ -28,10 +28,12 @@ class View:
     Attributes:
         picture: RGB in [0, 1].
         turn: picture's camera from photo's camera: R_picture = turn @ R_photo; float64.
+        focal: of the picture's camera, in half sides of the picture; `None` where the photo's camera is not known.
     """
 
     picture: Float[Tensor, "3 s s"]
     turn: Float[Tensor, "3 3"]
+    focal: float | None = None
 
     @property
     def shows_nothing(self) -> bool:
@@ -47,7 +49,7 @@ def look(photo: Photo, side: int) -> View:
     if photo.camera is None:
         return View(_square(image, box, side), torch.eye(3, dtype=torch.float64))
     camera, turn = virtual_camera(photo.camera, box, side)
-    return View(seen_through(image, photo.camera, camera, turn), turn)
+    return View(seen_through(image, photo.camera, camera, turn), turn, 2 * camera.fx / side)
 
 
 def seen_through(
