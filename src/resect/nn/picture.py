@@ -63,9 +63,21 @@ def turned(
         camera: the pinhole camera of the result.
         turn: of each picture.
     """
-    rays = camera.rays(camera.pixels()).to(pictures)
-    x, y, z = (rays @ turn.to(pictures)).unbind(-1)  # row vectors: turnᵀ · ray
-    pixels = torch.stack([wide.fx * x / z.clamp_min(1e-3) + wide.cx, wide.fy * y / z.clamp_min(1e-3) + wide.cy], -1)
+    return sampled(pictures, source_pixels(wide, camera, turn.to(pictures)), wide, camera)
+
+
+def source_pixels(wide: Camera, camera: Camera, turn: Float[Tensor, "b 3 3"]) -> Float[Tensor, "b n 2"]:
+    """Where in the picture of `wide` a turned camera's pixels come from; see `turned`."""
+    rays = camera.rays(camera.pixels()).to(turn)
+    x, y, z = (rays @ turn).unbind(-1)  # row vectors: turnᵀ · ray
+    ahead = z.clamp_min(1e-3)
+    return torch.stack([wide.fx * x / ahead + wide.cx, wide.fy * y / ahead + wide.cy], -1)
+
+
+def sampled(
+    pictures: Float[Tensor, "b 3 i j"], pixels: Float[Tensor, "b n 2"], wide: Camera, camera: Camera
+) -> Float[Tensor, "b 3 s t"]:
+    """Pictures of `camera`, whose pixels come from those places of pictures of `wide`; edges go on."""
     grid = _grid(pixels, wide).view(len(pictures), camera.height, camera.width, 2)
     return functional.grid_sample(pictures, grid, padding_mode="border", align_corners=False)
 

@@ -5,7 +5,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from resect.geometry.camera import Camera
-from resect.nn.picture import turned
+from resect.nn.picture import sampled, source_pixels
 from resect.priors.posecnn.frames import Frame, seen_frame
 from resect.priors.posecnn.settings import PoseCnnSettings
 
@@ -21,21 +21,19 @@ def turned_frame(frame: Frame, camera: Camera, turn: Float[Tensor, "3 3"], s: Po
         turn: rotation, float64.
         s: sizes; and how much must be left.
     """
-    picture = turned(frame.picture[None].float(), camera, camera, turn[None])[0].round().byte()
-    owner = _seen(frame.owner, camera, turn)
+    pixels = source_pixels(camera, camera, turn[None].float())
+    picture = sampled(frame.picture[None].float(), pixels, camera, camera)[0].round().byte()
+    owner = _nearest(frame.owner, pixels[0])
     before, left = (torch.bincount(o.flatten().long(), minlength=len(frame.kind) + 1)[1:] for o in (frame.owner, owner))
     asked = frame.asked & (left >= s.asked * before)
     r = turn.to(frame.rotation)
     return seen_frame(picture, owner, frame.kind, r @ frame.rotation, frame.middle @ r.mT, asked, s)
 
 
-def _seen(owner: Int[Tensor, "h w"], camera: Camera, turn: Float[Tensor, "3 3"]) -> Int[Tensor, "h w"]:
-    """Whose each pixel of the turned picture is; nobody's beyond the picture."""
+def _nearest(owner: Int[Tensor, "h w"], pixels: Float[Tensor, "n 2"]) -> Int[Tensor, "h w"]:
+    """Whose the pixels are that are seen now; nobody's beyond the picture."""
     height, width = owner.shape
-    x, y, z = (camera.rays(camera.pixels()).double() @ turn).unbind(-1)  # row vectors: turnᵀ · ray
-    ahead = z.clamp_min(1e-3)
-    column = (camera.fx * x / ahead + camera.cx).floor().long()
-    row = (camera.fy * y / ahead + camera.cy).floor().long()
-    inside = (z > 1e-3) & (column >= 0) & (column < width) & (row >= 0) & (row < height)
+    column, row = pixels.floor().long().unbind(-1)
+    inside = (column >= 0) & (column < width) & (row >= 0) & (row < height)
     found = owner[row.clamp(0, height - 1), column.clamp(0, width - 1)]
     return torch.where(inside, found, 0).view(owner.shape)
