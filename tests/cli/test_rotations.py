@@ -87,7 +87,22 @@ def test_a_network_that_tells_positions_needs_no_box(tmp_path: Path) -> None:
     told = resect(*asked, "--prior", tmp_path / "placing")
     assert told.code in (0, 3), told.err
     assert told.json["photos"][0]["status"] not in ("NO_TRANSLATION", "NO_HYPOTHESIS")
+    scored = resect("score", tmp_path / "placing", tmp_path / "photos", "--json", *ONE)
+    assert scored.json["placed"]["images"] == 4
+    assert scored.json["placed"]["spacecraft_score"] > 0
     assert "neither a box nor a start" in resect(*asked, "--prior", tmp_path / "turning").err
     refused = resect("fit", "image2sphere", "solids:cube", "--out", tmp_path / "x", "--image2sphere.translation", *ONE)
     assert refused.code == 2
     assert "rotations alone" in refused.err
+
+
+def test_poses_of_a_spacecraft_are_scored_as_published(tmp_path: Path) -> None:
+    write_rotation_table(placed(2), tmp_path / "photos")
+    rows = [line.split(",") for line in (tmp_path / "photos/rotations.csv").read_text().splitlines()[2:]]
+    answers = tmp_path / "answers.txt"
+    answers.write_text("\n".join(" ".join([row[0], *row[2:9]]) for row in rows))
+    found = resect("score", answers, tmp_path / "photos", "--json", *ONE)
+    assert found.code == 0, found.err
+    assert found.json["spacecraft_score"] == 0
+    answers.write_text(answers.read_text().replace("0000000.png", "another.png"))
+    assert resect("score", answers, tmp_path / "photos", "--json", *ONE).json["failed"] == 1

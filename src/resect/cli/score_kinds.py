@@ -51,6 +51,14 @@ def views(answers: Path, truth: Path) -> bool:
     return truth.is_dir() and (truth / "views.txt").is_file()
 
 
+def spacecraft(answers: Path, truth: Path) -> bool:
+    """Whether the answers are a file, and the truth photos of one object with its rotation and position."""
+    from resect.data.rotations.spacecraft import fits_spacecraft
+    from resect.data.rotations.table import ROTATIONS_FILE
+
+    return answers.is_file() and (fits_spacecraft(truth) or (truth / ROTATIONS_FILE).is_file())
+
+
 def rotations(answers: Path, truth: Path) -> bool:
     """Whether the answers are a network for distributions over rotations."""
     from resect.artifact import kind_in
@@ -77,6 +85,7 @@ KINDS = (
     Kind("two trajectories (TUM, KITTI, EuRoC)", trajectories, "resect.cli.score_trajectory"),
     Kind("BOP results and a BOP dataset", bop_results, "resect.cli.score_objects"),
     Kind("two lists of boxes", boxes, "resect.cli.score_boxes"),
+    Kind("poses of a spacecraft and a SPEED+ folder", spacecraft, "resect.cli.score_spacecraft"),
     Kind("a network for rotations and images with rotations", rotations, "resect.cli.score_rotations"),
     Kind("a detector of objects and photos of them", detectors, "resect.cli.score_detector"),
     Kind("a network of a category and views of its instances", categories, "resect.cli.score_category"),

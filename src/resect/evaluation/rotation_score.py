@@ -14,7 +14,10 @@ from typing import Any
 from resect.artifact import write_atomic
 from resect.data.rotation_set import RotationSet
 from resect.errors import ResectError
+from resect.evaluation.spacecraft_score import SpacecraftScore
+from resect.geometry.se3 import SE3
 from resect.metrics.rotation import JudgedRotation, RotationReport, RotationSummary, judge, summarize
+from resect.metrics.spacecraft import spacecraft_scores
 from resect.priors.rotations.prior import RotationPrior
 
 _BATCH = 16
@@ -30,12 +33,14 @@ class RotationScore:
         judged: each image.
         names: of the images.
         symmetric: whether equivalent rotations were known.
+        placed: of positions too, where the network tells them and the labels hold them.
     """
 
     report: RotationReport
     judged: tuple[JudgedRotation, ...]
     names: tuple[str, ...]
     symmetric: bool
+    placed: SpacecraftScore | None = None
 
     def as_json(self) -> dict[str, Any]:
         """What `resect score --json` prints; means over classes, with each class beside."""
@@ -46,6 +51,7 @@ class RotationScore:
             "uniform_log_likelihood": _UNIFORM,
             "calibration": calibration,
             "classes": {name: _facts(summary) for name, summary in self.report.classes},
+            **({} if self.placed is None else {"placed": self.placed.as_json()}),
         }
 
     def text(self) -> str:
@@ -67,13 +73,16 @@ class RotationScore:
         known = (
             f"; {labels}" if self.symmetric else "; equivalent rotations are not known, so errors are to the one label"
         )
-        return "\n".join([*lines, note + known])
+        placed = [] if self.placed is None else [self.placed.text()]
+        return "\n".join([*lines, note + known, *placed])
 
     def write(self, path: Path) -> None:
         """A row an image."""
         rows: list[list[object]] = [["image", "category", "error_deg", "reduced_deg", "log_likelihood", "ceiling"]]
-        for name, one in zip(self.names, self.judged, strict=True):
-            numbers = (one.error_deg, one.reduced_deg, one.log_likelihood, one.ceiling)
+        away = [] if self.placed is None else self.placed.position.tolist()
+        rows[0] += ["position_error"] if away else []
+        for i, (name, one) in enumerate(zip(self.names, self.judged, strict=True)):
+            numbers = (one.error_deg, one.reduced_deg, one.log_likelihood, one.ceiling, *away[i : i + 1])
             rows.append([name, one.category, *(f"{x:.6g}" for x in numbers)])
         from io import StringIO
 
@@ -101,6 +110,7 @@ def score_rotations(
         raise ResectError("score", "at least one image", "none")
     finest = prior.settings.density_level if level is None else level
     judged: list[JudgedRotation] = []
+    poses: list[SE3] = []
     for first in range(0, len(data), _BATCH):
         rows = range(first, min(first + _BATCH, len(data)))
         codes, views = prior.codes([data.photo(i) for i in rows])
@@ -109,9 +119,16 @@ def score_rotations(
             ideal = None if data.ideal is None else data.ideal(i, finest)
             label = view.turn @ data.rotation[i].double().cpu()
             judged.append(judge(prior.density_of(code, finest), label, truths, data.categories[i], ideal=ideal))
+            stands = None if data.translation is None else prior.position(code, view)
+            if stands is not None:
+                poses.append(SE3(view.turn.mT @ prior.rotation_of(code, finest), stands[0]))
             if progress is not None:
                 progress(i + 1, len(data), data.names[i])
-    return RotationScore(summarize(judged), tuple(judged), data.names, data.equivalents is not None)
+    placed = None
+    if data.translation is not None and len(poses) == len(data):
+        scores = spacecraft_scores(SE3.stack(poses), SE3(data.rotation.cpu(), data.translation.cpu()))
+        placed = SpacecraftScore.of(data.names, scores)
+    return RotationScore(summarize(judged), tuple(judged), data.names, data.equivalents is not None, placed)
 
 
 def _facts(s: RotationSummary) -> dict[str, Any]:
