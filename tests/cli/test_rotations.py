@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 from tests.cli.shell import resect
+from tests.data.bop_folder import write_bop
 from tests.priors.image2sphere.as_published import random_model
 from tests.priors.rotations.placed import placed
 
@@ -68,11 +69,39 @@ def test_what_is_learned_from_is_not_held_out_nor_scored_unsaid(tmp_path: Path) 
     write_rotation_table(make_solids(SolidSettings(("cube",), 4, 32)), table)
     refused = resect("fit", "ipdf", table, "--out", tmp_path / "net", "--held-out", "val", *tiny("ipdf"))
     assert refused.code == 2
-    assert "the same" in refused.err
+    assert "every:8" in refused.err
     assert resect("fit", "ipdf", "solids:cube", "--split", "valid", "--out", tmp_path / "net", *tiny("ipdf")).code == 2
     assert resect("fit", "ipdf", table, "--out", tmp_path / "net", *tiny("ipdf")).code == 0
     assert "learned from" in resect("score", tmp_path / "net", table, *ONE).err
     assert "learned from" not in resect("score", tmp_path / "net", "solids:cube", "--most", 1, *ONE).err
+
+
+def test_every_other_photo_is_held_out_where_data_has_no_parts(tmp_path: Path) -> None:
+    table, net = tmp_path / "photos", tmp_path / "net"
+    write_rotation_table(make_solids(SolidSettings(("cube",), 6, 32)), table)
+    made = resect("fit", "ipdf", table, "--out", net, "--held-out", "every:2", "--json", *tiny("ipdf"))
+    assert made.code == 0, made.err
+    assert made.json["images"] == 3
+    assert "3 held out" in made.err
+    assert "not known" in made.err
+    scored = resect("score", net, table, "--json", "--out", tmp_path / "images.csv", *ONE)
+    assert scored.json["images"] == 3
+    assert "3 others" in scored.err
+    held_out = [line.split(",")[0] for line in (tmp_path / "images.csv").read_text().splitlines()[1:]]
+    assert held_out == ["0000/0000000.png", "0000/0000002.png", "0000/0000004.png"]
+    other = tmp_path / "others"
+    write_rotation_table(make_solids(SolidSettings(("cube",), 6, 32, seed=5)), other)
+    assert resect("score", net, other, "--json", *ONE).json["images"] == 6
+    assert resect("fit", "ipdf", table, "--out", tmp_path / "x", "--held-out", "every:0", *tiny("ipdf")).code == 2
+
+
+def test_photos_that_are_kept_for_tests_are_not_learned_from_unasked(tmp_path: Path) -> None:
+    write_bop(tmp_path / "bop")
+    refused = resect("fit", "ipdf", tmp_path / "bop", "--out", tmp_path / "net", *tiny("ipdf"))
+    assert refused.code == 2
+    assert "--split test --held-out" in refused.err
+    made = resect("fit", "ipdf", tmp_path / "bop", "--out", tmp_path / "net", "--split", "test", *tiny("ipdf"))
+    assert made.code == 0, made.err
 
 
 def test_a_network_that_tells_positions_needs_no_box(tmp_path: Path) -> None:

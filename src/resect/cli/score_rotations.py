@@ -50,6 +50,7 @@ def run(arguments: Sequence[str]) -> int:
     from resect import artifact
     from resect.cli.progress import bar
     from resect.cli.rotation_data import read_rotation_data
+    from resect.cli.rotation_split import not_learned_from
     from resect.evaluation.rotation_score import score_rotations
     from resect.priors.rotations.batches import digest
     from resect.zoo import entry, resolve
@@ -61,6 +62,7 @@ def run(arguments: Sequence[str]) -> int:
     kind = artifact.read_facts(flags.answers)["kind"]
     prior = resolve(entry(kind).load)(flags.answers, flags.common.device)
     data = read_rotation_data(flags.truth, flags.split, side=prior.settings.side, device=flags.common.device)
+    data = not_learned_from(data, flags.answers, prior.learned_from)
     if prior.learned_from == digest(data):
         say("note: these are the images that it learned from; on others it is less right")
     if flags.most is not None and flags.most < len(data):

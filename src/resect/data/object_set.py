@@ -25,6 +25,7 @@ class ObjectSet:
         diameter: largest distance between two of its points, world units; `None` if unknown.
         load_mesh: reads its mesh; `None` where there is none.
         visible: share of the object that can be seen in each photo, if known. Truth: for choosing, not solving.
+        symmetries_told: whether the data says which motions change nothing; else there may be more than `symmetries`.
     """
 
     object_id: str
@@ -33,6 +34,7 @@ class ObjectSet:
     diameter: float | None = None
     load_mesh: Callable[[], Mesh] | None = None
     visible: Float[Tensor, "n"] | None = None
+    symmetries_told: bool = False
 
     def __len__(self) -> int:
         return len(self.photos)

@@ -5,11 +5,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from resect.data.bop.folder import fits_bop, read_bop
+from resect.data.bop.folder import bop_splits, fits_bop, read_bop
 from resect.data.bop.photos import bop_objects
 from resect.data.object_set import ObjectSet
 from resect.data.posecnn import fits_posecnn, read_posecnn
-from resect.data.props import fits_props, read_props
+from resect.data.props import fits_props, props_splits, read_props
 from resect.errors import ResectError
 from resect.geometry.se3 import SE3
 from resect.types import Photo, PhotoSet, Truth
@@ -54,6 +54,13 @@ def read_training_objects(path: Path | str, *, split: str | None = None) -> dict
         inside = sorted(p.name for p in path.iterdir() if p.is_dir() and p.name.startswith("train"))
         split = next((name for name in inside if fits_objects(path / name) or fits_props(path)), None)
     return read_objects(path, split=split)
+
+
+def parts_of(path: Path) -> tuple[str, ...]:
+    """Names of a dataset's splits; none where a folder has no parts, such as a split itself."""
+    if fits_posecnn(path):
+        return ()
+    return props_splits(path) if fits_props(path) else bop_splits(path)
 
 
 def flatten(objects: Mapping[str, ObjectSet]) -> PhotoSet:

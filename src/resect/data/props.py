@@ -54,7 +54,7 @@ def read_props(path: Path | str, split: str | None = None) -> dict[str, ObjectSe
     The layout holds no symmetries: give them where a metric needs them.
     """
     path = Path(path)
-    there = [s for s in SPLITS if _truth_file(path, s) is not None]
+    there = props_splits(path)
     if split is not None and split not in there:
         raise unknown_name(f"{path}: split", split, there)
     chosen = split or there[0]
@@ -74,6 +74,11 @@ def read_props(path: Path | str, split: str | None = None) -> dict[str, ObjectSe
         for kind, at in sorted(found.items())
     }
     return sets
+
+
+def props_splits(path: Path) -> tuple[str, ...]:
+    """Names of the splits that are there."""
+    return tuple(s for s in SPLITS if _truth_file(path, s) is not None)
 
 
 def _truth_file(path: Path, split: str) -> Path | None:

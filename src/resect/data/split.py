@@ -2,12 +2,22 @@
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Protocol
 
 from resect.artifact import read_json, write_json
 from resect.errors import ResectError
 from resect.types import PhotoSet, Split
 
 _RULES = "given, every:8, blocks:20:4, file:NAMES or none"
+
+
+class Named(Protocol):
+    """Whatever has names."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of its photos."""
+        ...
 
 
 def make_split(photos: PhotoSet, rule: str | None = None) -> Split:
@@ -23,16 +33,21 @@ def make_split(photos: PhotoSet, rule: str | None = None) -> Split:
         ResectError: an unknown rule, or a half without photos.
     """
     rule = rule or ("given" if photos.given_split is not None else "every:8")
-    kind, _, rest = rule.partition(":")
-    count = len(photos)
     if rule == "none":
         require(photos, 1, "a split")
-        return Split(tuple(range(count)), (), rule)
-    if kind == "given":
+        return Split(tuple(range(len(photos))), (), rule)
+    if rule.partition(":")[0] == "given":
         if photos.given_split is None:
             got = f"format {photos.format} without one"
             raise ResectError("split 'given'", "data that comes with a split", got, "Use every:8.")
         return photos.given_split
+    return split_names(photos, rule)
+
+
+def split_names(photos: Named, rule: str) -> Split:
+    """By "every:8", "blocks:20:4" or "file:NAMES", as `make_split` says."""
+    kind, _, rest = rule.partition(":")
+    count = len(photos.names)
     if kind == "every":
         (step,) = _integers(rule, rest, 1)
         held_out = [i for i in range(count) if i % step == 0]
@@ -50,14 +65,14 @@ def make_split(photos: PhotoSet, rule: str | None = None) -> Split:
     return Split(tuple(kept), tuple(held_out), rule)
 
 
-def save_split(split: Split, photos: PhotoSet, path: Path) -> None:
+def save_split(split: Split, photos: Named, path: Path) -> None:
     """Writes the names of both halves."""
     names = photos.names
     halves = {"train": [names[i] for i in split.train], "test": [names[i] for i in split.test]}
     write_json(path, {"rule": split.rule, **halves})
 
 
-def load_split(path: Path, photos: PhotoSet) -> Split:
+def load_split(path: Path, photos: Named) -> Split:
     """Reads a split back; every name must be among the photos, so that nothing held out is learned from by mistake.
 
     Photos that the file does not name are in neither half.
@@ -86,18 +101,18 @@ def _integers(rule: str, text: str, count: int) -> list[int]:
     return [int(w) for w in words]
 
 
-def _named(photos: PhotoSet, path: Path) -> list[int]:
+def _named(photos: Named, path: Path) -> list[int]:
     if not path.is_file():
         raise ResectError(path, "a text file with one photo name a line", "no file")
     lines = [line.strip() for line in path.read_text("utf-8", "replace").splitlines()]
     return sorted(_indices(photos, [n for n in lines if n and not n.startswith("#")], path))
 
 
-def _indices(photos: PhotoSet, names: Iterable[str], where: Path) -> tuple[int, ...]:
+def _indices(photos: Named, names: Iterable[str], where: Path) -> tuple[int, ...]:
     index = {name: i for i, name in enumerate(photos.names)}
     wanted = list(names)
     lost = [n for n in wanted if n not in index]
     if lost:
         fix = "The split was made for other photos."
-        raise ResectError(where, f"names of photos in {photos.root}", f"{len(lost)} others, e.g. {lost[0]!r}", fix)
+        raise ResectError(where, "names of these photos", f"{len(lost)} others, e.g. {lost[0]!r}", fix)
     return tuple(index[n] for n in wanted)

@@ -176,8 +176,9 @@ def test_solids_have_their_first_rotation_as_label_and_all_as_equivalents(tmp_pa
 
 
 def test_marked_solids_have_no_known_equivalents(tmp_path: Path) -> None:
-    found = read_solids(solids(tmp_path), shapes=("tetX",))
-    assert len(found) == 2
+    found = read_rotations(solids(tmp_path), "train:tetX")
+    assert found.categories == ("tetX",) * 2
+    assert read_rotations(tmp_path, "train:cone,tetX").categories == ("cone",) * 3 + ("tetX",) * 2
     assert found.equivalents is None
     assert found.notes
 
@@ -358,6 +359,21 @@ def test_objects_are_read_by_what_a_part_is_for(tmp_path: Path) -> None:
         read_rotations(tmp_path, "val")
 
 
+def test_a_dataset_for_tests_alone_is_learned_from_only_where_that_is_said(tmp_path: Path) -> None:
+    write_bop(tmp_path)
+    with pytest.raises(ResectError, match=r"only test\. To learn from .* --split test --held-out every:5"):
+        read_rotations(tmp_path)
+    assert read_rotations(tmp_path, "test").names == read_rotations(tmp_path / "test").names
+
+
+def test_symmetries_that_nothing_tells_are_not_known(tmp_path: Path) -> None:
+    write_bop(tmp_path)
+    assert read_rotations(tmp_path, "test").equivalents is not None
+    for file in tmp_path.glob("models*/models_info.json"):
+        file.unlink()
+    assert read_rotations(tmp_path, "test").equivalents is None
+
+
 # --- real samples -----------------------------------------------------------------------------------------------------
 
 
@@ -375,8 +391,7 @@ def test_the_small_pascal_sample_is_read() -> None:
 def test_the_dragon_is_read_with_boxes() -> None:
     found = read_rotations(REAL / "tudl_dragon")
     assert len(found) == 229
-    assert found.equivalents is not None
-    assert len(found.equivalents(0)) == 1
+    assert found.equivalents is None  # there is no models_info.json
     photo = found.photo(1)
     assert photo.target is not None
     assert photo.target.box == pytest.approx((254, 103, 391, 313), abs=1)

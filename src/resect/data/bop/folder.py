@@ -68,6 +68,11 @@ def fits_bop(path: Path) -> bool:
     return is_scene(path) or bool(_scenes(path)) or bool(_splits(path))
 
 
+def bop_splits(path: Path) -> tuple[str, ...]:
+    """Names of a dataset's splits; none of a split or a scene."""
+    return () if is_scene(path) or _scenes(path) else tuple(p.name for p in _splits(path))
+
+
 def read_bop(path: Path | str, split: str | None = None) -> BopFolder:
     """Reads a dataset, a split or a scene; what is optional and missing is said in `notes`.
 

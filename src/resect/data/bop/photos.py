@@ -56,7 +56,8 @@ def _object_set(folder: BopFolder, number: int, rows: Sequence[int], shared: Sha
     shares = [e.visible for e in entries]
     visible = None if None in shares else torch.tensor(shares, dtype=torch.float64)
     mesh = partial(folder.mesh, number) if folder.mesh_file(number) is not None else None
-    return ObjectSet(str(number), photos, symmetries, None if info is None else info.diameter, mesh, visible)
+    across, told = None if info is None else info.diameter, info is not None
+    return ObjectSet(str(number), photos, symmetries, across, mesh, visible, symmetries_told=told)
 
 
 def _name(folder: BopFolder, image: BopImage) -> str:

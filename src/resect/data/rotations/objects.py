@@ -46,7 +46,7 @@ def rotations_of(objects: Mapping[str, ObjectSet], least_visible: float = 0.1) -
         tuple(sets[k].object_id for k, _ in place),
         rotation,
         load,
-        equivalents=equivalents,
+        equivalents=equivalents if all(one.symmetries_told for one in sets) else None,
         translation=translation,
         notes=tuple(dict.fromkeys(note for one in sets for note in one.photos.notes)),
     )

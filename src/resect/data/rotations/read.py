@@ -5,7 +5,7 @@ from pathlib import Path
 
 from resect.data.instances import is_instances, read_instances
 from resect.data.object_set import ObjectSet
-from resect.data.objects import fits_objects, read_objects, read_training_objects
+from resect.data.objects import fits_objects, parts_of, read_objects, read_training_objects
 from resect.data.rotation_set import RotationSet
 from resect.data.rotations.arrays import read_rotation_arrays
 from resect.data.rotations.instances import rotations_of_views
@@ -30,7 +30,8 @@ def read_rotations(path: Path | str, split: str = "train") -> RotationSet:
             SYMSOL, ModelNet10-SO(3), PASCAL3D+, SPEED+ as released; photos of known objects (BOP, PoseCNN); views of
             the instances of a category.
         split: "train", "test", or another that the format has; "DOMAIN/SPLIT" for SPEED+, "train+rendered" for
-            PASCAL3D+ with three rendered crops for each photo. Files and folders without parts are read whole.
+            PASCAL3D+ with three rendered crops for each photo, "train:sphereX" for shapes of SYMSOL by name, which are
+            those of set I otherwise. Files and folders without parts are read whole.
 
     Raises:
         ResectError: none of these, or bad input, naming the file and the entry.
@@ -43,7 +44,8 @@ def read_rotations(path: Path | str, split: str = "train") -> RotationSet:
     if (path / split / ROTATIONS_FILE).is_file():
         return read_rotation_table(path / split)
     if fits_solids(path):
-        return read_solids(path, split)
+        part, _, shapes = split.partition(":")
+        return read_solids(path, part, shapes.split(",") if shapes else ())
     if fits_modelnet(path):
         return read_modelnet(path, split)
     if fits_pascal3d(path):
@@ -64,5 +66,9 @@ def read_rotations(path: Path | str, split: str = "train") -> RotationSet:
 def _objects(path: Path, split: str) -> Mapping[str, ObjectSet]:
     """Known objects by what a part is for; a dataset's own name of one is taken too."""
     if split == "train":
+        there = parts_of(path)
+        if there and not any(part.startswith("train") for part in there):
+            fix = f"To learn from photos that are kept for tests: --split {there[0]} --held-out every:5."
+            raise ResectError(f"{path}: split", "one to learn from, 'train…'", f"only {', '.join(there)}", fix)
         return read_training_objects(path)
     return read_objects(path, split=None if split == "test" else split)
