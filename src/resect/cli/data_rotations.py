@@ -69,7 +69,8 @@ def _data(flags: RotationsArguments, settings: "ModelRotationSettings") -> "Rota
     found: list[tuple[str, Any]] = []
     for given, shape, has in zip(flags.given, drawn, meshes, strict=True):
         if not shape and not has:
-            raise ResectError(given, f"a folder of meshes, or one of {', '.join(FAMILIES)}", "neither")
+            fix = "A dataset to convert stands alone; check the path."
+            raise ResectError(given, f"a folder of meshes, or one of {', '.join(FAMILIES)}", "neither", fix)
         found += _procedural(given, flags) if shape else _meshes(Path(given), flags.split)
     return make_model_rotations([name for name, _ in found], lambda i: found[i][1](), settings)
 

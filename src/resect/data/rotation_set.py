@@ -49,7 +49,8 @@ class RotationSet:
     def __post_init__(self) -> None:
         if not len(self.names) == len(self.categories) == len(self.rotation):
             got = f"{len(self.names)}, {len(self.categories)}, {len(self.rotation)}"
-            raise ResectError(f"{self.format}: images", "as many names, categories and rotations", got)
+            fix = "Give one of each for every image."
+            raise ResectError(f"{self.format}: images", "as many names, categories and rotations", got, fix)
         eye = torch.eye(3, dtype=self.rotation.dtype, device=self.rotation.device)
         twist = (self.rotation @ self.rotation.mT - eye).abs().amax((1, 2))
         bad = ~((twist < _MOST_TWIST) & (torch.linalg.det(self.rotation) > 0))

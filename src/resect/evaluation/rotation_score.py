@@ -107,7 +107,7 @@ def score_rotations(
         progress: called with (done, of, name).
     """
     if len(data) == 0:
-        raise ResectError("score", "at least one image", "none")
+        raise ResectError("score", "at least one image", "none", "Check the data and --split.")
     finest = prior.settings.density_level if level is None else level
     judged: list[JudgedRotation] = []
     poses: list[SE3] = []

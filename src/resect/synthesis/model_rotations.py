@@ -43,7 +43,7 @@ def make_model_rotations(
         symmetries: of models of which they are known, rotations of the object's frame that change nothing.
     """
     if not models:
-        raise ResectError("model rotations", "at least one model", "none")
+        raise ResectError("model rotations", "at least one model", "none", "Give folders with meshes in them.")
     count = settings.views * len(models)
     rotation = haar(count, settings.seed)
     of = tuple(models[i % len(models)] for i in range(count))

@@ -106,8 +106,19 @@ def test_bad_tables_are_refused_with_the_line(tmp_path: Path, text: str, message
 def test_a_folder_a_split_is_found(tmp_path: Path) -> None:
     write_rotation_table(some_set().subset([0]), tmp_path / "test")
     assert len(read_rotations(tmp_path, "test")) == 1
-    with pytest.raises(ResectError, match="none of these"):
+    with pytest.raises(ResectError, match="split: expected one of test"):
         read_rotations(tmp_path, "train")
+    with pytest.raises(ResectError, match="none of these"):
+        read_rotations(tmp_path / "test/0000")
+
+
+def test_a_part_that_is_not_there_is_said(tmp_path: Path) -> None:
+    for folder, split, parts in (
+        (solids(tmp_path / "solids"), "valid", "train"),
+        (spacecraft(tmp_path / "craft"), "lightbox/train", "test"),
+    ):
+        with pytest.raises(ResectError, match=f"split: expected one of {parts}, got"):
+            read_rotations(folder, split)
 
 
 # --- arrays -----------------------------------------------------------------------------------------------------------

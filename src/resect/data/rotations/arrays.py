@@ -40,17 +40,21 @@ def read_rotation_arrays(path: Path, *, most_bytes: int = _MOST_BYTES) -> Rotati
     found = _arrays(path, most_bytes)
     key = next((k for k in CLASSES if k in found), None)
     if key is None:
-        raise ResectError(path, "an array cat_ids or clss", f"only {', '.join(sorted(found)) or 'others'}")
+        fix = "Add cat_ids, numbers 0 to 9 of ModelNet10's classes, or write a rotations.csv."
+        raise ResectError(path, "an array cat_ids or clss", f"only {', '.join(sorted(found)) or 'others'}", fix)
     images, rotation, number = found["imgs"], found["rots"], found[key].reshape(-1)
     n = len(images)
     if rotation.shape != (n, 3, 3) or len(number) != n or images.ndim != 4 or images.shape[-1] not in (1, 3):
         got = f"{images.shape}, {rotation.shape}, {found[key].shape}"
-        raise ResectError(path, "imgs (N, h, w, 1 or 3), rots (N, 3, 3) and N classes", got)
+        fix = "All images of a file have one size; write a rotations.csv for images of several."
+        raise ResectError(path, "imgs (N, h, w, 1 or 3), rots (N, 3, 3) and N classes", got, fix)
     if images.dtype != np.uint8 or number.dtype.kind not in "iu":
-        raise ResectError(path, "imgs of bytes and classes of whole numbers", f"{images.dtype} and {number.dtype}")
+        fix = "Store imgs as uint8, 0 to 255, and classes as integers."
+        raise ResectError(path, "imgs of bytes and classes of whole numbers", f"{images.dtype} and {number.dtype}", fix)
     if n and not 0 <= number.min() <= number.max() < len(CLASSES[key]):
         got = f"{number.min()} to {number.max()}"
-        raise ResectError(f"{path}: {key}", f"classes 0 to {len(CLASSES[key]) - 1}", got)
+        fix = "Classes are numbered from 0; for others write a rotations.csv, which names them."
+        raise ResectError(f"{path}: {key}", f"classes 0 to {len(CLASSES[key]) - 1}", got, fix)
     categories = tuple(CLASSES[key][k] for k in number.tolist())
     names = tuple(f"{path.name}:{i}" for i in range(n))
 
@@ -65,18 +69,21 @@ def read_rotation_arrays(path: Path, *, most_bytes: int = _MOST_BYTES) -> Rotati
 
 def _arrays(path: Path, most_bytes: int) -> dict[str, NDArray[np.generic]]:
     if not path.is_file():
-        raise ResectError(path, "an .npz file", "no file")
+        raise ResectError(path, "an .npz file", "no file", "Check the path.")
     try:
         with zipfile.ZipFile(path) as archive:
             size = sum(member.file_size for member in archive.infolist())
             if size > most_bytes:
-                raise ResectError(path, f"at most {most_bytes >> 20} MiB of arrays", f"{size >> 20} MiB")
+                fix = "Split it, or write images and a rotations.csv."
+                raise ResectError(path, f"at most {most_bytes >> 20} MiB of arrays", f"{size >> 20} MiB", fix)
             there = {name.removesuffix(".npy") for name in archive.namelist()}
             if not {"imgs", "rots"} <= there:
-                raise ResectError(path, "arrays imgs and rots", ", ".join(sorted(there))[:80] or "none")
+                fix = "Name images imgs and rotations rots, or write a rotations.csv."
+                raise ResectError(path, "arrays imgs and rots", ", ".join(sorted(there))[:80] or "none", fix)
             read = [name for name in ("imgs", "rots", *CLASSES) if name in there]
             return {k: np.lib.format.read_array(io.BytesIO(archive.read(f"{k}.npy")), allow_pickle=False) for k in read}
     except (zipfile.BadZipFile, ValueError, EOFError, OSError) as error:
         if isinstance(error, ResectError):
             raise
-        raise ResectError(path, "a whole .npz file of numbers", str(error)) from None
+        fix = "Write it again with numpy.savez; arrays of objects are not read."
+        raise ResectError(path, "a whole .npz file of numbers", str(error), fix) from None

@@ -31,7 +31,8 @@ class KeyValueFile:
     def __init__(self, path: Path) -> None:
         self.path = path / "data.mdb" if path.is_dir() else path
         if not self.path.is_file() or self.path.stat().st_size < 2 * 512:
-            raise ResectError(self.path, "an LMDB file", "no file" if not self.path.is_file() else "a short one")
+            fix = "Unpack that part of the release whole, or name another --split."
+            raise ResectError(self.path, "an LMDB file", "no file" if not self.path.is_file() else "a short one", fix)
         with self.path.open("rb") as file:
             self._bytes = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         first = self._meta(0)
@@ -76,7 +77,8 @@ class KeyValueFile:
         flags = self._read("<H", offset + 10)[0]
         magic, version = self._read("<II", offset + _HEAD)
         if magic != _MAGIC or version != 1 or not flags & _META:
-            raise ResectError(self.path, "an LMDB file of format 1", "another file")
+            fix = "Copy it again; LMDB files of big-endian or 32-bit machines are not read."
+            raise ResectError(self.path, "an LMDB file of format 1", "another file", fix)
         size = self._read("<I", offset + _HEAD + 24)[0]
         entries, root = self._read("<QQ", offset + _HEAD + 72 + 32)
         if size not in [2**k for k in range(9, 17)]:

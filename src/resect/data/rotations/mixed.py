@@ -16,7 +16,8 @@ def mixed(first: RotationSet, second: RotationSet, times: float = 1.0, seed: int
     Translations and equivalents are kept where both sets have them.
     """
     if not len(first) or not len(second):
-        raise ResectError("mixed", "two sets with images", f"{len(first)} and {len(second)}")
+        fix = "Check that both are there."
+        raise ResectError("mixed", "two sets with images", f"{len(first)} and {len(second)}", fix)
     drawn = np.random.default_rng(seed).integers(len(second), size=round(times * len(first)))
     more, n = second.subset(drawn.tolist()), len(first)
 

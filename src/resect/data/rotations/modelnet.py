@@ -22,7 +22,7 @@ from resect.data.rotation_set import RotationSet
 from resect.data.rotations.arrays import CLASSES
 from resect.data.rotations.key_value_file import KeyValueFile
 from resect.data.rotations.plain_pickle import read_plain_pickle
-from resect.errors import ResectError
+from resect.errors import ResectError, unknown_name
 from resect.geometry import so3
 from resect.types import Photo, Target
 
@@ -30,6 +30,7 @@ PARTS = {"train": "train_100V", "limited": "train_20V", "test": "test_20V"}
 """Split → name in the release: 100 or 20 views of each training model, 20 of each test model."""
 _SUFFIX = ".Rawjpg.lmdb"
 _KINDS = CLASSES["cat_ids"]
+_FIX = "Unpack the release again."
 
 
 def fits_modelnet(folder: Path) -> bool:
@@ -44,12 +45,12 @@ def read_modelnet(root: Path, split: str = "train") -> RotationSet:
         ResectError: an unknown split, a missing file, or a label that is no quaternion, naming the view.
     """
     if split not in PARTS:
-        raise ResectError("split", f"one of {', '.join(PARTS)}", repr(split))
+        raise unknown_name("split", split, PARTS)
     folder = root / (PARTS[split] + _SUFFIX)
     pictures = KeyValueFile(folder)
     labels = read_plain_pickle(folder / "viewID2quat.pkl")
     if not isinstance(labels, dict) or not labels:
-        raise ResectError(folder / "viewID2quat.pkl", "a table of quaternions by view", type(labels).__name__)
+        raise ResectError(folder / "viewID2quat.pkl", "a table of quaternions by view", type(labels).__name__, _FIX)
     names = tuple(str(name) for name in labels)
     categories = tuple(_kind(folder, name) for name in names)
     wxyz = _quaternions(folder / "viewID2quat.pkl", list(labels.values()), names)
@@ -58,7 +59,8 @@ def read_modelnet(root: Path, split: str = "train") -> RotationSet:
         try:
             image = _decoded(pictures[names[i].encode()], names[i])
         except KeyError:
-            raise ResectError(f"{pictures.path}: {names[i]}", "a picture", "none") from None
+            fix = "Unpack the release again: labels and pictures do not belong together."
+            raise ResectError(f"{pictures.path}: {names[i]}", "a picture", "none", fix) from None
         height, width = image.shape[:2]
         target = Target(categories[i], category=categories[i], box=(0.0, 0.0, float(width), float(height)))
         return Photo(names[i], image, target=target)
@@ -69,7 +71,8 @@ def read_modelnet(root: Path, split: str = "train") -> RotationSet:
 def _kind(folder: Path, name: str) -> str:
     kind = next((k for k in _KINDS if name.startswith(k + "_")), None)
     if kind is None:
-        raise ResectError(f"{folder}: {name}", f"a view of {', '.join(_KINDS)}", "another name")
+        fix = "Only the ten classes of the release are known; write a rotations.csv for others."
+        raise ResectError(f"{folder}: {name}", f"a view of {', '.join(_KINDS)}", "another name", fix)
     return kind
 
 
@@ -77,12 +80,14 @@ def _quaternions(path: Path, values: list[Any], names: tuple[str, ...]) -> Float
     try:
         found = np.array([np.asarray(value, dtype=np.float64).reshape(4) for value in values])
     except (TypeError, ValueError):
-        raise ResectError(path, "four numbers for each view", "others") from None
+        fix = "Labels are quaternions, w first; unpack the release again."
+        raise ResectError(path, "four numbers for each view", "others", fix) from None
     length = np.linalg.norm(found, axis=1)
     bad = ~(np.abs(length - 1) < 1e-2)
     if bad.any():
         name = names[int(bad.argmax())]
-        raise ResectError(f"{path}: {name}", "a quaternion of length 1", f"length {length[bad.argmax()]:.4g}")
+        fix = "Correct the label, or leave the view out."
+        raise ResectError(f"{path}: {name}", "a quaternion of length 1", f"length {length[bad.argmax()]:.4g}", fix)
     return torch.from_numpy(found)
 
 
@@ -92,9 +97,10 @@ def _decoded(data: bytes, name: str) -> Float[Tensor, "h w 3"]:
     try:
         with Image.open(io.BytesIO(data)) as image:
             if image.width * image.height > MAX_PIXELS:
-                raise ResectError(name, f"at most {MAX_PIXELS} pixels", f"{image.width}x{image.height}")
+                fix = "Make it smaller."
+                raise ResectError(name, f"at most {MAX_PIXELS} pixels", f"{image.width}x{image.height}", fix)
             return torch.from_numpy(np.asarray(image.convert("RGB"), dtype=np.float32) / np.float32(255))
     except (OSError, SyntaxError, ValueError) as error:
         if isinstance(error, ResectError):
             raise
-        raise ResectError(name, "a whole picture", str(error) or type(error).__name__) from None
+        raise ResectError(name, "a whole picture", str(error) or type(error).__name__, _FIX) from None

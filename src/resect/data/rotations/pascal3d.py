@@ -35,6 +35,7 @@ from resect.types import Photo, Target
 _LISTS = {"train": ("pascal_train", "imagenet_train", "imagenet_val"), "test": ("pascal_val",)}
 _FIRST_PIXEL = 1.0  # MATLAB's coordinate of the first pixel's centre, which is 0.5 here
 _MOST_BYTES = 16 << 20
+_FIX = "Correct the annotation, or take the photo off its list."
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,7 +69,7 @@ def read_pascal3d(root: Path, split: str = "train") -> RotationSet:
         ResectError: a missing list or annotation, or one that cannot be read.
     """
     if split not in _LISTS:
-        raise ResectError("split", "train or test", repr(split))
+        raise ResectError("split", "train or test", repr(split), "For rendered crops too there is train+rendered.")
     found: list[tuple[Path, Viewpoint]] = []
     left_out = 0
     for image, annotation in _files(root, split):
@@ -77,7 +78,8 @@ def read_pascal3d(root: Path, split: str = "train") -> RotationSet:
         if viewpoint is not None:
             found.append((image, viewpoint))
     if not found:
-        raise ResectError(root, f"photos of the {split} split", "none")
+        fix = "Unpack Images and Annotations of the release beside the lists."
+        raise ResectError(root, f"photos of the {split} split", "none", fix)
     names = tuple(image.relative_to(root).as_posix() for image, _ in found)
     pose = SE3.stack([v.cam_from_obj for _, v in found])
 
@@ -132,7 +134,8 @@ def read_annotation(path: Path) -> Viewpoint | None:
     focal = _number(path, view, "focal") * _number(path, view, "viewport")
     kind = str(_text(thing))
     if kind not in KINDS:
-        raise ResectError(path, f"a thing of {', '.join(KINDS)}", repr(kind))
+        fix = "Other kinds are not part of the release; write a rotations.csv for them."
+        raise ResectError(path, f"a thing of {', '.join(KINDS)}", repr(kind), fix)
     return Viewpoint(kind, pose, focal, principal, edges)
 
 
@@ -150,7 +153,8 @@ def _files(root: Path, split: str) -> Iterator[tuple[Path, Path]]:
                 if not word:
                     continue
                 if Path(word).name != word:
-                    raise ResectError(listed, "names of photos", repr(word)[:80])
+                    fix = "A line is a photo's name, perhaps with 1 or -1."
+                    raise ResectError(listed, "names of photos", repr(word)[:80], fix)
                 image = root / f"Images/{kind}_{source}/{word}{'.jpg' if source == 'pascal' else '.JPEG'}"
                 if image.is_file() or source == "imagenet":  # PASCAL's lists name all photos, whatever they show
                     yield image, root / f"Annotations/{kind}_{source}/{word}.mat"
@@ -160,12 +164,14 @@ def _first_thing(path: Path) -> Any:
     from scipy.io import loadmat
 
     if not path.is_file() or path.stat().st_size > _MOST_BYTES:
-        raise ResectError(path, f"an annotation of at most {_MOST_BYTES >> 20} MiB", "none or a larger one")
+        fix = "Unpack the whole release."
+        raise ResectError(path, f"an annotation of at most {_MOST_BYTES >> 20} MiB", "none or a larger one", fix)
     try:
         record = loadmat(path, variable_names=["record"])["record"]
         return record["objects"].flat[0].flat[0]
     except Exception as error:  # SciPy raises whatever damaged files bring about
-        raise ResectError(path, "a PASCAL3D+ annotation (record.objects)", f"{type(error).__name__}: {error}") from None
+        got, fix = f"{type(error).__name__}: {error}", "Unpack the release again, or take the photo off its list."
+        raise ResectError(path, "a PASCAL3D+ annotation (record.objects)", got, fix) from None
 
 
 def _part(thing: Any, name: str) -> Any:
@@ -183,9 +189,9 @@ def _number(path: Path, part: Any, name: str) -> float:
     try:
         found = float(value.flat[0] if hasattr(value, "flat") else value)
     except (TypeError, ValueError):
-        raise ResectError(f"{path}: {name}", "a number", repr(value)[:80]) from None
+        raise ResectError(f"{path}: {name}", "a number", repr(value)[:80], _FIX) from None
     if not math.isfinite(found):
-        raise ResectError(f"{path}: {name}", "a finite number", str(found))
+        raise ResectError(f"{path}: {name}", "a finite number", str(found), _FIX)
     return found
 
 

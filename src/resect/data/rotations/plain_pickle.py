@@ -34,15 +34,18 @@ def read_plain_pickle(path: Path) -> Any:
         ResectError: no such file, a damaged one, or one with anything but plain data.
     """
     if not path.is_file():
-        raise ResectError(path, "a pickle file of plain data", "no file")
+        fix = "Unpack that part of the release whole, or name another --split."
+        raise ResectError(path, "a pickle file of plain data", "no file", fix)
     if path.stat().st_size > _MOST_BYTES:
-        raise ResectError(path, f"at most {_MOST_BYTES >> 20} MiB", f"{path.stat().st_size >> 20} MiB")
+        fix = "Is it the file of another dataset?"
+        raise ResectError(path, f"at most {_MOST_BYTES >> 20} MiB", f"{path.stat().st_size >> 20} MiB", fix)
     try:
         return _run(path.read_bytes(), path)
     except ResectError:
         raise
     except Exception as error:  # a damaged file may do anything wrong
-        raise ResectError(path, "a whole pickle file of plain data", f"{type(error).__name__}: {error}") from None
+        fix = "Copy it again."
+        raise ResectError(path, "a whole pickle file of plain data", f"{type(error).__name__}: {error}", fix) from None
 
 
 def _run(data: bytes, path: Path) -> Any:
@@ -62,8 +65,9 @@ def _run(data: bytes, path: Path) -> Any:
         elif name in ("GET", "BINGET", "LONG_BINGET"):
             stack.append(memo[int(argument)])
         elif not (_pushed(name, argument, stack) or _gathered(name, stack) or _called(name, argument, stack)):
-            raise ResectError(path, "plain data", f"a pickle with {name} {argument or ''}".strip())
-    raise ResectError(path, "a whole pickle file", "one without an end")
+            fix = "Files that could run code are not read; write the labels as a rotations.csv."
+            raise ResectError(path, "plain data", f"a pickle with {name} {argument or ''}".strip(), fix)
+    raise ResectError(path, "a whole pickle file", "one without an end", "Copy it again.")
 
 
 def _pushed(name: str, argument: Any, stack: list[Any]) -> bool:

@@ -17,7 +17,7 @@ from resect.data.rotations.rendered_crops import read_rendered_crops
 from resect.data.rotations.solids import fits_solids, read_solids
 from resect.data.rotations.spacecraft import fits_spacecraft, read_spacecraft
 from resect.data.rotations.table import ROTATIONS_FILE, read_rotation_table
-from resect.errors import ResectError
+from resect.errors import ResectError, unknown_name
 
 RENDERED = "+rendered"
 
@@ -58,9 +58,13 @@ def read_rotations(path: Path | str, split: str = "train") -> RotationSet:
         return rotations_of(_objects(path, split))
     if is_instances(path):
         return rotations_of_views(read_instances(path))
+    parts = sorted(p.parent.name for p in path.glob(f"*/{ROTATIONS_FILE}"))
+    if parts:
+        raise unknown_name(f"{path}: split", split, parts)
     known = "SYMSOL, ModelNet10-SO(3), PASCAL3D+, SPEED+, known objects, or views of instances"
     expected = f"{ROTATIONS_FILE}, an .npz file, {known}"
-    raise ResectError(path, expected, "none of these" if path.exists() else "no such path")
+    fix = "Write such a folder with 'resect data rotations', or point at the dataset's own."
+    raise ResectError(path, expected, "none of these" if path.exists() else "no such path", fix)
 
 
 def _objects(path: Path, split: str) -> Mapping[str, ObjectSet]:

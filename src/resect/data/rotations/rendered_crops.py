@@ -42,12 +42,14 @@ def read_rendered_crops(root: Path) -> RotationSet:
     folder = root / FOLDER if (root / FOLDER).is_dir() else root
     files = [p for synset in _SYNSETS for p in sorted((folder / synset).glob("*/*.png"))]
     if not files:
-        raise ResectError(folder, "SYNSET/MODEL/*.png", "none")
+        fix = "Unpack the rendered crops there, or learn from --split train."
+        raise ResectError(folder, "SYNSET/MODEL/*.png", "none", fix)
     angles = []
     for path in files:
         match = _NAME.search(path.name)
         if match is None:
-            raise ResectError(path, "a name that ends in _a…_e…_t…_d….png", "another name")
+            fix = "Its angles are taken from its name; remove what is not one of the crops."
+            raise ResectError(path, "a name that ends in _a…_e…_t…_d….png", "another name", fix)
         angles.append([float(text) for text in match.groups()])
     pose = SE3.stack([pascal_pose(a, e, -t, _AWAY) for a, e, t in angles])
     names = tuple(path.relative_to(root).as_posix() for path in files)

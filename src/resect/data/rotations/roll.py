@@ -50,7 +50,8 @@ def roll_photo(photo: Photo, angle: float) -> Photo:
     """A photo in which everything is turned clockwise about the principal point by an angle in radians."""
     camera = photo.known_camera()
     if camera.model != "pinhole" or not math.isclose(camera.fx, camera.fy, rel_tol=1e-6):
-        raise ResectError(photo.name, "a pinhole camera with square pixels", camera.model)
+        fix = "Write the photos as a pinhole shows them: resect data rotations."
+        raise ResectError(photo.name, "a pinhole camera with square pixels", camera.model, fix)
     center = torch.tensor([camera.cx, camera.cy], dtype=torch.float64)
     c, s = math.cos(angle), math.sin(angle)
     turn = torch.tensor([[c, -s], [s, c]], dtype=torch.float64)

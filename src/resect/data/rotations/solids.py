@@ -28,6 +28,7 @@ from resect.types import Photo, Target
 SHAPES = ("tet", "cube", "icosa", "cone", "cyl", "tetX", "cylO", "sphereX")
 _PLAIN = SHAPES[:5]
 _MOST_BYTES = 8 << 30
+_FIX = "Unpack the release again."
 _PORTION = 256
 _SAME = 1e-3
 
@@ -46,6 +47,9 @@ def read_solids(folder: Path, split: str = "train", shapes: Sequence[str] = (), 
         shapes: names; all of set I (unmarked) that are there when empty.
         views: only the first so many images of each shape; 0 is all.
     """
+    parts = [part for part in ("train", "test") if (folder / part / "rotations.npz").is_file()]
+    if split not in parts:
+        raise unknown_name(f"{folder}: split", split, parts)
     path = folder / split / "rotations.npz"
     for name in shapes:
         if name not in SHAPES:
@@ -61,7 +65,7 @@ def read_solids(folder: Path, split: str = "train", shapes: Sequence[str] = (), 
         names += [f"{split}/images/{name}_{i:05d}.png" for i in range(len(label))]
         categories += [name] * len(label)
     if not names:
-        raise ResectError(path, f"rotations of {', '.join(SHAPES)}", "none")
+        raise ResectError(path, f"rotations of {', '.join(SHAPES)}", "none", _FIX)
     rotation = torch.cat(labels)
 
     def load(i: int) -> Photo:
@@ -84,16 +88,15 @@ def read_solids(folder: Path, split: str = "train", shapes: Sequence[str] = (), 
 
 
 def _members(path: Path) -> set[str]:
-    if not path.is_file():
-        raise ResectError(path, "rotations.npz", "no file")
     try:
         with zipfile.ZipFile(path) as archive:
             size = sum(member.file_size for member in archive.infolist())
             names = {name.removesuffix(".npy") for name in archive.namelist()}
     except (zipfile.BadZipFile, OSError) as error:
-        raise ResectError(path, "a whole .npz file", str(error)) from None
+        raise ResectError(path, "a whole .npz file", str(error), "Copy it again.") from None
     if size > _MOST_BYTES:
-        raise ResectError(path, f"at most {_MOST_BYTES >> 30} GiB of arrays", f"{size >> 30} GiB")
+        fix = "Is it the file of another dataset?"
+        raise ResectError(path, f"at most {_MOST_BYTES >> 30} GiB of arrays", f"{size >> 30} GiB", fix)
     return names
 
 
@@ -106,10 +109,12 @@ def _rotations(path: Path, name: str, views: int) -> tuple[Float[Tensor, "n 3 3"
         if not labels:
             group = turned[0, 0].mT @ turned[0]
         if float((turned[:, :1].mT @ turned - group).abs().max()) > _SAME:
-            raise ResectError(f"{path}: {name}", "lists R S with the same S for every image", "others")
+            fix = "Each image lists its rotations in the same order of symmetries; unpack the release again."
+            raise ResectError(f"{path}: {name}", "lists R S with the same S for every image", "others", fix)
         labels.append(turned[:, 0])
     if not labels:
-        raise ResectError(f"{path}: {name}", "rotations", "none")
+        fix = "Unpack the release again, or name other shapes: --split train:cube."
+        raise ResectError(f"{path}: {name}", "rotations", "none", fix)
     return so3.nearest_rotation(torch.cat(labels)), so3.nearest_rotation(group)
 
 
@@ -121,15 +126,16 @@ def _portions(path: Path, name: str, views: int) -> Iterator[NDArray[np.floating
             header = np.lib.format.read_array_header_1_0 if old else np.lib.format.read_array_header_2_0
             shape, fortran, dtype = header(file)
             if len(shape) != 4 or shape[2:] != (3, 3) or not shape[1] or fortran or dtype.kind != "f":
-                raise ResectError(where, "numbers of shape (N, k, 3, 3)", f"{shape} of {dtype}")
+                raise ResectError(where, "numbers of shape (N, k, 3, 3)", f"{shape} of {dtype}", _FIX)
             count = min(shape[0], views) if views else shape[0]
             for first in range(0, count, _PORTION):
                 rows = min(_PORTION, count - first)
                 values = np.frombuffer(file.read(rows * shape[1] * 9 * dtype.itemsize), dtype)
                 if not np.isfinite(values).all():
-                    raise ResectError(where, "finite numbers", "others")
+                    raise ResectError(where, "finite numbers", "others", _FIX)
                 yield values.reshape(rows, shape[1], 3, 3)
     except ResectError:
         raise
     except (zipfile.BadZipFile, KeyError, ValueError, EOFError, OSError) as error:
-        raise ResectError(where, "a whole array of numbers", str(error)) from None
+        fix = "Copy it again, or name shapes that it holds: --split train:cube."
+        raise ResectError(where, "a whole array of numbers", str(error), fix) from None

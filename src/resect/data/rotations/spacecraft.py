@@ -52,9 +52,13 @@ def read_spacecraft(root: Path, domain: str = "synthetic", split: str = "train")
         raise unknown_name("domain", domain, DOMAINS)
     folder = root / domain
     path = folder / f"{split}.json"
+    there = sorted(p.stem for p in folder.glob("*.json"))
+    if split not in there:
+        raise unknown_name(f"{folder}: split", split, there)
     entries = read_json(path, limit=_MOST_BYTES)
     if not isinstance(entries, list) or not entries:
-        raise ResectError(path, "a list of labelled images", type(entries).__name__)
+        fix = "Give the release's own list, or write a rotations.csv."
+        raise ResectError(path, "a list of labelled images", type(entries).__name__, fix)
     camera = _camera(root / "camera.json")
     rows = [_entry(f"{path}: entry {i}", entry) for i, entry in enumerate(entries)]
     names = tuple(name for name, _ in rows)
@@ -71,13 +75,16 @@ def read_spacecraft(root: Path, domain: str = "synthetic", split: str = "train")
 
 def _entry(where: str, entry: Any) -> tuple[str, SE3]:
     if not isinstance(entry, dict) or not isinstance(entry.get("filename"), str):
-        raise ResectError(where, "an object with a filename", repr(entry)[:80])
+        fix = "Correct the entry as the others are, or take it out."
+        raise ResectError(where, "an object with a filename", repr(entry)[:80], fix)
     name = entry["filename"]
     if Path(name).name != name:
-        raise ResectError(f"{where}: filename", "the name of a file in images/", repr(name)[:80])
+        fix = "Put the image there and name it without folders."
+        raise ResectError(f"{where}: filename", "the name of a file in images/", repr(name)[:80], fix)
     q, t = (next((entry[key] for key in keys if key in entry), None) for keys in _KEYS)
     if not isinstance(q, list) or len(q) != 4 or not isinstance(t, list) or len(t) != 3:
-        raise ResectError(where, "q_vbs2tango_true (4) and r_Vo2To_vbs_true (3)", repr(entry)[:80])
+        fix = "Correct the entry, or take it out; unlabelled images cannot be learned from."
+        raise ResectError(where, "q_vbs2tango_true (4) and r_Vo2To_vbs_true (3)", repr(entry)[:80], fix)
     return name, rigid_from_quaternion(where, [number(where, x) for x in q], [number(where, x) for x in t])
 
 
@@ -85,7 +92,8 @@ def _camera(path: Path) -> Camera:
     found = read_json(path)
     matrix = found.get("cameraMatrix") if isinstance(found, dict) else None
     if not isinstance(matrix, list) or len(matrix) != 3 or not all(isinstance(r, list) and len(r) == 3 for r in matrix):
-        raise ResectError(path, "a cameraMatrix of 3 x 3 numbers, Nu and Nv", repr(found)[:80])
+        fix = "Copy camera.json of the release."
+        raise ResectError(path, "a cameraMatrix of 3 x 3 numbers, Nu and Nv", repr(found)[:80], fix)
     fx, fy, cx, cy = (number(f"{path}: cameraMatrix", matrix[i][j]) for i, j in ((0, 0), (1, 1), (0, 2), (1, 2)))
     width, height = (int(number(f"{path}: {key}", found.get(key), positive=True)) for key in ("Nu", "Nv"))
     lens = found.get("distCoeffs", [])

@@ -34,6 +34,7 @@ _GROUPS = {
 }
 _COLUMNS = ("photo", "category", *(name for names in _GROUPS.values() for name in names))
 _MOST_BYTES = 1 << 30
+_FIX = "Correct the cells, or leave all of them empty where they are unknown."
 
 
 def read_rotation_table(folder: Path) -> RotationSet:
@@ -49,7 +50,8 @@ def read_rotation_table(folder: Path) -> RotationSet:
     categories = tuple(line["category"] for line in lines)
     for k, name in enumerate(names, start=3):
         if not (folder / name).resolve().is_relative_to(folder.resolve()):
-            raise ResectError(f"{path}, line {k}", "images in the table's folder", repr(name))
+            fix = "Put the images beside the table and name them from there."
+            raise ResectError(f"{path}, line {k}", "images in the table's folder", repr(name), fix)
     quaternion = torch.tensor([row["quaternion"] for row in rows], dtype=torch.float64).view(-1, 4)
     moved = [row["translation"] for row in rows]
     translation = None if None in moved else torch.tensor(moved, dtype=torch.float64).view(-1, 3)
@@ -67,11 +69,7 @@ def read_rotation_table(folder: Path) -> RotationSet:
 
 
 def write_rotation_table(
-    data: RotationSet,
-    out: Path,
-    *,
-    longest: int | None = None,
-    progress: Callable[[int, int, str], None] | None = None,
+    data: RotationSet, out: Path, *, longest: int | None = None, progress: Callable[[int, int, str], None] | None = None
 ) -> None:
     """Writes any set as such a folder; equivalents are not kept.
 
@@ -140,20 +138,23 @@ def _straight(photo: Photo) -> Photo:
 
 def _lines(path: Path) -> list[dict[str, str]]:
     if not path.is_file():
-        raise ResectError(path, f"a folder with {ROTATIONS_FILE}", "none")
+        raise ResectError(path, f"a folder with {ROTATIONS_FILE}", "none", "Write one with 'resect data rotations'.")
     if path.stat().st_size > _MOST_BYTES:
-        raise ResectError(path, f"at most {_MOST_BYTES >> 20} MiB", f"{path.stat().st_size >> 20} MiB")
+        fix = "Split it into folders."
+        raise ResectError(path, f"at most {_MOST_BYTES >> 20} MiB", f"{path.stat().st_size >> 20} MiB", fix)
     try:
         text = path.read_text(encoding="utf-8-sig").splitlines()
         if not text or text[0] != _HEAD:
-            raise ResectError(path, f"a first line '{_HEAD}'", repr(text[0][:80]) if text else "an empty file")
+            fix = "Write that line above the columns' names: it says what the numbers mean."
+            raise ResectError(path, f"a first line '{_HEAD}'", repr(text[0][:80]) if text else "an empty file", fix)
         table = csv.DictReader(text[1:])
         lines = list(table)
     except (UnicodeDecodeError, csv.Error) as error:
-        raise ResectError(path, "a CSV table in UTF-8", str(error)) from None
+        raise ResectError(path, "a CSV table in UTF-8", str(error), "Save it as comma-separated UTF-8.") from None
     missing = {"photo", "category", *_GROUPS["quaternion"]} - set(table.fieldnames or ())
     if missing:
-        raise ResectError(path, "columns photo, category, qw, qx, qy, qz", f"none of {', '.join(sorted(missing))}")
+        fix = "Name the columns in the second line."
+        raise ResectError(path, "columns photo, category, qw, qx, qy, qz", f"none of {', '.join(sorted(missing))}", fix)
     if not lines:
         raise ResectError(path, "a line for each image", "none", "Was the set empty that it was made of?")
     return [{name: (line.get(name) or "").strip() for name in _COLUMNS} for line in lines]
@@ -161,7 +162,7 @@ def _lines(path: Path) -> list[dict[str, str]]:
 
 def _row(where: str, line: dict[str, str]) -> dict[str, list[float] | None]:
     if not line["photo"]:
-        raise ResectError(where, "a photo", "none")
+        raise ResectError(where, "a photo", "none", "Name an image in the first cell, or remove the line.")
     found: dict[str, list[float] | None] = {}
     for group, names in _GROUPS.items():
         cells = [line[name] for name in names]
@@ -171,9 +172,9 @@ def _row(where: str, line: dict[str, str]) -> dict[str, list[float] | None]:
         try:
             found[group] = [float(cell) for cell in cells]
         except ValueError:
-            raise ResectError(where, f"numbers for {', '.join(names)}", repr(cells)) from None
+            raise ResectError(where, f"numbers for {', '.join(names)}", repr(cells), _FIX) from None
         if not all(math.isfinite(x) for x in found[group] or ()):
-            raise ResectError(where, f"finite numbers for {', '.join(names)}", repr(cells))
+            raise ResectError(where, f"finite numbers for {', '.join(names)}", repr(cells), _FIX)
     turn = found["quaternion"]
     if turn is None or not 0.99 < math.hypot(*turn) < 1.01:
         raise ResectError(where, "a unit quaternion qw, qx, qy, qz", repr(turn), "Check the label.")

@@ -16,7 +16,7 @@ def read_checkpoint(path: Path | str) -> Any:
     """What a .pth, .pt or .safetensors file holds; tensors, numbers and containers of them, never code."""
     path = Path(path)
     if not path.is_file():
-        raise ResectError(path, "a file of weights", "no file")
+        raise ResectError(path, "a file of weights", "no file", "Check the path.")
     if path.stat().st_size > _MOST_BYTES:
         raise ResectError(path, f"at most {_MOST_BYTES >> 30} GiB", f"{path.stat().st_size >> 30} GiB")
     try:
@@ -27,9 +27,8 @@ def read_checkpoint(path: Path | str) -> Any:
         return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # the unpickler raises whatever the bytes make it raise
         reason = str(error).partition("\n")[0]
-        raise ResectError(
-            path, "a PyTorch file of tensors alone", reason, "Files that hold code are not read."
-        ) from None
+        fix = "Files that hold code are not read."
+        raise ResectError(path, "a PyTorch file of tensors alone", reason, fix) from None
 
 
 def load_weights(
@@ -55,7 +54,6 @@ def load_weights(
             fix = "Its network has other sizes (lmax, widths, classes) than are asked for."
             raise ResectError(f"{where}: {name}", f"shape {tuple(tensor.shape)}", got, fix)
         if tensor.is_floating_point() and not bool(given[name].isfinite().all()):
-            raise ResectError(
-                f"{where}: {name}", "finite numbers", "others", "Training went wrong, or the file is damaged."
-            )
+            fix = "Training went wrong, or the file is damaged."
+            raise ResectError(f"{where}: {name}", "finite numbers", "others", fix)
     network.load_state_dict(given)

@@ -59,17 +59,20 @@ def read_published(path: Path | str, categories: tuple[str, ...] = ()) -> Rotati
     found = read_checkpoint(path)
     model = found.get("model_state_dict") if isinstance(found, dict) else None
     if not isinstance(model, dict) or not all(isinstance(v, Tensor) for v in model.values()):
-        raise ResectError(path, "a checkpoint with the weights under 'model_state_dict'", "something else")
+        fix = "Give the checkpoint.pt of a training run, not its weights alone."
+        raise ResectError(path, "a checkpoint with the weights under 'model_state_dict'", "something else", fix)
     for name in ("encoder.layers.0.weight", "feature_sphere.weight", "so3_conv.w"):
         if name not in model:
-            raise ResectError(path, f"the weights of Image2Sphere, with '{name}'", "others")
+            fix = "Is it a checkpoint of another method?"
+            raise ResectError(path, f"the weights of Image2Sphere, with '{name}'", "others", fix)
     settings, classes = _settings(model, path)
     _check_constants(model, settings.lmax, path)
     network = Image2SphereNetwork(settings, max(1, classes))
     load_weights(network, _converted(model, network, classes, path), path)
     names = categories or tuple(str(i) for i in range(classes)) or ("object",)
     if len(names) != max(1, classes):
-        raise ResectError(f"{path}: categories", f"{max(1, classes)} names", f"{len(names)}")
+        fix = "Name the classes in the order of its label, or leave --categories away."
+        raise ResectError(f"{path}: categories", f"{max(1, classes)} names", f"{len(names)}", fix)
     return RotationPrior(KIND, ready(network, settings), settings, names)
 
 
@@ -78,12 +81,14 @@ def _settings(model: Mapping[str, Tensor], path: Path | str) -> tuple[Image2Sphe
     blocks = len({n.split(".")[3] for n in model if n.startswith("encoder.layers.6.")})
     deep = "encoder.layers.4.0.conv3.weight" in model
     if (blocks, deep) not in _NAMES:
-        raise ResectError(path, "an encoder ResNet-18, -34, -50 or -101", f"{blocks} blocks in its third stage")
+        fix = "Other encoders were not published; train one: resect fit image2sphere-full DATA."
+        raise ResectError(path, "an encoder ResNet-18, -34, -50 or -101", f"{blocks} blocks in its third stage", fix)
     pooled = "projector.lin1.weight" in model
     mix = model.get("projector.lin1.weight" if pooled else "projector.conv1x1.weight")
     map_to_points = model.get("projector.weight")
     if mix is None or (not pooled and (map_to_points is None or map_to_points.ndim != 5)):
-        raise ResectError(path, "a projector with conv1x1 and weight, or lin1 and lin2", "another one")
+        fix = "Was it changed? Other projections are not read; train one: resect fit image2sphere-full."
+        raise ResectError(path, "a projector with conv1x1 and weight, or lin1 and lin2", "another one", fix)
     features, hidden, numbers = model["feature_sphere.weight"].shape
     lmax = math.isqrt(numbers) - 1 if numbers != 48 else _lmax_of(model, path)
     angles = model.get("so3_activation.grid_in.alpha")
@@ -106,7 +111,8 @@ def _settings(model: Mapping[str, Tensor], path: Path | str) -> tuple[Image2Sphe
 def _lmax_of(model: Mapping[str, Tensor], path: Path | str) -> int:
     """Of a network whose first filter is given at points: from the harmonics at the sphere's points."""
     if "projector.Y" not in model:
-        raise ResectError(path, "the harmonics 'projector.Y', which tell the greatest degree", "none")
+        fix = "Save its whole state_dict, constants and all."
+        raise ResectError(path, "the harmonics 'projector.Y', which tell the greatest degree", "none", fix)
     return math.isqrt(model["projector.Y"].shape[1]) - 1
 
 
@@ -143,7 +149,8 @@ def _converted(
 def _merged(filter_values: Tensor, path: Path | str) -> Tensor:
     """Values at 168 rotations, of which each eighth is the same as that seven before, as values at 147."""
     if filter_values.ndim != 3 or filter_values.shape[2] != 168:
-        raise ResectError(f"{path}: so3_conv.w", "values at 168 rotations", str(tuple(filter_values.shape)))
+        fix = "It was made with another filter; only the published ring of 168 is read."
+        raise ResectError(f"{path}: so3_conv.w", "values at 168 rotations", str(tuple(filter_values.shape)), fix)
     turns = filter_values.unflatten(2, (21, 8))
     found = turns[..., :7].clone()
     found[..., 0] += turns[..., 7]

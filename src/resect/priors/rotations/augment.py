@@ -66,7 +66,7 @@ def augmented(data: RotationSet, side: int, variety: Variety | None = None, devi
         device: where pictures are made.
     """
     if len(data) == 0:
-        raise ResectError("augment", "at least one photo", "none")
+        raise ResectError("augment", "at least one photo", "none", "Check the data and --split.")
     v = variety or Variety()
     shelf = [_kept(data.photo(i), side) for i in range(len(data))]
     draws = torch.from_numpy(np.random.default_rng(v.seed).uniform(-1, 1, (v.count, 9)))
@@ -129,7 +129,8 @@ class _Kept:
 def _kept(photo: Photo, side: int) -> _Kept:
     camera, box = photo.known_camera(), box_of(photo.target)
     if box is None or photo.target is None:
-        raise ResectError(photo.name, "a box or a mask of the object", "neither")
+        fix = "Give boxes or masks, or leave augment away; roll_deg turns whole photos."
+        raise ResectError(photo.name, "a box or a mask of the object", "neither", fix)
     rays = camera.rays(_edge(photo.target, box))
     _, turn = virtual_camera(camera, box, side)
     seen = rays @ turn.mT

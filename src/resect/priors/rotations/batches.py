@@ -48,7 +48,8 @@ class Pictures:
     def __init__(self, data: RotationSet, settings: RotationSettings) -> None:
         if not isinstance(data, RotationSet) or len(data) == 0:
             got = type(data).__name__ if not isinstance(data, RotationSet) else "none"
-            raise ResectError("rotations", "at least one image with a rotation", got)
+            fix = "Read images with read_rotations, or check --split."
+            raise ResectError("rotations", "at least one image with a rotation", got, fix)
         if settings.equivalents == "random" and data.equivalents is None:
             fix = "Use equivalents = 'one'."
             raise ResectError("equivalents", "a set whose equivalent rotations are known", data.format, fix)

@@ -50,4 +50,5 @@ class RotationSettings(TrainingSettings):
         check(self, within)
         if self.pretrained and self.encoder_width != 64:
             got = str(self.encoder_width)
-            raise ResectError(f"{type(self).__name__}.encoder_width", "64 with pretrained weights", got)
+            fix = "Published weights have that width: encoder_width 64."
+            raise ResectError(f"{type(self).__name__}.encoder_width", "64 with pretrained weights", got, fix)

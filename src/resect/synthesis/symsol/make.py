@@ -40,7 +40,8 @@ class SolidSettings:
             if not low <= getattr(self, name) <= high:
                 raise ResectError(f"solids: {name}", f"{low} to {high}", str(getattr(self, name)))
         if not self.shapes or len(set(self.shapes)) < len(self.shapes):
-            raise ResectError("solids: shapes", "names of shapes, each once", str(self.shapes))
+            fix = "Write solids:cube,cyl."
+            raise ResectError("solids: shapes", "names of shapes, each once", str(self.shapes), fix)
 
 
 def make_solids(settings: SolidSettings, device: torch.device | str = "cpu") -> RotationSet:

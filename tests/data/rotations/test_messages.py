@@ -1,0 +1,19 @@
+"""What a user can do wrong is answered in four parts: where, what was expected, what was there, what to do."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import resect
+
+SOURCE = Path(resect.__file__).parent
+ROOMS = ("data/rotations", "priors/image2sphere", "priors/ipdf", "priors/rotations", "nn/spherical")
+FILES = [path for room in ROOMS for path in sorted((SOURCE / room).glob("*.py"))]
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: f"{p.parent.name}/{p.name}")
+def test_every_message_says_what_to_do(path: Path) -> None:
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "ResectError":
+            assert len(node.args) == 4, f"line {node.lineno} says no more than what is wrong"
