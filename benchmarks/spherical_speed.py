@@ -39,14 +39,13 @@ from torch.nn.functional import cross_entropy
 from resect.geometry import so3_grid
 from resect.geometry.harmonics import from_angles, spherical_harmonics
 from resect.geometry.so3_series import basis, series_size
-from resect.geometry.so3_waves import evaluate, evaluate_on_fibres, trigonometric
+from resect.geometry.so3_waves import evaluate_on_fibres, trigonometric
 from resect.nn.backbone.resnet import ResNet
 from resect.nn.spherical.head import SphericalHead
 from resect.nn.spherical.lift import half_sphere, orthographic_weights
 from resect.nn.spherical.rectify import GAIN
-from resect.priors.image2sphere.network import cell_positions, fibres
+from resect.priors.image2sphere.network import cell_positions, fibres, greatest_of
 from resect.priors.image2sphere.published import RECTIFIER, _merged
-from resect.priors.rotations.search import greatest_cell
 
 BATCH, L, FEATURES, HIDDEN, CHANNELS, SIZE = 16, 6, 512, 8, 512, 7
 COLUMNS = {"what": "what", "how": "how", "forward_ms": "forward", "both_ms": "+ backward", "ratio": "times", "note": ""}
@@ -189,8 +188,7 @@ def best(level: int, repeats: int) -> list[dict[str, Any]]:
     scale = so3_grid.cell_count(level) / len(held)
 
     def search(code: Tensor) -> int:
-        waved = trigonometric(code[0], L)
-        return int(greatest_cell(lambda r: evaluate(waved, r), on_fibres(code, 3)[0], 3, level))
+        return int(greatest_of(code[0], L, level))
 
     rows = [
         {
@@ -201,8 +199,8 @@ def best(level: int, repeats: int) -> list[dict[str, Any]]:
         {"how": "ours, all cells", "forward_ms": least(lambda: on_fibres(series, level).argmax(), repeats)},
         {"how": "ours, coarse to fine", "forward_ms": least(lambda: search(series), repeats)},
     ]
-    for row, fine in ((rows[1], level), (rows[2], 3)):
-        row["bytes"] = sum(table.nbytes for table in fibres(L, fine, series.dtype, series.device))
+    for row, levels in ((rows[1], [level]), (rows[2], range(3, level + 1))):
+        row["bytes"] = sum(t.nbytes for k in levels for t in fibres(L, k, series.dtype, series.device))
     hits = sum(search(code[None]) == int(on_fibres(code[None], level)[0].argmax()) for code in many)
     rows[2]["same_argmax"] = hits / len(many)
     found = []

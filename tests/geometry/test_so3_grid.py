@@ -90,6 +90,7 @@ def test_fibres_are_the_middles(level: int) -> None:
     zero = torch.zeros(len(t), dtype=torch.float64)
     found = starts[p] @ harmonics.from_angles(tilt[t], zero, zero)
     torch.testing.assert_close(found, grid.cell_center(cell.flatten()[some], level), atol=1e-13, rtol=0)
+    assert torch.equal(torch.stack(grid.fibre_of(cell.flatten()[some], level)), torch.stack([p, t]))
 
 
 def test_a_series_on_fibres_is_the_series_at_the_middles() -> None:

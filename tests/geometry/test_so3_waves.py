@@ -32,6 +32,16 @@ def test_fibres_are_their_rotations_one_by_one() -> None:
     torch.testing.assert_close(found, so3_series.evaluate(series, every.flatten(0, 1), 4).view(2, 6, 4))
 
 
+def test_some_of_the_fibres_rotations_are_those_of_all() -> None:
+    g = torch.Generator().manual_seed(1)
+    series = torch.randn(series_size(4), generator=g, dtype=torch.float64)
+    starts, tilt = so3.random(6, generator=g, dtype=torch.float64), torch.tensor([0.0, 0.3, 2.0, -1.0]).double()
+    waved, fibres = so3_waves.trigonometric(series, 4), so3_waves.fibres_of(starts, tilt, 4)
+    start, turn = torch.tensor([5, 0, 3]), torch.tensor([1, 3, 0])
+    found = so3_waves.evaluate_in_fibres(waved, fibres, start, turn)
+    torch.testing.assert_close(found, so3_waves.evaluate_on_fibres(waved, fibres)[start, turn])
+
+
 def test_it_is_linear_in_the_series_and_so_are_its_derivatives() -> None:
     g = torch.Generator().manual_seed(2)
     series = torch.randn(1, series_size(3), generator=g, dtype=torch.float64, requires_grad=True)

@@ -16,6 +16,7 @@ Reference: Yershova, Jain, LaValle and Mitchell, "Generating uniform incremental
 fibration", IJRR 2010, from which the tilt's offsets differ as said above (there s = 1 everywhere).
 """
 
+import functools
 import math
 from itertools import product
 
@@ -116,6 +117,14 @@ def fibres(level: int) -> tuple[Float[Tensor, "p 3 3"], Float[Tensor, "t"], Int[
     return starts, (index.double() + 0.5) * spacing_rad(level), high[:, None] + low
 
 
+def fibre_of(cell: Int[Tensor, "*b"], level: int) -> tuple[Int[Tensor, "*b"], Int[Tensor, "*b"]]:
+    """Which start and which tilt of `fibres` the middles of cells are."""
+    base, within = cell >> 3 * level, cell & (1 << 3 * level) - 1
+    pixel, tilt = _within(checked_level(level), cell.device)
+    face = torch.div(base, 6, rounding_mode="floor")
+    return (face << 2 * level) + pixel[within], ((base - 6 * face) << level) + tilt[within]
+
+
 def published_grid(level: int) -> Float[Tensor, "n 3 3"]:
     """The rotations that Implicit-PDF's and Image2Sphere's code use, in their order; float64.
 
@@ -126,6 +135,14 @@ def published_grid(level: int) -> Float[Tensor, "n 3 3"]:
     alpha = torch.atan2(direction[:, 0], direction[:, 2])
     beta = torch.atan2(torch.hypot(direction[:, 0], direction[:, 2]), direction[:, 1])
     return harmonics.from_angles(*torch.broadcast_tensors(alpha, beta, gamma[:, None])).flatten(0, 1)
+
+
+@functools.cache
+def _within(level: int, device: torch.device) -> tuple[Int[Tensor, "n"], Int[Tensor, "n"]]:
+    """Pixel and tilt, counted in its base cell, of each of a base cell's 8^level cells."""
+    with torch.inference_mode(False), torch.no_grad():
+        step = healpix.deinterleave(torch.arange(8**level), level, 3)
+        return healpix.interleave(step[:, :2], level).to(device), step[:, 2].contiguous().to(device)
 
 
 def _twist(face: Int[Tensor, "*b"]) -> Int[Tensor, "*b"]:

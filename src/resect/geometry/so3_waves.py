@@ -9,15 +9,16 @@ a value then takes (2L + 1)³ products and no harmonics of R. Everything is line
 """
 
 import functools
+from itertools import product
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn.functional import pad
 
 from resect.geometry.harmonics import swap, to_angles
-from resect.geometry.so3_series import blocks
+from resect.geometry.so3_series import blocks, series_size
 
 
 def waves(angle: Float[Tensor, "*b"], lmax: int) -> Float[Tensor, "*b w"]:
@@ -29,12 +30,11 @@ def waves(angle: Float[Tensor, "*b"], lmax: int) -> Float[Tensor, "*b w"]:
 
 def trigonometric(series: Float[Tensor, "*b k"], lmax: int) -> Float[Tensor, "*b w w w"]:
     """T, indices in the order κ, μ, ν: of β, α, γ."""
-    flat = series.reshape(-1, series.shape[-1])
-    square = torch.stack([pad(c, (lmax - d,) * 4) for d, c in enumerate(blocks(flat, lmax))], 1)
-    tables, fold = _tables(lmax, series.dtype, series.device)
-    mixed = torch.einsum("bdmn,sdkmn->bskmn", square, tables).unflatten(1, (2, 2))
-    found = torch.einsum("pum,bpqkmn,qvn->bkuv", fold, mixed, fold)
-    return found.reshape(*series.shape[:-1], *found.shape[1:])
+    flat, size = series.reshape(-1, series.shape[-1]), 2 * lmax + 1
+    index, tables = _tables(lmax, series.dtype, series.device)
+    parts = pad(flat, (0, 1)).index_select(1, index).view(len(flat), -1, size * size)
+    found = torch.bmm(parts.permute(2, 0, 1), tables)  # μν, b, κ
+    return found.permute(1, 2, 0).reshape(*series.shape[:-1], size, size, size)
 
 
 def evaluate(waved: Float[Tensor, "*b w w w"], rotation: Float[Tensor, "n 3 3"]) -> Float[Tensor, "*b n"]:
@@ -73,29 +73,66 @@ def evaluate_on_fibres(waved: Float[Tensor, "*b w w w"], fibres: Fibres) -> Floa
     return (inner * fibres.cosine + inner.flip(-1) * fibres.sine) @ fibres.tilt.mT
 
 
+def evaluate_in_fibres(
+    waved: Float[Tensor, "w w w"], fibres: Fibres, start: Int[Tensor, "n"], tilt: Int[Tensor, "n"]
+) -> Float[Tensor, "n"]:
+    """Values of T at some of these products, by the numbers of start and tilt."""
+    inner = fibres.both[start] @ waved.flatten(-3, -2)
+    waves_of = inner * fibres.cosine[start] + inner.flip(-1) * fibres.sine[start]
+    return (waves_of * fibres.tilt[tilt]).sum(-1)
+
+
 def _both(beta: Float[Tensor, "n"], alpha: Float[Tensor, "n"], lmax: int) -> Float[Tensor, "n ww"]:
     return (waves(beta, lmax)[:, :, None] * waves(alpha, lmax)[:, None]).flatten(1)
 
 
 @functools.cache
-def _tables(lmax: int, dtype: torch.dtype, device: torch.device) -> tuple[Float[Tensor, "4 d w w w"], Tensor]:
-    """J Z(β) J as waves of β, for each degree, as it is and with its columns, rows and both reversed; and the foldings
-    of rows −m and m to cosines and to sines.
+def _tables(
+    lmax: int, dtype: torch.dtype, device: torch.device
+) -> tuple[Int[Tensor, "sdww"], Float[Tensor, "ww sd w"]]:
+    """Which numbers of a series, and by what, make each T_κμν; the number after the last stands for zero.
 
-    [Z(α) X Z(γ)]_mn = cos mα (cos nγ X_mn + sin nγ X_m,−n) − sin mα (cos nγ X_−m,n + sin nγ X_−m,−n).
+    With X the waves of β in J Z(β) J, [Z(α) X Z(γ)]_mn is
+
+        cos mα (cos nγ X_mn + sin nγ X_m,−n) − sin mα (cos nγ X_−m,n + sin nγ X_−m,−n),
+
+    so that c_mn with m = ±μ and n = ±ν counts: four for each degree, by X_pq with p = ±|μ| and q = ±|ν|.
     """
     with torch.inference_mode(False), torch.no_grad():
-        size, order = 2 * lmax + 1, torch.arange(-lmax, lmax + 1)
-        middle = torch.zeros(lmax + 1, size, size, size, dtype=torch.float64)
-        for d in range(lmax + 1):
-            j = swap(d, torch.float64, torch.device("cpu")) * (2 * d + 1) ** 0.25
-            part = slice(lmax - d, lmax + d + 1)
-            for k in range(d + 1):
-                up, down = j[:, d + k], j[:, d - k]
-                middle[d, lmax + k, part, part] = torch.outer(up, up) + (torch.outer(down, down) if k else 0)
-                if k:
-                    middle[d, lmax - k, part, part] = torch.outer(down, up) - torch.outer(up, down)
-        plain = [middle, middle.flip(-1), -middle.flip(-2), -middle.flip(-2, -1)]
-        cosine = (order[:, None] == order.abs()).double()
-        sine = (order[:, None] == -order.abs()).double() * order.sign()
-        return torch.stack(plain).to(device, dtype), torch.stack([cosine, sine]).to(device, dtype)
+        order = torch.arange(-lmax, lmax + 1)
+        place, middle = _series_places(lmax), _middles(lmax)
+        there, back, one = order + lmax, lmax - order, torch.ones_like(order)
+        up, down = order.abs() + lmax, lmax - order.abs()
+        negative = torch.where(order < 0, -1, 1)
+        rows = (there, up, one), (back, down, order.sign())  # m, p, and the sign of X
+        columns = (there, up, negative), (back, down, order.abs().sign())
+        index, tables = [], []
+        for (m, p, row_sign), (n, q, column_sign) in product(rows, columns):
+            index.append(place[:, m][:, :, n])
+            tables.append(middle[:, :, p][..., q] * row_sign[:, None] * column_sign)
+        return (
+            torch.cat(index).flatten().to(device),
+            torch.cat(tables).permute(2, 3, 0, 1).flatten(0, 1).contiguous().to(device, dtype),
+        )
+
+
+def _series_places(lmax: int) -> Int[Tensor, "d w w"]:
+    """Where c_mn of each degree stands in a series; beyond the degree, the place after its end."""
+    found = torch.full((lmax + 1, 2 * lmax + 1, 2 * lmax + 1), series_size(lmax))
+    for d, block in enumerate(blocks(torch.arange(series_size(lmax)).double(), lmax)):
+        found[d, lmax - d : lmax + d + 1, lmax - d : lmax + d + 1] = block
+    return found
+
+
+def _middles(lmax: int) -> Float[Tensor, "d w w w"]:
+    """J Z(β) J of each degree as waves of β, the second index; float64."""
+    middle = torch.zeros(lmax + 1, *(2 * lmax + 1,) * 3, dtype=torch.float64)
+    for d in range(lmax + 1):
+        j = swap(d, torch.float64, torch.device("cpu")) * (2 * d + 1) ** 0.25
+        part = slice(lmax - d, lmax + d + 1)
+        for k in range(d + 1):
+            up, down = j[:, d + k], j[:, d - k]
+            middle[d, lmax + k, part, part] = torch.outer(up, up) + (torch.outer(down, down) if k else 0)
+            if k:
+                middle[d, lmax - k, part, part] = torch.outer(down, up) - torch.outer(up, down)
+    return middle

@@ -27,7 +27,11 @@ def whole(series: Tensor, level: int) -> Tensor:
 def test_the_greatest_cell_is_that_of_the_whole_grid() -> None:
     for seed in range(8):
         series = random_series(seed)
-        found = greatest_cell(lambda r, c=series: basis(r, L) @ c, whole(series, 2), 2, 4)  # type: ignore[misc]
+
+        def at_cells(cells: Tensor, level: int, series: Tensor = series) -> Tensor:
+            return basis(so3_grid.cell_center(cells, level), L) @ series
+
+        found = greatest_cell(at_cells, torch.arange(so3_grid.cell_count(2)), whole(series, 2), 2, 4)
         assert int(found) == int(whole(series, 4).argmax())
 
 

@@ -9,11 +9,19 @@ from torch import Tensor, nn
 from resect.geometry import so3_grid
 from resect.geometry.harmonics import wigner_d
 from resect.geometry.so3_series import basis, blocks, gradient, series_size, unblock
-from resect.geometry.so3_waves import Fibres, evaluate, evaluate_on_fibres, fibres_of, trigonometric
+from resect.geometry.so3_waves import (
+    Fibres,
+    evaluate,
+    evaluate_in_fibres,
+    evaluate_on_fibres,
+    fibres_of,
+    trigonometric,
+)
 from resect.nn.spherical.head import SphericalHead
 from resect.priors.image2sphere.position import PositionHead
 from resect.priors.image2sphere.settings import Image2SphereSettings
 from resect.priors.rotations.encoder import Encoder, read_pretrained, seeded
+from resect.priors.rotations.search import FIRST, greatest_cell
 
 _CHUNK = 1 << 15  # rotations that values are taken at at once
 
@@ -77,6 +85,10 @@ class Image2SphereNetwork(nn.Module):
         values = evaluate_on_fibres(waved, fibres(self.lmax, level, code.dtype, code.device))
         return values.flatten(1)[:, cell_positions(level, code.device)]
 
+    def greatest(self, code: Float[Tensor, "k"], level: int) -> Int[Tensor, ""]:
+        """The cell of a level at whose middle the function is greatest."""
+        return greatest_of(self.series(code), self.lmax, level)
+
     def logits(self, code: Float[Tensor, "k"], rotation: Float[Tensor, "n 3 3"]) -> Float[Tensor, "n"]:
         """At any rotations."""
         waved = trigonometric(self.series(code), self.lmax)
@@ -102,6 +114,18 @@ def make_network(settings: Image2SphereSettings, categories: int, seed: int) -> 
     return network
 
 
+def greatest_of(series: Float[Tensor, "k"], lmax: int, level: int) -> Int[Tensor, ""]:
+    """The cell of a level at whose middle a series is greatest, found from coarse cells to fine ones."""
+    waved, first = trigonometric(series, lmax), min(FIRST, level)
+
+    def at_cells(cells: Int[Tensor, "n"], deeper: int) -> Float[Tensor, "n"]:
+        table = fibres(lmax, deeper, series.dtype, series.device)
+        return evaluate_in_fibres(waved, table, *so3_grid.fibre_of(cells, deeper))
+
+    values = evaluate_on_fibres(waved, fibres(lmax, first, series.dtype, series.device)).flatten()
+    return greatest_cell(at_cells, cells_on_fibres(first, series.device), values, first, level)
+
+
 @functools.cache
 def _sphere_from_camera(lmax: int, dtype: torch.dtype, device: torch.device) -> tuple[Float[Tensor, "m m"], ...]:
     """D of B, a degree each."""
@@ -119,7 +143,14 @@ def fibres(lmax: int, level: int, dtype: torch.dtype, device: torch.device) -> F
 
 
 @functools.cache
+def cells_on_fibres(level: int, device: torch.device) -> Int[Tensor, "n"]:
+    """The cells of a level in the order of the values on its fibres."""
+    with torch.inference_mode(False), torch.no_grad():
+        return so3_grid.fibres(level)[2].flatten().to(device)
+
+
+@functools.cache
 def cell_positions(level: int, device: torch.device) -> Int[Tensor, "n"]:
     """Where each cell of a level stands among the values on its fibres."""
     with torch.inference_mode(False), torch.no_grad():
-        return so3_grid.fibres(level)[2].flatten().argsort().to(device)
+        return cells_on_fibres(level, device).argsort()

@@ -8,6 +8,7 @@ from torch.nn import functional
 from resect.geometry import so3, so3_grid
 from resect.priors.ipdf.settings import ImplicitPdfSettings
 from resect.priors.rotations.encoder import Encoder, read_pretrained, seeded
+from resect.priors.rotations.search import FIRST, greatest_cell
 
 _CHUNK = 16384  # rotations that are asked about at once
 
@@ -54,6 +55,16 @@ class ImplicitPdfNetwork(nn.Module):
             there = so3_grid.cell_center(part, level)
             found.append(torch.stack([self.logits(c, there) for c in code]))
         return torch.cat(found, 1)
+
+    def greatest(self, code: Float[Tensor, "k"], level: int) -> Int[Tensor, ""]:
+        """The cell of a level at whose middle the function is greatest, found from coarse cells to fine ones."""
+        first = min(FIRST, level)
+        values = self.on_level(code[None], first)[0]
+
+        def at_cells(cells: Int[Tensor, "n"], deeper: int) -> Float[Tensor, "n"]:
+            return self.logits(code, so3_grid.cell_center(cells, deeper))
+
+        return greatest_cell(at_cells, torch.arange(len(values), device=code.device), values, first, level)
 
     def logits(self, code: Float[Tensor, "k"], rotation: Float[Tensor, "n 3 3"]) -> Float[Tensor, "n"]:
         """At any rotations."""

@@ -17,14 +17,13 @@ from resect.geometry.se3 import SE3
 from resect.nn.backbone.weights import load_weights
 from resect.priors.lay import lay
 from resect.priors.rotations.position import covariance_of, position_of
-from resect.priors.rotations.search import ascend, greatest_cell, subdivide
+from resect.priors.rotations.search import FIRST, ascend, subdivide
 from resect.priors.rotations.settings import RotationSettings
 from resect.priors.rotations.view import View, look
 from resect.priors.views import hull_points
 from resect.types import Hypotheses, Photo, RotationDensity
 
 S = TypeVar("S", bound=RotationSettings)
-_FIRST = 3  # level at which a search begins: 7.5°, where Image2Sphere's functions are smooth
 _MOST_CATEGORIES = 10_000
 _RADIUS_DEG = 15.0
 _COLDEST = 0.01
@@ -40,6 +39,10 @@ class RotationNetwork(Protocol):
 
     def on_level(self, code: Float[Tensor, "b k"], level: int) -> Float[Tensor, "b n"]:
         """At the middles of all cells of a level, in their order."""
+        ...
+
+    def greatest(self, code: Float[Tensor, "k"], level: int) -> Int[Tensor, ""]:
+        """The cell of a level at whose middle the function is greatest."""
         ...
 
     def logits(self, code: Float[Tensor, "k"], rotation: Float[Tensor, "n 3 3"]) -> Float[Tensor, "n"]:
@@ -121,7 +124,7 @@ class RotationPrior:
     def density_of(self, code: Float[Tensor, "k"], level: int | None = None) -> RotationDensity:
         """Of one picture's code; fine where the probability is."""
         finest = self.settings.density_level if level is None else level
-        first = min(_FIRST, finest)
+        first = min(FIRST, finest)
         with torch.no_grad():
             coarse = self._asked.on_level(code[None], first)[0] / self.temperature
             return subdivide(lambda r: self._asked.logits(code, r) / self.temperature, coarse, first, finest)
@@ -130,10 +133,7 @@ class RotationPrior:
         """The most probable rotation in the picture's frame, float64, not bound to any grid."""
         finest = self.settings.density_level if level is None else level
         with torch.no_grad():
-            first = min(_FIRST, finest)
-            coarse = self._asked.on_level(code[None], first)[0]
-            best = greatest_cell(lambda r: self._asked.logits(code, r), coarse, first, finest)
-            start = so3_grid.cell_center(best[None], finest)
+            start = so3_grid.cell_center(self._asked.greatest(code, finest)[None], finest)
             return ascend(lambda r: self._asked.local(code, r), start)[0].cpu()
 
     def rotation(self, photo: Photo) -> Float[Tensor, "3 3"]:

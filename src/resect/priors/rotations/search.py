@@ -16,6 +16,8 @@ Logits = Callable[[Float[Tensor, "n 3 3"]], Float[Tensor, "n"]]
 Local = Callable[[Float[Tensor, "k 3 3"]], tuple[Float[Tensor, "k"], Float[Tensor, "k 3"], Float[Tensor, "k 3 3"]]]
 """Value, gradient and second derivatives of f(exp(ω) R) by ω at 0."""
 
+FIRST = 3
+"""Level at which a search begins: 7.5°, where functions on SO(3) of a few degrees are smooth."""
 _LONGEST = 0.1  # radians a step
 _FLAT = 1e-6
 
@@ -51,14 +53,28 @@ def subdivide(
 
 
 def greatest_cell(
-    logits: Logits, first: Float[Tensor, "m"], level: int, finest: int, *, most: int = 16
+    at_cells: Callable[[Int[Tensor, "n"], int], Float[Tensor, "n"]],
+    cells: Int[Tensor, "m"],
+    values: Float[Tensor, "m"],
+    level: int,
+    finest: int,
+    *,
+    most: int = 16,
 ) -> Int[Tensor, ""]:
-    """The cell of the finest level at whose middle the function is greatest, among children of the `most` best."""
-    cells, values = torch.arange(len(first), device=first.device), first
+    """The cell of the finest level at whose middle the function is greatest, among children of the `most` best.
+
+    Args:
+        at_cells: the function at the middles of cells of a level.
+        cells: all cells of a level, in any order.
+        values: there.
+        level: that level.
+        finest: the level of the answer.
+        most: how many are cut at each level.
+    """
     for deeper in range(level + 1, finest + 1):
         chosen = values.topk(min(most, len(values))).indices
         cells = so3_grid.children(cells[chosen]).flatten()
-        values = logits(so3_grid.cell_center(cells, deeper))
+        values = at_cells(cells, deeper)
     return cells[values.argmax()]
 
 
