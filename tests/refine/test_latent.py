@@ -7,6 +7,7 @@ import torch
 from scipy.optimize import minimize
 from tests.priors.captures import TEST, TRAIN, capture
 from tests.scenes.pose_decoder.decoders import knowing
+from tests.scenes.pose_decoder.test_chart import features
 
 from resect.errors import ResectError
 from resect.geometry import so3
@@ -14,6 +15,7 @@ from resect.geometry.se3 import SE3
 from resect.refine.latent import LatentRefiner
 from resect.refine.neighbour_settings import NeighbourSettings, Orientation
 from resect.refine.neighbours import NeighbourCombination, nearest, network_weights, simplex_weights
+from resect.scenes.pose_decoder.scene import PIXEL
 from resect.types import Hypotheses, Photo, Status
 
 POSES = capture().truth.cam_from_world.double()
@@ -64,6 +66,52 @@ def test_a_start_at_the_best_pose_stays_and_none_is_none() -> None:
     assert LatentRefiner().refine(knowing(), photo(k), nobody).status is Status.NO_HYPOTHESIS
     combination = NeighbourCombination(POSES[list(TRAIN)])
     assert combination.refine(knowing(), photo(k), nobody).status is Status.NO_HYPOTHESIS
+
+
+def test_it_ends_where_a_general_solver_would() -> None:
+    """The loss written out, the features by the network in float64; a general minimiser finds nothing below."""
+    scene, k = replace(knowing(0.02), project=50 * torch.eye(32)), TEST[0]
+    guess = start(k, sigma=0.1)
+    answer = LatentRefiner(steps=50).refine(scene, photo(k), guess)
+    seen = scene.observe(photo(k), PIXEL).feature
+    assert seen is not None
+    assert answer.cam_from_world is not None
+    assert answer.loss is not None
+    observed, begun = seen[0, 0].double(), guess.cam_from_world[0]
+
+    def loss(xi: object) -> float:
+        pose = SE3.exp(torch.as_tensor(xi)[None]) @ begun[None]
+        residual, away = features(scene, pose)[0] - observed, (pose[0] @ begun.inverse()).log()
+        return float(4.5 * torch.log1p((residual / 3).square()).sum() + 0.5 * (away / 0.1).square().sum())
+
+    end = (answer.cam_from_world @ begun.inverse()).log()
+    assert loss(torch.zeros(6).double()) == pytest.approx(answer.loss[1], rel=1e-4)
+    assert loss(end) == pytest.approx(answer.loss[0], rel=1e-4)
+    assert minimize(loss, end.numpy(), method="Nelder-Mead", options={"maxfev": 400}).fun > answer.loss[0] - 1e-3
+    assert answer.loss[0] < 0.9 * answer.loss[1]
+
+
+def test_starts_are_refined_as_if_each_were_alone_and_nonsense_ends_last() -> None:
+    k = TEST[0]
+    every = start(k, 3, sigma=0.1)
+    bad = SE3(every.cam_from_world.R, every.cam_from_world.t.clone())
+    bad.t[1] = torch.nan
+    found = LatentRefiner().refine(knowing(0.3), photo(k), replace(every, cam_from_world=bad)).modes
+    assert found is not None
+    assert not bool(found.cam_from_world[2].finite)
+    for one in (0, 2):
+        alone = LatentRefiner().refine(knowing(0.3), photo(k), every.take([one])).modes
+        assert alone is not None
+        assert min(gap(alone.cam_from_world[0], found.cam_from_world[j]) for j in (0, 1)) < 1e-9
+    nowhere = LatentRefiner().refine(knowing(0.3), photo(k), replace(every, cam_from_world=bad).take([1]))
+    assert nowhere.status is Status.NON_FINITE
+
+
+def test_a_scene_without_latents_is_refused() -> None:
+    from resect.scenes.room import Room
+
+    with pytest.raises(ResectError, match="pose-decoder"):
+        LatentRefiner().refine(Room(), photo(0), start(0))
 
 
 def test_exact_weights_are_those_of_a_general_solver() -> None:

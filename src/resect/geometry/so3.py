@@ -70,17 +70,15 @@ def to_quaternion(rotation: Float[Tensor, "*b 3 3"]) -> Float[Tensor, "*b 4"]:
     The sixteen products 4 qᵢ qⱼ are linear in R; the row with the largest diagonal is a multiple of q that is never
     near zero.
     """
-    m = rotation
-    xx, yy, zz = m[..., 0, 0], m[..., 1, 1], m[..., 2, 2]
-    wx, wy, wz = m[..., 2, 1] - m[..., 1, 2], m[..., 0, 2] - m[..., 2, 0], m[..., 1, 0] - m[..., 0, 1]
-    xy, xz, yz = m[..., 0, 1] + m[..., 1, 0], m[..., 0, 2] + m[..., 2, 0], m[..., 1, 2] + m[..., 2, 1]
-    rows = [1 + xx + yy + zz, wx, wy, wz, wx, 1 + xx - yy - zz, xy, xz]
-    rows += [wy, xy, 1 - xx + yy - zz, yz, wz, xz, yz, 1 - xx - yy + zz]
-    products = torch.stack(rows, -1).unflatten(-1, (4, 4))
-    best = products.diagonal(dim1=-2, dim2=-1).argmax(-1)
-    row = products.gather(-2, best[..., None, None].expand(*best.shape, 1, 4)).squeeze(-2)
-    q = row / row.norm(dim=-1, keepdim=True)
-    return torch.where(q[..., :1] < 0, -q, q)
+    entries = rotation.flatten(-2).movedim(-1, 0).contiguous()  # of all rotations together, for the sake of speed
+    xx, m01, m02, m10, yy, m12, m20, m21, zz = entries.unbind(0)
+    wx, wy, wz, xy, xz, yz = m21 - m12, m02 - m20, m10 - m01, m01 + m10, m02 + m20, m12 + m21
+    w, x = torch.stack([1 + xx + yy + zz, wx, wy, wz]), torch.stack([wx, 1 + xx - yy - zz, xy, xz])
+    y, z = torch.stack([wy, xy, 1 - xx + yy - zz, yz]), torch.stack([wz, xz, yz, 1 - xx - yy + zz])
+    one, other = torch.where(w[0] >= x[1], w, x), torch.where(y[2] >= z[3], y, z)
+    row = torch.where(torch.maximum(w[0], x[1]) >= torch.maximum(y[2], z[3]), one, other)
+    q = row / row.square().sum(0).sqrt()
+    return torch.where(q[:1] < 0, -q, q).movedim(0, -1).contiguous()
 
 
 def from_quaternion(wxyz: Float[Tensor, "*b 4"]) -> Float[Tensor, "*b 3 3"]:

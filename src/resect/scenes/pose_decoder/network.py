@@ -4,15 +4,13 @@ Shavit, Keller, "Camera pose auto-encoders for improving pose regression", ECCV 
 a learned code each in place of their index as a number; positions and rotations are those of the teacher's frame.
 """
 
-from collections.abc import Sequence
 from itertools import pairwise
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
-from torch.nn import functional
 
-from resect.nn.encodings import fourier, fourier_tangent
+from resect.nn.encodings import fourier
 from resect.scenes.pose_decoder.settings import PoseDecoderSettings
 
 
@@ -27,7 +25,7 @@ class PoseDecoderNetwork(nn.Module):
 
     def __init__(self, settings: PoseDecoderSettings, latent: int, scenes: int = 1) -> None:
         super().__init__()
-        self._octaves = settings.octaves
+        self.octaves = settings.octaves
         self.scene_code = nn.Embedding(scenes, settings.code) if scenes > 1 else None
         code = settings.code if scenes > 1 else 0
         grown = 1 + 2 * settings.octaves
@@ -52,38 +50,11 @@ class PoseDecoderNetwork(nn.Module):
         x_encoded, q_encoded = self._encoded(x, q, scene)
         return self.x_encoder[:-1](x_encoded), self.q_encoder[:-1](q_encoded)
 
-    def pushed(
-        self,
-        x: Float[Tensor, "b 3"],
-        q: Float[Tensor, "b 4"],
-        dx: Float[Tensor, "b 3 k"],
-        dq: Float[Tensor, "b 4 k"],
-        scene: Int[Tensor, "b"] | None = None,
-    ) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
-        """`hidden`, and its derivatives along tangents of position and of quaternion, (b, hidden, k) each."""
-        tangents = [fourier_tangent(v, dv, self._octaves) for v, dv in ((x, dx), (q, dq))]
-        if self.scene_code is not None:
-            tangents = [functional.pad(t, (0, 0, 0, self.scene_code.embedding_dim)) for t in tangents]
-        values = self._encoded(x, q, scene)
-        x_hidden, x_turned = _pushed(list(self.x_encoder)[:-1], values[0], tangents[0])
-        q_hidden, q_turned = _pushed(list(self.q_encoder)[:-1], values[1], tangents[1])
-        return (x_hidden, q_hidden), (x_turned, q_turned)
-
     def _encoded(self, x: Tensor, q: Tensor, scene: Tensor | None) -> list[Tensor]:
-        encoded = [fourier(x, self._octaves), fourier(q, self._octaves)]
+        encoded = [fourier(x, self.octaves), fourier(q, self.octaves)]
         if self.scene_code is not None and scene is not None:
             encoded = [torch.cat([e, self.scene_code(scene)], -1) for e in encoded]
         return encoded
-
-
-def _pushed(layers: Sequence[nn.Module], value: Tensor, tangent: Tensor) -> tuple[Tensor, Tensor]:
-    """A value and its tangents through layers."""
-    for layer in layers:
-        if isinstance(layer, nn.Linear):
-            value, tangent = layer(value), layer.weight @ tangent
-        else:
-            tangent, value = tangent * (value > 0)[..., None], functional.relu(value)
-    return value, tangent
 
 
 def _layers(widths: tuple[int, ...]) -> nn.Sequential:

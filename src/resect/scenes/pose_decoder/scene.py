@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Self
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -19,6 +20,7 @@ from resect.geometry.camera import Camera
 from resect.geometry.se3 import SE3
 from resect.nn.backbone.weights import load_weights
 from resect.nn.pose_loss import PoseFrame
+from resect.scenes.pose_decoder.chart import Chart, Layers
 from resect.scenes.pose_decoder.network import PoseDecoderNetwork
 from resect.scenes.pose_decoder.settings import PoseDecoderSettings
 from resect.scenes.pose_decoder.teacher import Teacher
@@ -26,7 +28,7 @@ from resect.scenes.rays import check_asked
 from resect.types import Channel, Photo, Render
 
 KIND = "pose-decoder"
-_AT_ONCE = 2048  # poses whose features stay in the cache
+_AT_ONCE = 16384  # poses whose features are in memory
 PIXEL = Camera(0.5, 0.5, 0.5, 0.5, 1, 1)
 """A camera of one pixel, which is all there is to see."""
 
@@ -111,17 +113,14 @@ class PoseDecoder:
     def linearize(
         self, camera: Camera, cam_from_world: SE3, pixels: Float[Tensor, "n 2"], channel: Channel
     ) -> tuple[Float[Tensor, "h n c"], Float[Tensor, "h n c 6"]]:
-        """Features at N pixels and their derivatives with respect to δ.
-
-        A step δ = (v, ω) moves the centre by −Rᵀv and turns the quaternion q to q + ½ (0, ω) q.
-        """
-        x, q, scene = self._inputs(cam_from_world)
-        dx = -cam_from_world.R.mT.to(x) / self.frames[self.scene].scale
-        hidden, tangents = self.network.pushed(x, q, dx, _turning(q), scene)
-        (x_matrix, q_matrix, _), n = self._folded, len(pixels)
-        jacobian = torch.cat([x_matrix.T @ tangents[0], q_matrix.T @ tangents[1]], -1).to(cam_from_world.t)
-        shown = self._shown(*hidden).to(cam_from_world.t)
+        """Features at N pixels and their derivatives with respect to δ."""
+        values, slopes = (torch.from_numpy(x) for x in self.chart(cam_from_world)(np.zeros((len(cam_from_world), 6))))
+        shown, jacobian, n = values.to(cam_from_world.t), slopes.to(cam_from_world.t), len(pixels)
         return shown[:, None].expand(-1, n, -1), jacobian[:, None].expand(-1, n, -1, -1)
+
+    def chart(self, start: SE3) -> Chart:
+        """Features of poses exp(ξ) @ start and their derivatives, in closed form."""
+        return Chart.about(start, self.frames[self.scene], self._layers)
 
     def distance2(self, photo: Photo, cam_from_world: SE3) -> Float[Tensor, "h"]:
         """Squared distance, in standard deviations, between what a photo and what poses look like to the teacher."""
@@ -151,6 +150,11 @@ class PoseDecoder:
         bias = torch.cat([x_last.bias, q_last.bias]) - self.middle  # type: ignore[list-item]
         x_project, q_project = self.project[:, :half], self.project[:, half:]
         return (x_project @ x_last.weight).T, (q_project @ q_last.weight).T, self.project @ bias  # type: ignore[operator]
+
+    @cached_property
+    def _layers(self) -> Layers:
+        project, middle = self.project.double().cpu().numpy(), self.middle.double().cpu().numpy()
+        return Layers.of(self.network, project, middle, self.scene)
 
     def save(self, folder: Path) -> None:
         """Writes the artefact, with the teacher's in `teacher/`."""
@@ -183,10 +187,3 @@ class PoseDecoder:
         if not all(bool(x.isfinite().all()) for x in (middle, project, bounds)):
             raise ResectError(folder, "finite numbers", "others", "Fit it again.")
         return cls(network.eval().requires_grad_(False), settings, frames, project, middle, bounds, tuple(scenes))
-
-
-def _turning(q: Float[Tensor, "h 4"]) -> Float[Tensor, "h 4 3"]:
-    """½ (0, e) q for the three axes e: how a quaternion wxyz begins to change as the camera turns about its axes."""
-    w, x, y, z = q.unbind(-1)
-    rows = [-x, -y, -z, w, z, -y, -z, w, x, y, -x, w]
-    return 0.5 * torch.stack(rows, -1).unflatten(-1, (4, 3))
