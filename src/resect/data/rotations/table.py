@@ -14,11 +14,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
-from torch.nn.functional import grid_sample
 
 from resect.artifact import write_atomic
 from resect.data.image import png_bytes, read_image, resize_area
 from resect.data.rotation_set import RotationSet
+from resect.data.seen_through import seen_through
 from resect.errors import ResectError
 from resect.geometry import so3
 from resect.geometry.camera import Camera
@@ -122,10 +122,7 @@ def _straight(photo: Photo) -> Photo:
     if lens is None or lens.model == "pinhole":
         return photo
     camera = Camera(lens.fx, lens.fy, lens.cx, lens.cy, lens.width, lens.height)
-    pixels, _ = lens.project(camera.rays(camera.pixels(dtype=torch.float64)))
-    grid = (2 * pixels / torch.tensor([lens.width, lens.height]) - 1).view(1, lens.height, lens.width, 2)
-    source = photo.image.permute(2, 0, 1)[None]
-    image = grid_sample(source, grid.to(source), padding_mode="border", align_corners=False)[0].permute(1, 2, 0)
+    image = seen_through(photo.image, lens, camera, torch.eye(3, dtype=torch.float64)).permute(1, 2, 0)
     target = photo.target
     if target is not None and target.box is not None:
         left, top, right, bottom = target.box

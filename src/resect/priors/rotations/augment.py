@@ -17,10 +17,11 @@ from torch import Tensor
 from torch.nn.functional import avg_pool2d, conv2d, grid_sample, pad
 
 from resect.data.rotation_set import RotationSet
+from resect.data.seen_through import seen_through
 from resect.errors import ResectError
 from resect.geometry import so3
 from resect.geometry.camera import Camera
-from resect.priors.rotations.view import facing, seen_through, virtual_camera
+from resect.priors.rotations.view import facing, virtual_camera
 from resect.priors.views import box_of
 from resect.training.settings import check
 from resect.types import Photo, Target

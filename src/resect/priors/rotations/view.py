@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn.functional import grid_sample, normalize, pad
 
 from resect.data.image import resize_area
+from resect.data.seen_through import seen_through
 from resect.geometry.camera import Camera
 from resect.priors.lift import Box
 from resect.priors.views import box_of
@@ -50,20 +51,6 @@ def look(photo: Photo, side: int) -> View:
         return View(_square(image, box, side), torch.eye(3, dtype=torch.float64))
     camera, turn = virtual_camera(photo.camera, box, side)
     return View(seen_through(image, photo.camera, camera, turn), turn, 2 * camera.fx / side)
-
-
-def seen_through(
-    image: Float[Tensor, "h w 3"], mine: Camera, camera: Camera, turn: Float[Tensor, "3 3"]
-) -> Float[Tensor, "3 s t"]:
-    """What another camera at the same place would have shown, whose rotation from the photo's camera is `turn`."""
-    shrink = min(1.0, camera.fx / mine.fx, camera.fy / mine.fy)
-    mine = mine.rescale(max(1, round(mine.width * shrink)), max(1, round(mine.height * shrink)))
-    source = resize_area(image, mine.width, mine.height).permute(2, 0, 1)[None]
-    rays = camera.rays(camera.pixels(dtype=torch.float64)) @ turn  # row vectors: turnᵀ · ray
-    pixels, _ = mine.project(rays)
-    grid = (2 * pixels / torch.tensor([mine.width, mine.height]) - 1).float()
-    grid = grid.view(1, camera.height, camera.width, 2)
-    return grid_sample(source, grid, padding_mode="border", align_corners=False)[0].clamp(0, 1)
 
 
 def virtual_camera(camera: Camera, box: Box, side: int) -> tuple[Camera, Float[Tensor, "3 3"]]:
