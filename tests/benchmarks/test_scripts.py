@@ -274,6 +274,22 @@ def test_posecnn(tmp_path: Path) -> None:
     assert "detect" in written["stages_ms"]["meshes"]
 
 
+def test_latent_speed(tmp_path: Path) -> None:
+    rows, _ = ran("latent_speed", *QUICK, out=tmp_path / "speed.json")
+    assert [r["what"] for r in rows[::2]] == ["refinement of 1", "refinement of 16", "scoring 100"]
+    assert all(r["cpu_ms"] > 0 for r in rows)
+
+
+def test_both_ways_of_the_latent_speed_do_the_same() -> None:
+    speed = import_module("latent_speed")
+    scene, g = speed.decoder(torch.Generator().manual_seed(0)), torch.Generator().manual_seed(1)
+    poses = speed.drawn(20, g)
+    with torch.no_grad():
+        torch.testing.assert_close(
+            scene.distance2(speed.PHOTO, poses), speed.by_latents(scene, poses), rtol=1e-3, atol=1e-2
+        )
+
+
 def test_regressor_throughput(tmp_path: Path) -> None:
     few = ["--set", "room", "--steps", 1, "--epochs", 1, "--workers", 0, "--quick"]
     rows, _ = ran("regressor_throughput", *few, out=tmp_path / "throughput.json")
