@@ -76,9 +76,9 @@ def test_what_is_learned_from_is_not_held_out_nor_scored_unsaid(tmp_path: Path) 
 
 
 def test_every_other_photo_is_held_out_where_data_has_no_parts(tmp_path: Path) -> None:
-    table, net = tmp_path / "photos", tmp_path / "net"
+    table, net, kind = tmp_path / "photos", tmp_path / "net", "image2sphere"
     write_rotation_table(make_solids(SolidSettings(("cube",), 6, 32)), table)
-    made = resect("fit", "ipdf", table, "--out", net, "--held-out", "every:2", "--json", *tiny("ipdf"))
+    made = resect("fit", kind, table, "--out", net, "--held-out", "every:2", "--json", *tiny(kind))
     assert made.code == 0, made.err
     assert made.json["images"] == 3
     assert "3 held out" in made.err
