@@ -4,7 +4,7 @@ import torch
 
 from resect import load
 from resect.category import open_category
-from resect.cli.demo_category import NETWORK
+from resect.cli.demo_category import DENSITY, NETWORK
 from resect.geometry import so3
 from resect.geometry.look_at import look_at
 from resect.refine.category.settings import CategorySettings
@@ -17,7 +17,7 @@ truth = look_at(torch.tensor([[1.2, 0.8, 0.9]], dtype=torch.float64), torch.zero
 image = picture_of_solid(instance("chair", "test", 7))(camera, truth)[0]
 
 quick = CategorySettings(sides=(12, 24), keep=(6, 2), steps=(6, 5))
-where = open_category(scene, settings=quick)
+where = open_category(scene, [str(DENSITY)], settings=quick)  # without it: from views all around
 found = where.estimate(Photo("chair.png", image, camera))
 print(found.status.name, "after", len(found.trace), "stages from", len(found.trace[0].cam_from_world), "starts")
 assert found.modes is not None

@@ -1,16 +1,12 @@
-"""Makes the network that `resect demo category` shows, from nothing: views of 200 chairs, training, half precision.
+"""Makes what `resect demo category` shows, from nothing: views of 200 chairs, the network, a density to begin from.
 
-    python scripts/demo_category.py [--minutes 70]
+    python scripts/demo_category.py --device cuda
 
-Takes about an hour on one core. The log of the training that made the packaged network is
-benchmarks/results/demo-category-log.jsonl.
+Five minutes each on a GPU, hours on a CPU; the same command goes on where it stopped. The logs of the trainings that
+made the packaged networks are benchmarks/results/gpu/sigma-srn.jsonl and category-image2sphere.jsonl.
 """
 
-import os
-import shutil
-import signal
-import threading
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -19,81 +15,67 @@ import tyro
 from resect import artifact
 from resect.cli.data import run as data
 from resect.cli.progress import bar
-from resect.data.instances import InstanceSet, read_instances
-from resect.scenes.sigma_srn.fit import fit, learned_from, with_residual
-from resect.scenes.sigma_srn.network import SigmaSrnNetwork
-from resect.scenes.sigma_srn.scene import KIND, SigmaSrn, ready
+from resect.data.instances import read_instances
+from resect.data.rotations.instances import rotations_of_views
+from resect.int8 import quantized
+from resect.priors.image2sphere.fit import fit as fit_density
+from resect.priors.image2sphere.settings import Image2SphereSettings
+from resect.scenes.sigma_srn.fit import fit as fit_network
 from resect.scenes.sigma_srn.settings import SigmaSrnSettings
-from resect.training.checkpoint import checkpoint_path, load_checkpoint
 
 ROOT = Path(__file__).parents[1]
-LEARNED = "network/network."
 
 
 @dataclass(frozen=True)
 class Arguments:
-    """Where and how long."""
+    """Where."""
 
     work: Path = ROOT / "runs" / "demo-chairs"
-    """Folder for views and training; the same command goes on where it stopped."""
-    views: Path | None = None
-    """Views that are there already, as 'resect data instances chair' makes them."""
-    steps: int = 9000
-    """Of the optimiser."""
-    minutes: float = 70.0
-    """Training is stopped then, and the network taken as it is."""
+    """Folder for views and trainings: views, network, density."""
+    device: str = "cpu"
+    """That they are trained on."""
     out: Path = ROOT / "src" / "resect" / "cli" / "demo_chairs"
     """Folder of the package."""
-    log: Path = ROOT / "benchmarks" / "results" / "demo-category-log.jsonl"
-    """Where the training's log is kept."""
 
 
 def main(flags: Arguments) -> None:
     """Makes what is missing."""
-    torch.set_num_threads(1)
-    views, run = flags.views or flags.work / "views", flags.work / "network"
-    if flags.views is None:
-        data(["instances", "chair", "--out", str(views)])
-    learned = read_instances(views / "train", 50)
-    settings = SigmaSrnSettings(steps=flags.steps)
-    alarm = threading.Timer(60 * flags.minutes, lambda: os.kill(os.getpid(), signal.SIGINT))
-    alarm.daemon = True
-    alarm.start()
-    try:
-        with bar("training") as progress:
+    views = flags.work / "views"
+    data(["instances", "chair", "--out", str(views)])
+    made = {
+        "network": SigmaSrnSettings(steps=5000, batch=64, pixels=256, ahead=2, device=flags.device),
+        "density": Image2SphereSettings(steps=3000, ahead=2, device=flags.device),
+    }
+    for name, settings in made.items():
+        folder = flags.work / name
+        if (folder / "artifact.json").is_file():
+            continue
+        with bar(name) as progress:
             generator = torch.Generator().manual_seed(0)
-            made = fit(learned, settings, out=run, resume=True, generator=generator, progress=progress)
-    except KeyboardInterrupt:
-        made = as_it_is(run, learned)
-    alarm.cancel()
-    pack(made, flags.out)
-    shutil.copy(run / "log.jsonl", flags.log)
-    print(
-        f"{flags.out}: {sum(p.stat().st_size for p in flags.out.iterdir()) / 1e6:.2f} MB, {made.learned.residual:.4f}"
-    )
+            if isinstance(settings, SigmaSrnSettings):
+                chairs = read_instances(views / "train", settings.views)
+                fit_network(chairs, settings, out=folder, resume=True, generator=generator, progress=progress)
+            else:
+                chairs = read_instances(views / "train")
+                fit_density(
+                    rotations_of_views(chairs),
+                    settings,
+                    out=folder,
+                    resume=True,
+                    generator=generator,
+                    progress=progress,
+                )
+    pack(flags.work / "network", flags.out)
+    pack(flags.work / "density", flags.out / "density")
+    size = sum(p.stat().st_size for p in flags.out.rglob("*") if p.is_file())
+    print(f"{flags.out}: {size / 1e6:.2f} MB")
 
 
-def as_it_is(run: Path, learned: InstanceSet) -> SigmaSrn:
-    """The network of a training that was stopped."""
-    import json
-
-    from safetensors import safe_open
-
-    with safe_open(checkpoint_path(run), framework="pt") as file:
-        asked = json.loads(file.metadata()["facts"])["settings"]
-    found = load_checkpoint(checkpoint_path(run), asked)
-    assert found is not None
-    settings = artifact.settings_from_json(SigmaSrnSettings, asked, run)
-    network = SigmaSrnNetwork(settings, len(learned.names), 0)
-    network.load_state_dict({k.removeprefix(LEARNED): v for k, v in found[0].items() if k.startswith(LEARNED)})
-    return with_residual(SigmaSrn(ready(network, settings), settings, learned_from(learned)), learned, 0)
-
-
-def pack(made: SigmaSrn, out: Path) -> None:
-    """An artefact in half precision."""
-    tensors = {k: v.half() for k, v in made.network.state_dict().items()}
-    settings = replace(made.settings, device="cpu", tensorboard=False)
-    artifact.save(out, KIND, settings, tensors, extra={"learned": artifact.as_json(made.learned)})
+def pack(made: Path, out: Path) -> None:
+    """The same artefact in bytes, for a CPU."""
+    found = artifact.load(made)
+    settings = {**found.settings, "device": "cpu"}
+    artifact.save(out, found.kind, settings, quantized(found.tensors), extra=found.extra, parents=found.parents)
 
 
 if __name__ == "__main__":

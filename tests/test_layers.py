@@ -14,7 +14,7 @@ LAYERS = (
     ("errors", "citations"),
     ("geometry",),
     ("types", "protocols"),
-    ("nn", "data", "metrics", "artifact", "training"),
+    ("nn", "data", "metrics", "artifact", "int8", "training"),
     ("priors", "scenes", "shape"),
     ("refine",),
     ("zoo", "localizer", "category", "place", "known_objects", "taught"),

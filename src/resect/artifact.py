@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from resect.errors import ResectError, unknown_name
+from resect.int8 import restored
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -36,7 +37,7 @@ class Artifact:
         folder: where it lies.
         kind: name in the zoo, e.g. "field" or "landmarks".
         settings: the settings it was made with, as JSON.
-        tensors: its weights.
+        tensors: its weights; those that were stored as bytes (`resect.int8`) as float32 again.
         extra: further facts of its kind, as JSON.
         parents: name → digest of the artefacts it was made from.
         version: the resect version that made it.
@@ -174,9 +175,8 @@ def load(folder: Path | str, kind: str | None = None) -> Artifact:
         tensors = from_bytes(data)
     except (SafetensorError, ValueError) as error:
         raise ResectError(path, "a safetensors file", str(error)) from None
-    return Artifact(
-        folder, facts["kind"], facts["settings"], tensors, facts["extra"], facts["parents"], facts["version"]
-    )
+    found = restored(tensors, path)
+    return Artifact(folder, facts["kind"], facts["settings"], found, facts["extra"], facts["parents"], facts["version"])
 
 
 def read_facts(folder: Path | str) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """`resect demo category`: photos of chairs that no one has seen before → pose and shape from one photo each → report.
 
-The network comes with the package (`demo_chairs`, made by `scripts/demo_category.py`): it has learned 200 other chairs.
+The networks come with the package (`demo_chairs`, made by `scripts/demo_category.py`): one renders any chair by a code,
+the other tells which way a chair faces. They have learned 200 other chairs.
 """
 
 from dataclasses import dataclass, replace
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 MADE = ("chairs", "report")
 NETWORK = Path(__file__).parent / "demo_chairs"
+DENSITY = NETWORK / "density"
 FIRST = 200  # of the stream of unseen chairs: those before are what figures are measured on
 
 
@@ -44,7 +46,7 @@ def run_category(flags: "DemoArguments") -> tuple[dict[str, Any], str, Path]:
         say("photographing chairs that the network has not seen …")
         _photograph(sizes, chairs, flags.common.seed)
     photos = read_instances(chairs / "unseen").photos
-    where = open_category(zoo.load(NETWORK), seed=flags.common.seed)
+    where = open_category(zoo.load(NETWORK), [str(DENSITY)], seed=flags.common.seed)
     say(f"finding pose and shape of {len(photos)} chairs, each from one photo …")
     answers: list[tuple[Photo, Estimate]] = []
     with bar("photos") as progress:
