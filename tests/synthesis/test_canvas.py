@@ -4,6 +4,7 @@ import torch
 
 from resect.geometry.camera import Camera
 from resect.synthesis.canvas import Canvas, Window, window_of
+from resect.synthesis.light import shadows
 
 CAMERA = Camera.from_fov(1.0, 64, 48)
 
@@ -54,3 +55,12 @@ def test_the_nearest_is_on_top_in_any_order() -> None:
     assert (results[0].owner == 0).sum() == 12
     assert (results[0].owner == -1).sum() == 36
     assert torch.equal(results[0].whole(all_of_it, b).nonzero().amin(0), torch.tensor([2, 2]))
+
+
+def test_light_and_shadow_are_smooth_and_even_out() -> None:
+    fields = [shadows((48, 64), torch.Generator().manual_seed(seed)) for seed in range(40)]
+    for field in fields:
+        assert field.shape == (48, 64)
+        assert 0.2 <= float(field.min()) < float(field.max()) <= 2
+        assert float((field[1:] - field[:-1]).abs().max()) < 0.5
+    assert 0.9 < float(torch.stack(fields).median()) < 1.1  # of exp(N(0, 0.4)): 1

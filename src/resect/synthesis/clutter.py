@@ -8,8 +8,9 @@ A photo is made so:
    object is left out): 1 keeps objects from touching, less makes a heap.
 2. Albedo: the mesh's own colours with a gain exp(N(0, 0.25)) common to all channels, a tint exp(N(0, 0.08)) a
    channel, and contrast and saturation about the mean colour of U(0.7, 1.2) each: no mesh is coloured as a camera sees.
-3. Light: ambient U(0.35, 0.8); one to three distant lights from the camera's half space, strengths U(0.2, 0.8) divided
-   by their number; Lambert on smooth normals; a highlight (Blinn–Phong, exponent U(10, 60)) of strength U(0, 0.3).
+3. Light: ambient U(`ambient`); one to three distant lights from the camera's half space, strengths U(0.2, 0.8) divided
+   by their number; Lambert on smooth normals; a highlight (Blinn–Phong, exponent U(10, 60)) of strength U(0, 0.3). In a
+   share `shadowed` of the photos, all that is not background is lit and shadowed by a smooth random field.
 4. Background: a random cut of one of the given pictures, its size U(0.5, 1) of the largest that fits, mirrored half of
    the time; where there are none, a smooth random texture with patches.
 5. Litter, where it is asked for: so many further things as `synthesis/litter` says.
@@ -35,7 +36,7 @@ from resect.geometry.se3 import SE3
 from resect.protocols import Scene
 from resect.synthesis.backdrop import draw_background
 from resect.synthesis.canvas import Canvas, Window, window_of
-from resect.synthesis.light import Light, draw_light, lit
+from resect.synthesis.light import AMBIENT, Light, draw_light, lit, shadows
 from resect.synthesis.litter import draw_piece
 
 _TRIES = 30
@@ -55,6 +56,8 @@ class ClutterSettings:
         blur_px: most blur.
         noise: most noise.
         exposure: mean and standard deviation of the logarithm of the gain.
+        ambient: least and most light from everywhere.
+        shadowed: share of the photos in which objects lie in shadows that nothing casts.
         litter: least and most pieces that lie about.
         size: of the objects, for the litter; world units.
     """
@@ -67,6 +70,8 @@ class ClutterSettings:
     blur_px: float = 1.2
     noise: float = 0.03
     exposure: tuple[float, float] = (0.0, 0.15)
+    ambient: tuple[float, float] = AMBIENT
+    shadowed: float = 0.0
     litter: tuple[int, int] = (0, 0)
     size: float = 100.0
 
@@ -115,7 +120,7 @@ def draw_photo(
         raise ResectError("clutter", f"objects, and a camera of at most {_MOST_SIDE} pixels", f"{len(scenes)} objects")
     double = camera.rescale(2 * camera.width, 2 * camera.height)
     canvas = Canvas(draw_background((double.height, double.width), backgrounds, generator))
-    light = draw_light(generator)
+    light = draw_light(generator, settings.ambient)
     chosen, poses = _place(scenes, camera, settings, generator)
     alone = []
     for k, (which, pose) in enumerate(zip(chosen, poses, strict=True)):
@@ -125,6 +130,9 @@ def draw_photo(
         alone.append(torch.zeros_like(canvas.owner, dtype=torch.bool) if seen is None else canvas.whole(*seen[2:]))
     for piece in _litter(double, settings, light, backgrounds, generator):
         canvas.lay(*piece)
+    if settings.shadowed > 0 and float(torch.rand((), generator=generator)) < settings.shadowed:
+        dark = shadows((double.height, double.width), generator)
+        canvas.colour *= torch.where(canvas.depth.isfinite(), dark, 1.0)[..., None]
     objects = tuple(_placed(chosen[k], poses[k], canvas.owner == k, alone[k]) for k in range(len(poses)))
     asked = tuple(o.visible >= settings.visible and _inside(alone[k]) for k, o in enumerate(objects))
     return ClutterPhoto(developed(canvas.colour, settings, generator), objects, asked)

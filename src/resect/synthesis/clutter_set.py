@@ -75,7 +75,8 @@ def make_clutter(
     near, far = settings.distance
     drawing = ClutterSettings(
         settings.objects, (near * size, far * size), visible=settings.visible,
-        exposure=settings.exposure, litter=settings.litter, size=size,
+        exposure=settings.exposure, ambient=settings.ambient, shadowed=settings.shadowed, litter=settings.litter,
+        size=size,
     )  # fmt: skip
     folder, ids = out / split / "000001", [numbers[key] for key in scaled]
     drawn = _begin(folder, settings, ids, len(others))

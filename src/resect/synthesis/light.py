@@ -26,14 +26,18 @@ class Light:
         return self.ambient + ((normal @ self.directions.mT).clamp_min(0) * self.strengths).sum(-1)
 
 
-def draw_light(generator: torch.Generator) -> Light:
+AMBIENT = (0.35, 0.8)
+
+
+def draw_light(generator: torch.Generator, ambient: tuple[float, float] = AMBIENT) -> Light:
     """Step 3."""
     count = int(torch.randint(1, 4, (1,), generator=generator))
     toward = torch.nn.functional.normalize(torch.randn(count, 3, generator=generator), dim=-1)
     toward[:, 2] = -toward[:, 2].abs()  # the camera looks along +z: lights stand on its side
     strengths = _uniform(generator, 0.2, 0.8, count) / count
     numbers = torch.rand(3, generator=generator).tolist()
-    return Light(0.35 + 0.45 * numbers[0], toward, strengths, 0.3 * numbers[1], 10 + 50 * numbers[2])
+    least, most = ambient
+    return Light(least + (most - least) * numbers[0], toward, strengths, 0.3 * numbers[1], 10 + 50 * numbers[2])
 
 
 def lit(
@@ -56,6 +60,13 @@ def lit(
     shine = ((normal[:, None] * halfway).sum(-1).clamp_min(0) ** light.exponent * light.strengths).sum(-1)
     rgb[mask] = albedo * light.shade(normal)[:, None] + light.highlight * shine[:, None]
     return rgb, shown.depth[0], mask
+
+
+def shadows(shape: tuple[int, int], generator: torch.Generator) -> Float[Tensor, "h w"]:
+    """Step 3: a smooth field: exp(N(0, 0.4)) at 3 to 8 places along the height, between them by cubics; 0.2 to 2."""
+    rows = int(torch.randint(3, 9, (1,), generator=generator))
+    coarse = (0.4 * torch.randn(1, 1, rows, round(rows * shape[1] / shape[0]), generator=generator)).exp()
+    return torch.nn.functional.interpolate(coarse, size=shape, mode="bicubic", align_corners=False)[0, 0].clamp(0.2, 2)
 
 
 def recoloured(albedo: Float[Tensor, "n 3"], generator: torch.Generator) -> Float[Tensor, "n 3"]:
