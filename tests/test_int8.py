@@ -44,8 +44,12 @@ def test_a_scale_that_does_not_fit_is_refused() -> None:
     made = quantized(weights())
     for wrong in (
         {**made, "conv/scale": made["conv/scale"][:3]},
-        {k: v for k, v in made.items() if k != "conv"},
         {**made, "few/scale": torch.ones(4)},
     ):
         with pytest.raises(ResectError, match="each row"):
             restored(wrong, "here")
+
+
+def test_what_is_but_called_scale_stays() -> None:
+    frame = {"frame/scale": torch.tensor(2.0), "frame/origin": torch.zeros(3)}
+    assert restored(frame, "here").keys() == frame.keys()

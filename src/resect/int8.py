@@ -40,12 +40,11 @@ def restored(tensors: "Mapping[str, Tensor]", where: object) -> "dict[str, Tenso
     """
     import torch
 
-    found = {name: value for name, value in tensors.items() if not name.endswith(SCALE)}
-    for name, scale in tensors.items():
-        if not name.endswith(SCALE):
-            continue
-        value = found.get(name.removesuffix(SCALE))
-        if value is None or value.dtype != torch.int8 or scale.shape != value.shape[:1]:
+    scales = {n for n in tensors if n.endswith(SCALE) and n.removesuffix(SCALE) in tensors}  # others are but called so
+    found = {name: value for name, value in tensors.items() if name not in scales}
+    for name in scales:
+        value, scale = found[name.removesuffix(SCALE)], tensors[name]
+        if value.dtype != torch.int8 or scale.shape != value.shape[:1]:
             raise ResectError(f"{where}: {name}", "one number for each row of bytes", "others", "Fit it again.")
         rows = value.float().flatten(1) * scale.float()[:, None]
         found[name.removesuffix(SCALE)] = rows.view(value.shape)
