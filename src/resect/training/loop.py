@@ -159,7 +159,9 @@ def _step(
         group["lr"] = rate(state.step, settings)
     lower = settings.precision != "float32"
     with torch.random.fork_rng(devices=[] if device.type == "cpu" else [device]):
-        torch.manual_seed(((state.seed * 1_000_003 + state.step) * 64 + rank) % 2**63)
+        # torch.manual_seed would also note where it was called from, for devices that are not there: 2 ms a step
+        source = torch.default_generator if device.type == "cpu" else torch
+        source.manual_seed(((state.seed * 1_000_003 + state.step) * 64 + rank) % 2**63)
         with torch.autocast(device.type, getattr(torch, settings.precision)) if lower else nullcontext():
             terms = loss(network, batch)
     state.optimizer.zero_grad(set_to_none=True)

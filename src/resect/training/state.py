@@ -50,7 +50,7 @@ def begin(network: nn.Module, settings: TrainingSettings, seed: int) -> State:
     groups.append({"params": others, "weight_decay": 0.0})
     groups = [g for g in groups if g["params"]]
     optimizer: torch.optim.Optimizer = (
-        torch.optim.AdamW(groups, s.rate)
+        torch.optim.AdamW(groups, s.rate, fused=device.type == "cpu")
         if s.optimizer == "adam"
         else torch.optim.SGD(groups, s.rate, momentum=s.momentum, nesterov=s.nesterov and s.momentum > 0)
     )
