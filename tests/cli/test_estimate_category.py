@@ -8,6 +8,7 @@ from shell import resect
 
 from resect.data.image import png_bytes
 from resect.data.instances import write_instance
+from resect.evaluation.descent import read_descent
 from resect.geometry.camera import Camera
 from resect.geometry.look_at import look_at
 from resect.scenes.sigma_srn.network import SigmaSrnNetwork
@@ -53,6 +54,22 @@ def test_a_photo_of_a_learned_and_of_any_instance(made: Path, tmp_path: Path) ->
     assert resect(*asked, "--box", "0,0,4,4").code == 2
 
 
+def test_the_published_way_leaves_tables_curves_and_a_film(made: Path, tmp_path: Path) -> None:
+    asked = ("estimate", made / "views" / "a" / "rgb" / "000001.png", "--scene", made / "scene", "--instance", "a")
+    small = ("--category.sides", 16, "--category.keep", 1, "--category.steps", 1, "--category.adam-steps", 3)
+    adam = ("--category.optimizer", "adam", "--category.loss", "l1", *small)
+    said = resect(*asked, *adam, "--out", tmp_path / "out", "--threads", 1, "--json")
+    assert said.code in (0, 3), said.err
+    losses = read_descent(tmp_path / "out" / "000001.steps.csv").loss
+    assert len(losses) == 3
+    assert losses[2] < losses[0]
+    assert (tmp_path / "out" / "000001.gif").stat().st_size > 100
+    assert "<svg" in (tmp_path / "out" / "steps.html").read_text()
+    wrong = resect(*asked, "--category.sides", 16, 32)
+    assert wrong.code == 2
+    assert "for each side" in wrong.err
+
+
 def test_a_reference_gives_the_motion_between_two_photos(made: Path) -> None:
     photos = [made / "views" / "b" / "rgb" / f"00000{k}.png" for k in (0, 2)]
     said = resect("estimate", photos[1], "--reference", photos[0], "--scene", made / "scene", "--threads", 1, "--json")
@@ -68,6 +85,9 @@ def test_poses_of_a_folder_of_instances_are_predicted_and_scored(made: Path, tmp
     said = resect("predict", made / "views", "--scene", made / "scene", "--out", out, "--threads", 1, "--json")
     assert said.code in (0, 3), said.err
     assert said.json["photos"] == 10
+    again = resect("predict", made / "views", "--scene", made / "scene", "--out", out, "--category.loss", "gmsd")
+    assert again.code == 2  # a file of other settings is not gone on with
+    assert "loss" in again.err
     scored = resect("score", out, made / "views", "--json")
     assert scored.code == 0, scored.err
     assert scored.json["photos"] == 10

@@ -145,6 +145,26 @@ def test_clipping_bounds_the_step() -> None:
     assert sum(float((after[k] - before[k]).square().sum()) for k in after) == pytest.approx(1e-6, rel=1e-3)
 
 
+@pytest.mark.parametrize("clip", [0.0, 1e-3])
+def test_tensorboard_shows_the_gradients_norm_now_and_then(tmp_path: Path, clip: float) -> None:
+    pytest.importorskip("tensorboard")
+    settings = replace(SETTINGS, clip=clip, optimizer="sgd", rate=1e-9, momentum=0.0)
+    plain = run(settings)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("resect.training.loop._NORM_EVERY", 6)
+        patch.setattr("resect.training.loop._LOG_EVERY", 3)
+        drawn = run(replace(settings, tensorboard=True), out=tmp_path)
+    assert same(plain, drawn)
+    norms = {}
+    for row in map(json.loads, (tmp_path / "log.jsonl").read_text().splitlines()):
+        norms[row["step"]] = row.get("gradient_norm")
+    assert sorted(k for k, v in norms.items() if v is not None) == [6, 12]
+    network = line()
+    terms = loss(network, batch(Turn(5, 3)))
+    slopes = torch.autograd.grad(terms["loss"], list(network.parameters()))
+    assert norms[6] == pytest.approx(sum(float(x.square().sum()) for x in slopes) ** 0.5, rel=1e-5)
+
+
 @pytest.mark.parametrize(
     "wrong", [{"steps": 0}, {"rate": 0.0}, {"rate": float("nan")}, {"momentum": 1.0}, {"drop_to": 2.0}]
 )

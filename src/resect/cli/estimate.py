@@ -14,10 +14,11 @@ from resect.cli.estimate_inerf import with_inerf, write_steps
 from resect.cli.knowledge import Sigma, lock_names, narrowed, near_term, read_near, read_starts, up_term
 from resect.cli.latent_ways import with_neighbours, write_attention
 from resect.cli.main import BAD_INPUT, DONE, SOME_FAILED
-from resect.cli.options import COMMON, CommonFlags, at_least, parse_with_settings, refuse_overwrite, start
+from resect.cli.options import COMMON, CommonFlags, at_least, parse_with_several, refuse_overwrite, start
 from resect.cli.output import result, say
 from resect.cli.preset_file import INERF, with_preset
 from resect.errors import ResectError
+from resect.refine.category.settings import CategorySettings
 from resect.refine.first_order_settings import FirstOrderSettings
 from resect.refine.neighbour_settings import NeighbourSettings
 
@@ -82,12 +83,12 @@ class EstimateArguments:
     refiner: Literal["default", "inerf", "neighbours"] = "default"
     """How a place's pose is refined: "inerf" is Adam on random pixels as published, with the settings --inerf.*, or
     those of a preset file of key = value lines, --config FILE; "neighbours" combines training poses, by a pose decoder
-    as --scene."""
+    as --scene. A category is refined with the settings --category.*"""
     count: int | None = None
     """Hypotheses to start from; by default 64, and 4000 rotations for an object."""
     out: Path | None = None
     """Folder for report.html and poses.csv; of objects an overlay of each photo too; of priors with attention pictures
-    of where they looked."""
+    of where they looked; of "inerf" and of --category.optimizer adam every step, as tables, curves and a film."""
     overwrite: bool = False
     """Write over what is in --out."""
     common: CommonFlags = COMMON
@@ -98,10 +99,9 @@ def run(arguments: Sequence[str]) -> int:
     description = "Poses of new photos. A photo that fails gets a status and an advice, never a pose."
     example = "resect estimate new.jpg --scene runs/place --out answers; "
     example += "resect estimate desk.jpg --scene mug.ply --units mm --box 410,220,530,340 --fov-deg 60 --out answers"
-    flags, inerf = parse_with_settings(
+    flags, chosen = parse_with_several(
         EstimateArguments,
-        "inerf",
-        FirstOrderSettings,
+        {"inerf": FirstOrderSettings, "category": CategorySettings},
         with_preset(arguments, "inerf", INERF, say),
         prog="resect estimate",
         description=description,
@@ -113,8 +113,8 @@ def run(arguments: Sequence[str]) -> int:
 
         return run_objects(flags)
     if is_category_folder(Path(flags.scene[0])):
-        return run_category(flags)
-    _check_place(flags)
+        return run_category(flags, chosen["category"])
+    _check_place(flags, chosen["category"])
     start(flags.common)
     files = photo_files(flags.photos)
     near = read_near(flags.near, _sigma(flags)) if flags.near else None
@@ -123,7 +123,7 @@ def run(arguments: Sequence[str]) -> int:
         raise ResectError("--depth", "a folder, as there are several photos", f"the file {flags.depth}")
     where = _localizer(flags, near)
     if flags.refiner == "inerf":
-        where = with_inerf(where, inerf, flags.count or 1, flags.common.seed)
+        where = with_inerf(where, chosen["inerf"], flags.count or 1, flags.common.seed)
     elif flags.refiner == "neighbours":
         where = with_neighbours(where, Path(flags.scene[0]), NeighbourSettings(), flags.common.seed)
     answers = [_one(where, name, path, flags, starts) for name, path in files.items()]
@@ -131,7 +131,7 @@ def run(arguments: Sequence[str]) -> int:
         _report(where, answers, flags)
         write_attention(where, answers, flags.out)
         if flags.refiner == "inerf":
-            write_steps(where, answers, flags.out)
+            write_steps(answers, lambda _: where.scene, flags.out)
     rows = [facts_of(answer, near) for answer in answers]
     failed, unusable = sum("camera_center" not in row for row in rows), sum(isinstance(a.found, str) for a in answers)
     result(flags.common, {"photos": rows, "failed": failed}, "\n".join(line_of(row) for row in rows))
@@ -160,8 +160,10 @@ def _of_objects(flags: EstimateArguments) -> bool:
     return len(flags.scene) > 1 or "=" in flags.scene[0] or is_models(Path(flags.scene[0]))
 
 
-def _check_place(flags: EstimateArguments) -> None:
+def _check_place(flags: EstimateArguments, category: CategorySettings) -> None:
     """Errors before any work, of what is said of a place."""
+    if category != CategorySettings():
+        raise ResectError("--category", "a category as --scene", f"the place {flags.scene[0]}")
     for flag in ("instance", "reference"):
         if getattr(flags, flag):
             raise ResectError(f"--{flag}", "a category as --scene", f"the place {flags.scene[0]}")

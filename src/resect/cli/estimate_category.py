@@ -5,10 +5,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from resect.cli.answers import Answer, facts_of, line_of, photo_files
+from resect.cli.estimate_inerf import write_steps
 from resect.cli.main import BAD_INPUT, DONE, SOME_FAILED
 from resect.cli.options import start
 from resect.cli.output import result, say
 from resect.errors import ResectError
+from resect.refine.category.settings import CategorySettings
 
 if TYPE_CHECKING:
     from resect.cli.estimate import EstimateArguments
@@ -38,7 +40,12 @@ def is_category_folder(folder: Path) -> bool:
     return kind_in(folder) == "sigma-srn"
 
 
-def run_category(flags: "EstimateArguments") -> int:
+def with_category(where: "Localizer", settings: CategorySettings) -> "Localizer":
+    """The same with these settings of its inversion."""
+    return replace(where, refiner=replace(where.refiner, settings=settings))  # type: ignore[type-var]
+
+
+def run_category(flags: "EstimateArguments", settings: CategorySettings) -> int:
     """Estimates each photo; one that fails does not stop the others."""
     from resect.place import open_place
 
@@ -50,6 +57,7 @@ def run_category(flags: "EstimateArguments") -> int:
     files = photo_files(flags.photos)
     prior = () if flags.start else flags.prior or None
     where = open_place(Path(flags.scene[0]), prior=prior, count=flags.count or 64, seed=flags.common.seed)
+    where = with_category(where, settings)
     scene: Any = where.scene
     if flags.instance:
         scene.code_of(flags.instance)  # an error for a name that is not there
@@ -57,6 +65,7 @@ def run_category(flags: "EstimateArguments") -> int:
     answers = [_one(where, name, path, flags, reference) for name, path in files.items()]
     if flags.out is not None:
         _report(scene, answers, flags.out)
+        write_steps(answers, lambda found: _instance(scene, found), flags.out, "adam")
     rows = [_facts(scene, answer, reference) for answer in answers]
     failed, unusable = sum("camera_center" not in row for row in rows), sum(isinstance(a.found, str) for a in answers)
     result(flags.common, {"photos": rows, "failed": failed}, "\n".join(_line(row) for row in rows))
@@ -146,6 +155,12 @@ def _line(row: dict[str, Any]) -> str:
     return f"{text}  from {row['reference']}: wxyz {quaternion}  t {shift}"
 
 
+def _instance(scene: Any, found: "Estimate") -> Any:
+    """The scene of the instance that was found; `None` where nothing was."""
+    code = None if found.modes is None else found.modes.code
+    return None if code is None else scene.of(code[0])
+
+
 def _report(scene: Any, answers: list[Answer], folder: Path) -> None:
     """`poses.csv` and a page on which each photo lies beside what its own instance would look like."""
     from resect.evaluation.cases import cases_of_answers
@@ -159,6 +174,6 @@ def _report(scene: Any, answers: list[Answer], folder: Path) -> None:
     write_poses(folder / "poses.csv", rows, "scene", overwrite=True)
     cases = []
     for case, (_, estimate) in zip(cases_of_answers(used), used, strict=True):
-        code = None if estimate.modes is None else estimate.modes.code
-        cases.append(case if code is None else replace(case, paint=painter(scene.of(code[0]))))
+        known = _instance(scene, estimate)
+        cases.append(case if known is None else replace(case, paint=painter(known)))
     say(f"report: {write_report(folder, cases, overwrite=True)}")

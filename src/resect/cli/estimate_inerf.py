@@ -1,6 +1,7 @@
 """`resect estimate --refiner inerf`: iNeRF's steps, and what is written of them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
@@ -10,12 +11,12 @@ from resect.errors import ResectError
 
 if TYPE_CHECKING:
     from resect.localizer import Localizer
+    from resect.protocols import Scene
+    from resect.types import Estimate
 
 
 def with_inerf(where: "Localizer", settings: Any, starts: int, seed: int) -> "Localizer":
     """The same with iNeRF as its refiner."""
-    from dataclasses import replace
-
     from resect.refine.inerf import Inerf
 
     if where.scene is None or "rgb" not in where.scene.channels:
@@ -23,21 +24,33 @@ def with_inerf(where: "Localizer", settings: Any, starts: int, seed: int) -> "Lo
     return replace(where, refiner=Inerf(settings, starts=starts, seed=seed))
 
 
-def write_steps(where: "Localizer", answers: Sequence[Answer], out: Path) -> None:
-    """`NAME.steps.csv` and `NAME.gif` of each photo, and `steps.html` with all curves."""
+def write_steps(
+    answers: Sequence[Answer], scene_of: "Callable[[Estimate], Scene | None]", out: Path, stage: str = ""
+) -> None:
+    """`NAME.steps.csv` and `NAME.gif` of each photo, and `steps.html` with all curves.
+
+    Args:
+        answers: with traces.
+        scene_of: what an answer is rendered from.
+        out: folder.
+        stage: how the names of the steps begin that are told of.
+    """
     from resect.cli.render import write_frames
     from resect.evaluation.descent import descent_of, film, write_curves, write_descent
 
     runs = {}
     for answer in answers:
-        if isinstance(answer.found, str) or not answer.found[1].trace or where.scene is None:
+        if isinstance(answer.found, str) or (scene := scene_of(answer.found[1])) is None:
             continue
         photo, estimate = answer.found
+        estimate = replace(estimate, trace=tuple(step for step in estimate.trace if step.stage.startswith(stage)))
+        if not estimate.trace:
+            continue
         stem = PurePosixPath(answer.name).with_suffix("")
         runs[answer.name] = descent_of(estimate)
         write_descent(out / f"{stem}.steps.csv", runs[answer.name])
         if photo.camera is not None:
-            write_frames(film(photo, estimate, where.scene), out / f"{stem}.gif", 8)
+            write_frames(film(photo, estimate, scene), out / f"{stem}.gif", 8)
     if runs:
         write_curves(out / "steps.html", runs)
         say(f"curves: {out / 'steps.html'}")

@@ -3,7 +3,7 @@
 import logging
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, make_dataclass
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -60,10 +60,18 @@ def parse_with_settings(
     kind: type[Any], prefix: str, settings: type[S], arguments: Sequence[str], **told: str
 ) -> tuple[Any, S]:
     """Flags and, as --PREFIX.NAME, settings; seed, threads and device are the common flags' alone."""
-    own: Any = own_flags(settings)
-    both = make_dataclass("Flags", [("own", Annotated[kind, tyro.conf.OmitArgPrefixes]), (prefix, own, own())])
+    flags, found = parse_with_several(kind, {prefix: settings}, arguments, **told)
+    return flags, found[prefix]
+
+
+def parse_with_several(
+    kind: type[Any], settings: Mapping[str, type[Any]], arguments: Sequence[str], **told: str
+) -> tuple[Any, dict[str, Any]]:
+    """The same with settings of several kinds, by prefix."""
+    parts: list[Any] = [(prefix, own := own_flags(each), own()) for prefix, each in settings.items()]
+    both = make_dataclass("Flags", [("own", Annotated[kind, tyro.conf.OmitArgPrefixes]), *parts])
     found: Any = parse(both, arguments, prog=told["prog"], description=told["description"], example=told["example"])
-    return found.own, governed(settings, getattr(found, prefix), found.own.common)
+    return found.own, {p: governed(each, getattr(found, p), found.own.common) for p, each in settings.items()}
 
 
 def own_flags(settings: type[S]) -> type[S]:

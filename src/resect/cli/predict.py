@@ -2,19 +2,21 @@
 
 import hashlib
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
+from resect.cli.estimate_category import with_category
 from resect.cli.knowledge import Sigma, lock_names, read_starts
 from resect.cli.latent_ways import with_neighbours
 from resect.cli.main import DONE, SOME_FAILED
-from resect.cli.options import COMMON, CommonFlags, at_least, parse_with_settings, start
+from resect.cli.options import COMMON, CommonFlags, at_least, parse_with_several, start
 from resect.cli.output import result, say
 from resect.errors import ResectError
+from resect.refine.category.settings import CategorySettings
 from resect.refine.neighbour_settings import NeighbourSettings
 
 if TYPE_CHECKING:
@@ -50,7 +52,7 @@ class PredictArguments:
     about the axes of that camera (x right, y down, z forward)."""
     refiner: Literal["default", "neighbours"] = "default"
     """How poses are refined; "neighbours" combines training poses, by a pose decoder as --scene, with the settings
-    --neighbours.*."""
+    --neighbours.*. A category is refined with the settings --category.*"""
     depth: bool = True
     """Use the depth of photos that come with it (RGB-D)."""
     split: Literal["test", "train", "all"] = "test"
@@ -67,7 +69,8 @@ def run(arguments: Sequence[str]) -> int:
     description = "Poses of the held-out photos, to a file; the same command again goes on where it stopped."
     example = "resect predict PHOTOS --scene runs/place --out poses.csv"
     told = {"prog": "resect predict", "description": description, "example": example}
-    flags, neighbours = parse_with_settings(PredictArguments, "neighbours", NeighbourSettings, arguments, **told)
+    kinds = {"neighbours": NeighbourSettings, "category": CategorySettings}
+    flags, chosen = parse_with_several(PredictArguments, kinds, arguments, **told)
     _check(flags)
     if _of_objects(flags):
         from resect.cli.predict_objects import run_objects
@@ -90,11 +93,9 @@ def run(arguments: Sequence[str]) -> int:
     prior = () if flags.start else flags.prior or None
     seed, count = flags.common.seed, flags.count or 64
     where = open_place(scene, prior=prior, count=count, seed=seed, locked=locked, depth=flags.depth)
-    if flags.refiner == "neighbours":
-        where = with_neighbours(where, scene, neighbours, seed)
+    where, refinement = _refined(where, flags, chosen)
     load_seconds = time.perf_counter() - began
-    settings = {**place_digest(scene, prior), "count": count, "seed": seed, "depth": flags.depth}
-    settings |= {"neighbours": asdict(neighbours)} if flags.refiner == "neighbours" else {}
+    settings = {**place_digest(scene, prior), "count": count, "seed": seed, "depth": flags.depth, **refinement}
     starts = None
     if flags.start is not None:
         settings |= _start_digest(flags)
@@ -128,6 +129,23 @@ def _check(flags: PredictArguments) -> None:
         raise ResectError("--out", "a file, e.g. poses.csv", f"the folder {flags.out}")
     if flags.start is not None and flags.prior:
         raise ResectError("--start", "one of --start and --prior", "both")
+
+
+def _refined(
+    where: "Localizer", flags: PredictArguments, chosen: Mapping[str, Any]
+) -> tuple["Localizer", dict[str, Any]]:
+    """The localizer with the refiner that is asked for, and what its answers depend on."""
+    from resect.category import is_category
+
+    folder, category = Path(flags.scene[0]), chosen["category"]
+    if is_category(where.scene):
+        return with_category(where, category), {"category": asdict(category)}
+    if category != CategorySettings():
+        raise ResectError("--category", "a category as --scene", f"the place {folder}")
+    if flags.refiner != "neighbours":
+        return where, {}
+    settings = chosen["neighbours"]
+    return with_neighbours(where, folder, settings, flags.common.seed), {"neighbours": asdict(settings)}
 
 
 def _of_objects(flags: PredictArguments) -> bool:

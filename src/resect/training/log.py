@@ -32,6 +32,11 @@ class TrainingLog:
         self._began = time.monotonic()
         self._writer = _summary_writer(folder / "tensorboard") if tensorboard else None
 
+    @property
+    def drawn(self) -> bool:
+        """Whether TensorBoard files are written."""
+        return self._writer is not None
+
     def write(self, step: int, **scalars: float) -> None:
         """Adds one line."""
         finite = {k: float(v) if math.isfinite(v) else None for k, v in scalars.items()}

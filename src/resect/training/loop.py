@@ -27,6 +27,7 @@ from resect.training.state import State, begin, rate, restore, save
 
 B = TypeVar("B")
 _LOG_EVERY = 50
+_NORM_EVERY = 2 * _LOG_EVERY  # steps between measurements of the gradient
 _TELL_SECONDS = 5.0
 _PEEKS = 30
 
@@ -102,7 +103,8 @@ def train(
         turn = Turn(state.step, state.seed, rank, ranks)
         with stop_on_interrupt() as stopped, log or nullcontext():
             for made in _batches(batch, turn, settings):
-                watch.note(state, _step(state, seen_as, made, loss, settings, rank))
+                measured = watch.measures(state.step)
+                watch.note(state, *_step(state, seen_as, made, loss, settings, rank, measured))
                 if state.step < settings.steps and any_of(stopped(), ranks, settings.device):
                     watch.save(state)
                     raise KeyboardInterrupt(f"stopped after {state.step} of {settings.steps} steps; the state is saved")
@@ -151,9 +153,9 @@ def _batches(batch: Callable[[Turn], B], turn: Turn, settings: TrainingSettings)
 
 
 def _step(
-    state: State, network: nn.Module, batch: B, loss: Loss[B], settings: TrainingSettings, rank: int = 0
-) -> dict[str, Tensor]:
-    """One step of the optimiser; returns what is to be logged."""
+    state: State, network: nn.Module, batch: B, loss: Loss[B], settings: TrainingSettings, rank: int, measured: bool
+) -> tuple[dict[str, Tensor], Tensor | None]:
+    """One step of the optimiser; returns what is to be logged, and the gradient's norm if it is `measured`."""
     device = torch.device(settings.device)
     for group in state.optimizer.param_groups:
         group["lr"] = rate(state.step, settings)
@@ -166,13 +168,14 @@ def _step(
             terms = loss(network, batch)
     state.optimizer.zero_grad(set_to_none=True)
     state.scaler.scale(terms["loss"]).backward()
-    if settings.clip > 0:
+    norm = None
+    if settings.clip > 0 or measured:
         state.scaler.unscale_(state.optimizer)
-        nn.utils.clip_grad_norm_(state.network.parameters(), settings.clip)
+        norm = nn.utils.clip_grad_norm_(state.network.parameters(), settings.clip or math.inf)
     state.scaler.step(state.optimizer)
     state.scaler.update()
     state.step += 1
-    return {name: value.detach() for name, value in terms.items()}
+    return {name: value.detach() for name, value in terms.items()}, norm if measured else None
 
 
 class _Watch:
@@ -194,7 +197,11 @@ class _Watch:
         self._count = 0
         self._saved = self._told = time.monotonic()
 
-    def note(self, state: State, terms: Mapping[str, Tensor]) -> None:
+    def measures(self, step: int) -> bool:
+        """Whether the gradient of the step that comes next is measured: now and then, where it will be drawn."""
+        return self._log is not None and self._log.drawn and (step + 1) % _NORM_EVERY == 0
+
+    def note(self, state: State, terms: Mapping[str, Tensor], norm: Tensor | None) -> None:
         """After a step. Scalars are read from the device only now and then: reading waits for it."""
         self._sum = {k: self._sum[k] + v if k in self._sum else v for k, v in terms.items()}
         self._count += 1
@@ -203,7 +210,7 @@ class _Watch:
         if last or state.step % _LOG_EVERY == 0:
             means = self._means()
             if self._log is not None:
-                self._log.write(state.step, **means)
+                self._log.write(state.step, **means, **({} if norm is None else {"gradient_norm": float(norm)}))
             self._tell(state, means)
             self._sum, self._count = {}, 0
         elif self._progress is not None and now - self._told > _TELL_SECONDS:

@@ -9,7 +9,7 @@ from resect.data.mask import box_of
 from resect.geometry import so3
 from resect.geometry.se3 import SE3
 from resect.priors.posecnn.frames import Frame, Frames, known_objects, owner_of_cells
-from resect.priors.posecnn.turned import turned_frame
+from resect.priors.posecnn.turned import turned_frames
 from resect.scenes.mesh.scene import MeshScene
 
 
@@ -21,7 +21,7 @@ def frame() -> Frame:
 def test_half_a_roll_is_the_picture_upside_down() -> None:
     before = frame()
     turn = torch.diag(torch.tensor([-1.0, -1.0, 1.0], dtype=torch.float64))
-    after = turned_frame(before, CAMERA, turn, TINY)
+    after = turned_frames([before], CAMERA, turn[None], TINY)[0]
     assert torch.equal(after.owner, before.owner.flip(0, 1))
     assert (after.picture.int() - before.picture.flip(1, 2).int()).abs().max() <= 1
     assert torch.equal(after.kind, before.kind)
@@ -34,7 +34,7 @@ def test_half_a_roll_is_the_picture_upside_down() -> None:
 def test_a_turned_camera_sees_what_is_told() -> None:
     before = frame()
     turn = so3.exp(torch.tensor([0.06, -0.05, 0.7], dtype=torch.float64))
-    after = turned_frame(before, CAMERA, turn, TINY)
+    after = turned_frames([before], CAMERA, turn[None], TINY)[0]
     assert after.kind.tolist() == before.kind.tolist()
     for k, mesh in enumerate(MESHES.values()):
         row = before.kind.tolist().index(k)
@@ -53,8 +53,8 @@ def test_a_turned_camera_sees_what_is_told() -> None:
 def test_what_leaves_the_picture_is_gone_and_what_is_cut_teaches_nothing() -> None:
     before = frame()
     aside = so3.exp(torch.tensor([0.0, 0.35, 0.0], dtype=torch.float64))
-    after = turned_frame(before, CAMERA, aside, replace(TINY, asked=0.99))
+    after = turned_frames([before], CAMERA, aside[None], replace(TINY, asked=0.99))[0]
     assert len(after.kind) < len(before.kind) or not bool(after.asked.all())
-    far = turned_frame(before, CAMERA, so3.exp(torch.tensor([0.0, 1.2, 0.0], dtype=torch.float64)), TINY)
+    far = turned_frames([before], CAMERA, so3.exp(torch.tensor([[0.0, 1.2, 0.0]], dtype=torch.float64)), TINY)[0]
     assert len(far.kind) == len(far.box) == len(far.rotation) == 0
     assert not far.owner.any()

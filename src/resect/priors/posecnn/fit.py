@@ -23,7 +23,7 @@ from resect.priors.posecnn.network import make_network
 from resect.priors.posecnn.prior import PoseCnn, ready
 from resect.priors.posecnn.settings import PoseCnnSettings
 from resect.priors.posecnn.spread import measured_spread
-from resect.priors.posecnn.turned import turned_frame
+from resect.priors.posecnn.turned import turned_frames
 from resect.training.log import Progress
 from resect.training.loop import Turn, finish, run_seed, train
 
@@ -119,8 +119,7 @@ class Batches:
         g = torch.Generator().manual_seed((turn.seed * 1_000_003 + turn.step) * 64 + turn.rank)
         frames = [self.frames[i] for i in rows]
         if s.turn_deg > 0 or s.roll_deg > 0:
-            turns = self.changes.turns(len(rows), g)
-            frames = [turned_frame(f, self.frames.camera, t, s) for f, t in zip(frames, turns, strict=True)]
+            frames = turned_frames(frames, self.frames.camera, self.changes.turns(len(rows), g), s)
         picture = spoiled(torch.stack([f.picture for f in frames]).float() / 255, self.changes, s, g)
         targets = [self._cells(f) for f in frames]
         image = torch.cat([torch.full((len(f.kind),), b) for b, f in enumerate(frames)])
@@ -154,18 +153,35 @@ def spoiled(
 ) -> Float[Tensor, "b 3 y x"]:
     """Pictures as a worse camera takes them: recoloured and blurred, half of them by motion, with noise."""
     picture = changes.recolour(picture, generator)
-    reach = round(3 * s.blur_px)
-    for i in range(len(picture)):
-        draw = torch.rand(3, generator=generator).tolist()
-        length = 1 + int(draw[1] * (reach + 1))
-        if draw[0] < 0.5 and length > 1:
-            side = (1, length) if draw[2] < 0.5 else (length, 1)
-            kernel = torch.full((3, 1, *side), 1 / length)
-            left, up = (side[1] - 1) // 2, (side[0] - 1) // 2
-            padded = functional.pad(picture[i : i + 1], (left, side[1] - 1 - left, up, side[0] - 1 - up), "replicate")
-            picture[i : i + 1] = functional.conv2d(padded, kernel, groups=3)
+    picture = _moved(picture, round(3 * s.blur_px), generator)
     strength = s.noise * torch.rand(len(picture), 1, 1, 1, generator=generator)
     return (picture + strength * torch.randn(picture.shape, generator=generator)).clamp(0, 1)
+
+
+def _moved(picture: Float[Tensor, "b 3 y x"], reach: int, generator: torch.Generator) -> Float[Tensor, "b 3 y x"]:
+    """Half of the pictures blurred by a motion along x or y of at most `reach` + 1 pixels."""
+    draw = torch.rand(len(picture), 3, generator=generator)
+    length = torch.where(draw[:, 0] < 0.5, 1 + (draw[:, 1] * (reach + 1)).long(), 1)
+    offset = torch.arange(reach + 1) - reach // 2
+    first = -((length - 1) // 2)[:, None]
+    kernel = ((offset >= first) & (offset < first + length[:, None])) / length[:, None]
+    still = (offset == 0).float().expand_as(kernel)
+    across = draw[:, 2:] < 0.5
+    for side, weights in ((3, torch.where(across, kernel, still)), (2, torch.where(across, still, kernel))):
+        picture = _along(picture, weights, side)
+    return picture
+
+
+def _along(picture: Float[Tensor, "b 3 y x"], kernel: Float[Tensor, "b k"], side: int) -> Float[Tensor, "b 3 y x"]:
+    """Each picture under its own kernel, whose middle is at k // 2 of an odd or (k − 1) // 2 of an even length."""
+    size = kernel.shape[1]
+    before = (size - 1) // 2
+    pad = (before, size - 1 - before)
+    flat = picture.reshape(1, -1, *picture.shape[2:])
+    flat = functional.pad(flat, (*pad, 0, 0) if side == 3 else (0, 0, *pad), "replicate")
+    weights = kernel.repeat_interleave(3, 0)[:, None]
+    weights = weights[:, :, None] if side == 3 else weights[..., None]
+    return functional.conv2d(flat, weights, groups=len(weights)).view(picture.shape)
 
 
 def loss_of(objects: tuple[KnownObject, ...], s: PoseCnnSettings) -> Callable[[nn.Module, Batch], Mapping[str, Tensor]]:

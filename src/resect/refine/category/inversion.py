@@ -218,8 +218,7 @@ class Search:
         chosen, at = tried.best_of(tried.parent.unique()), self.views[-1]
 
         def report(step: int, pose: SE3, loss: Tensor) -> None:
-            if step % 10 == 0:
-                self.trace.append(Step(f"adam {step}", pose, loss))
+            self.trace.append(Step(f"adam {step}", pose, loss))
 
         codes = Codes(chosen.code, space)
         with self.meter.stage("adam"):

@@ -1,4 +1,4 @@
-"""Settings of the inversion of a category."""
+"""Settings of the inversion of a category; the command line is made from them. Torch-free."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -10,46 +10,43 @@ ImageLoss = Literal["mse", "l1", "norm_l1", "norm_l2", "gmsd"]
 
 @dataclass(frozen=True)
 class CategorySettings:
-    """How a photo is found in a scene that takes codes. Sizes are pixels of the longer image side.
-
-    Attributes:
-        optimizer: "lm" takes Levenberg–Marquardt steps on ever fewer starts at ever larger images; "adam" takes every
-            start all the way at the last size, as published.
-        loss: the answer with the least of it wins; "adam" descends it, "lm" descends squares.
-        sides: images of each stage.
-        keep: starts that enter each stage; the first are chosen of all at the first size.
-        steps: Levenberg–Marquardt steps of each stage.
-        margin: what is stepped on is the box of what is not white in the photo, grown by this part of itself on each
-            side; losses are of the whole image.
-        robust: scale of the Cauchy loss on colours in [0, 1].
-        components: principal components of the learned codes that an unknown code is sought in.
-        prototypes: learned codes, far from each other, that each start is tried with where the code is unknown.
-        closest: learned codes that the best poses are tried with after the first stage.
-        code_strength: what a code one standard deviation from the mean costs, in squares of colours in [0, 1] summed
-            over the last size.
-        apart_deg: starts nearer to a better one than this (and `apart_shift`) are dropped between stages.
-        apart_shift: part of the distance from the middle.
-        adam_steps: of "adam".
-        adam_rate: of "adam", radians and world units alike.
-        stop: step |(v / length, ω)| at which a pose has converged.
-    """
+    """How a photo is found in a scene that takes codes. Sizes are pixels of the longer image side."""
 
     optimizer: Literal["lm", "adam"] = "lm"
+    """ "lm" takes Levenberg–Marquardt steps on ever fewer starts at ever larger images; "adam" takes every start all
+    the way at the last size, as published."""
     loss: ImageLoss = "mse"
+    """The answer with the least of it wins; "adam" descends it, "lm" descends squares."""
     sides: tuple[int, ...] = (16, 32, 48)
+    """Images of each stage."""
     keep: tuple[int, ...] = (8, 3, 2)
+    """Starts that enter each stage; the first are chosen of all at the first size."""
     steps: tuple[int, ...] = (10, 8, 5)
+    """Levenberg–Marquardt steps of each stage."""
     margin: float = 0.3
+    """What is stepped on is the box of what is not white in the photo, grown by this part of itself on each side;
+    losses are of the whole image."""
     robust: float = 1.0
+    """Scale of the Cauchy loss on colours in [0, 1]."""
     components: int = 6
+    """Principal components of the learned codes that an unknown code is sought in."""
     prototypes: int = 6
+    """Learned codes, far from each other, that each start is tried with where the code is unknown."""
     closest: int = 64
+    """Learned codes that the best poses are tried with after the first stage."""
     code_strength: float = 0.04
+    """What a code one standard deviation from the mean costs, in squares of colours in [0, 1] summed over the last
+    size."""
     apart_deg: float = 8.0
+    """Starts nearer to a better one than this (and `apart_shift`) are dropped between stages."""
     apart_shift: float = 0.1
+    """Part of the distance from the middle."""
     adam_steps: int = 300
+    """Of "adam"."""
     adam_rate: float = 0.01
+    """Of "adam", radians and world units alike."""
     stop: float = 1e-3
+    """Step |(v / length, ω)| at which a pose has converged."""
 
     def __post_init__(self) -> None:
         if not len(self.sides) == len(self.keep) == len(self.steps) > 0:
@@ -57,3 +54,5 @@ class CategorySettings:
             raise ResectError("CategorySettings", "a number of starts and of steps for each side", got)
         if min(*self.keep, *self.sides, self.components, self.prototypes, self.adam_steps) < 1 or self.closest < 0:
             raise ResectError("CategorySettings", "counts of 1 or more", str(self))
+        if min(self.steps) < 0 or not (0 < self.adam_rate < float("inf") and 0 < self.robust < float("inf")):
+            raise ResectError("CategorySettings", "steps of 0 or more, a rate and a scale above 0", str(self))
