@@ -100,8 +100,7 @@ def slide(photo: Image.Image, path: Sequence[SE3], camera: Camera, paint: Painte
     """
     small = shrink(photo, camera)
     pictures = [overlay(small, to_pil(paint(camera, pose)), "blend") for pose in between(path, frames)]
-    last = pictures[-1].quantize(96, dither=Image.Dither.NONE)
-    quantized = [p.quantize(palette=last, dither=Image.Dither.NONE) for p in pictures[:-1]] + [last]
+    quantized = [p.quantize(96, dither=Image.Dither.NONE) for p in pictures]
     buffer = io.BytesIO()
     times = [140] * (len(quantized) - 1) + [1600]
     quantized[0].save(buffer, "GIF", save_all=True, append_images=quantized[1:], duration=times, loop=0)
