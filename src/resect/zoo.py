@@ -293,6 +293,14 @@ ZOO: dict[str, Entry] = {
         load="resect.scenes.sigma_srn.scene:SigmaSrn.load",
         cite=("srn",),
     ),
+    "srn": Entry(
+        "scene",
+        "the baseline that sigma-srn extends: colour from the last place of a ray alone",
+        settings="resect.scenes.sigma_srn.settings:SrnSettings",
+        fit="resect.scenes.sigma_srn.fit:fit",
+        load="resect.scenes.sigma_srn.scene:SigmaSrn.load",
+        cite=("srn",),
+    ),
     "mesh": Entry("scene", "a known object: PLY, OBJ, OFF, STL, GLB or glTF as it is; nothing to learn"),
     "views": Entry("prior", "every rotation of a known object, laid into its visible box or mask", cite=("deep3dbox",)),
     "object": Entry(
@@ -349,4 +357,7 @@ def load(folder: Path | str, *, role: Literal["scene", "prior", "shape"] | None 
         raise ResectError(folder, f"the artefact of a {role}", f"that of a {found}")
     if Path(folder).is_file():
         return resolve("resect.scenes.mesh.scene:MeshScene")(resolve("resect.data.mesh:read_mesh")(folder))
-    return resolve(ZOO[artifact.read_facts(folder)["kind"]].load)(Path(folder))
+    facts = artifact.read_facts(folder)
+    if "place" in facts:  # DIR/places/NAME: one of several that the artefact knows (`resect.several`)
+        return resolve(ZOO[facts["kind"]].load)(Path(folder).parents[1]).of(str(facts["place"]))
+    return resolve(ZOO[facts["kind"]].load)(Path(folder))

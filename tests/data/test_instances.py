@@ -69,6 +69,8 @@ def spoil(root: Path, what: str) -> None:
         (one / "intrinsics.txt").write_text("40 15.5 15.5 0\n")
     elif what == "stretched":
         (one / "pose" / "000003.txt").write_text(" ".join(["2 0 0 0 0 2 0 0 0 0 2 0 0 0 0 1"]))
+    elif what == "squeezed":
+        (one / "rgb" / "000000.png").write_bytes(image(0, 40, 32))
     elif what == "fifteen":
         (one / "pose" / "000003.txt").write_text("1 " * 15)
 
@@ -82,6 +84,7 @@ def spoil(root: Path, what: str) -> None:
         ("short", "height width"),
         ("stretched", "a rotation times 2"),
         ("fifteen", "or 12"),
+        ("squeezed", "images of 40 x 32 and a camera of 32 x 32"),
     ],
 )
 def test_broken_folders_are_refused(root: Path, what: str, words: str) -> None:
@@ -91,17 +94,19 @@ def test_broken_folders_are_refused(root: Path, what: str, words: str) -> None:
 
 
 def test_views_and_names_that_are_not_there_are_refused(root: Path) -> None:
-    with pytest.raises(ResectError, match="--views 6"):
+    with pytest.raises(ResectError, match="6 views or fewer"):
         read_instances(root, views=7)
-    with pytest.raises(ResectError, match="instances that are there"):
+    with pytest.raises(ResectError, match="one of a, b"):
         read_instances(root, instances=("c",))
     with pytest.raises(ResectError, match="rgb"):
         read_instances(root / "a")
     with pytest.raises(ResectError, match="new folder"):
         write_instance(root / "a", [], CAMERA, POSES[:0])
     (root / "a" / "rgb" / "000002.png").write_bytes(image(2, 20, 20))
-    with pytest.raises(ResectError, match="first image"):
-        read_instances(root).photos[2]
+    (root / "b" / "rgb" / "000002.png").write_bytes(image(2, 40, 32))
+    for index in (2, 8):
+        with pytest.raises(ResectError, match="first image"):
+            read_instances(root).photos[index]
 
 
 def test_views_are_chosen_by_number(root: Path) -> None:

@@ -77,7 +77,8 @@ def _reference(where: "Localizer", path: Path, flags: "EstimateArguments") -> Re
     found = where.estimate(photo)
     say(f"{path}: {found.status.name} in {found.cost.seconds:.2f} s, the reference")
     if found.cam_from_world is None:
-        raise ResectError(path, "a reference photo that can be posed", found.status.sentence, found.status.advice)
+        fix = f"{found.status.sentence} {found.status.advice}"
+        raise ResectError(path, "a reference photo that can be posed", found.status.name, fix)
     return Reference(path.name, found)
 
 

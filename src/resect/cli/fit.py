@@ -75,7 +75,7 @@ def _way(name: str) -> tuple[type[Any], Callable[[str, Any, Any], int], str]:
         return FitShapeArguments, fit_shape, "SHAPES --out runs/chairs"
     if name.startswith(REGRESSORS):
         return FitRegressorArguments, fit_regressor, "PHOTOS --out runs/regressor"
-    if name.startswith("sigma-srn"):
+    if name.startswith(("sigma-srn", "srn")):
         return FitCategoryArguments, fit_category, "INSTANCES --out runs/chairs"
     if name == "object-frames":
         return FitObjectFramesArguments, fit_object_frames, "PHOTOS --scene runs/desk --detector runs/posecnn"
@@ -149,7 +149,7 @@ def clear(out: Path) -> None:
         (out / name).unlink(missing_ok=True)
         for cut_short in out.glob(f".{name}.*"):  # what a killed process was writing
             cut_short.unlink(missing_ok=True)
-    for name in ("priors", "checkpoints", "tensorboard", "teacher", "decoder"):
+    for name in ("priors", "checkpoints", "tensorboard", "teacher", "decoder", "places"):
         if (out / name).is_symlink():
             (out / name).unlink()
         elif (out / name).is_dir():

@@ -19,7 +19,7 @@ from torch import Tensor
 from resect.data.image import read_header, read_image
 from resect.data.rigid import number, rigid_from_matrix
 from resect.data.unpack import unpack
-from resect.errors import ResectError
+from resect.errors import ResectError, unknown_name
 from resect.geometry.camera import Camera
 from resect.geometry.conventions import pixel_offset
 from resect.geometry.se3 import SE3
@@ -29,6 +29,9 @@ _IMAGES = (".png", ".jpg", ".jpeg")
 _MOST_INSTANCES, _MOST_VIEWS = 100_000, 100_000
 _MOST_CHARACTERS = 10_000
 _MOST_BYTES = 64 << 30
+_LAYOUT = (
+    "Each instance is a folder with rgb/*.png, pose/*.txt and intrinsics.txt: 'resect data instances' writes such."
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,12 +79,13 @@ def read_instances(
     folders = sorted(p for p in root.iterdir() if (p / "rgb").is_dir()) if root.is_dir() else []
     if not folders or len(folders) > _MOST_INSTANCES:
         got = f"{len(folders)} folders with rgb/"
-        raise ResectError(root, f"1 to {_MOST_INSTANCES} folders INSTANCE/rgb", got)
+        raise ResectError(root, f"1 to {_MOST_INSTANCES} folders INSTANCE/rgb", got, _LAYOUT)
     names = {p.name: p for p in folders}
     if missing := [name for name in instances if name not in names]:
-        raise ResectError(root, "instances that are there", ", ".join(missing[:5]))
+        raise unknown_name(f"instances of {root}", missing[0], names)
     chosen = [names[name] for name in instances] if instances else folders
     files, cameras, poses, which = list[Path](), list[Camera](), list[SE3](), list[int]()
+    sizes = list[tuple[int, int]]()
     for k, folder in enumerate(chosen):
         images = _views(folder, views, numbers)
         size = _size(images[0])
@@ -89,6 +93,7 @@ def read_instances(
         for image in images:
             files.append(image)
             cameras.append(camera)
+            sizes.append(size)
             poses.append(_cam_from_world(folder / "pose" / f"{image.stem}.txt"))
             which.append(k)
     objects = tuple(p.name for p in chosen)
@@ -99,7 +104,7 @@ def read_instances(
         tuple(cameras),
         Truth(SE3.stack(poses)),
         World(),
-        _loader(root, files, cameras, [objects[k] for k in which]),
+        _loader(root, files, cameras, sizes, [objects[k] for k in which]),
     )
     return InstanceSet(found, torch.tensor(which), objects)
 
@@ -115,17 +120,20 @@ def _unpacked(root: Path) -> Path:
     return inside[0] if len(inside) == 1 and is_instances(inside[0]) else folder
 
 
-def _loader(root: Path, files: list[Path], cameras: list[Camera], objects: list[str]) -> Callable[[int], Photo]:
+def _loader(
+    root: Path, files: list[Path], cameras: list[Camera], sizes: list[tuple[int, int]], objects: list[str]
+) -> Callable[[int], Photo]:
     def load(index: int) -> Photo:
         rgb, alpha = read_image(files[index])
         height, width = rgb.shape[:2]
+        if (width, height) != sizes[index]:
+            expected = "{} x {} pixels, as its instance's first image".format(*sizes[index])
+            fix = "One intrinsics.txt is for all images of an instance: make them of one size."
+            raise ResectError(files[index], expected, f"{width} x {height}", fix)
         side = min(height, width)
         top, left = (height - side) // 2, (width - side) // 2
         image = rgb[top : top + side, left : left + side]
         alpha = None if alpha is None else alpha[top : top + side, left : left + side]
-        if (side, side) != (cameras[index].height, cameras[index].width):
-            expected = f"{cameras[index].width} pixels, as its instance's first image"
-            raise ResectError(files[index], expected, f"{side} pixels")
         name = files[index].relative_to(root).as_posix()
         target = Target(objects[index])
         return Photo(name, image, cameras[index], "dataset", target=target, alpha=alpha)
@@ -141,13 +149,15 @@ def _views(folder: Path, count: int, numbers: tuple[int, ...]) -> list[Path]:
     if not images or stems != poses or len(images) > _MOST_VIEWS:
         alone = sorted(stems ^ poses)
         got = f"{len(images)} images, {len(poses)} poses; without their partner: {', '.join(alone[:3]) or 'none'}"
-        raise ResectError(folder, f"1 to {_MOST_VIEWS} images in rgb/ and as many poses in pose/", got)
+        fix = "Each rgb/NAME.png needs its pose/NAME.txt; remove what has no partner."
+        raise ResectError(folder, f"1 to {_MOST_VIEWS} images in rgb/ and as many poses in pose/", got, fix)
     if numbers:
         if not all(0 <= n < len(images) for n in numbers):
-            raise ResectError(folder, f"numbers of views from 0 to {len(images) - 1}", str(numbers))
+            got = ", ".join(map(str, numbers))
+            raise ResectError(folder, f"numbers of views from 0 to {len(images) - 1}", got, "Count from 0.")
         return [images[n] for n in numbers]
     if count > len(images):
-        fix = f"Take --views {len(images)} or fewer."
+        fix = f"Take {len(images)} views or fewer, or 0 for all: instances may have different numbers of them."
         raise ResectError(folder, f"{count} views of each instance", f"{len(images)}", fix)
     return [images[k * len(images) // count] for k in range(count)] if count else images
 
@@ -155,7 +165,7 @@ def _views(folder: Path, count: int, numbers: tuple[int, ...]) -> list[Path]:
 def _numbers(path: Path, most: int = _MOST_CHARACTERS) -> list[list[float]]:
     """Lines of numbers."""
     if not path.is_file():
-        raise ResectError(path, "a text file", "no file")
+        raise ResectError(path, "a text file", "no file", _LAYOUT)
     if path.stat().st_size > most:
         raise ResectError(path, f"at most {most} characters", str(path.stat().st_size))
     lines = path.read_text(encoding="utf-8", errors="replace").split("\n")
@@ -176,6 +186,10 @@ def _intrinsics(path: Path, size: tuple[int, int]) -> Camera:
     (focal, cx, cy), (height, width) = rows[0][:3], rows[3]
     if not focal > 0 or min(height, width) < 1 or height != int(height) or width != int(width):
         raise ResectError(path, "a focal length and a size above 0", f"f {focal:g}, size {height:g} x {width:g}")
+    if abs(width * size[1] - height * size[0]) > 2 * max(width, height):  # rounding to a pixel
+        got = f"images of {size[0]} x {size[1]} and a camera of {int(width)} x {int(height)}"
+        fix = "Its fourth line is 'height width' at which f, cx, cy hold; images may be smaller, but not squeezed."
+        raise ResectError(path, "the images' own shape", got, fix)
     return Camera(focal, focal, cx + offset, cy + offset, int(width), int(height))
 
 

@@ -60,7 +60,8 @@ def fit(
     s = settings or SigmaSrnSettings()
     s = s if frozen is None else built_as(s, frozen.settings)
     if s.code == 0 and len(data.names) > 1:
-        raise ResectError("SigmaSrnSettings.code", "more than 0 for several instances", f"0 for {len(data.names)}")
+        fix = "Name one with --instances, or give them codes."
+        raise ResectError("SigmaSrnSettings.code", "more than 0 for several instances", f"0 for {len(data.names)}", fix)
     seed = run_seed(s, generator)
     learned = learned_from(data)
     s = s if s.start else replace(s, start=learned.orbit.radius / 2)
@@ -113,7 +114,7 @@ class Views:
         size = count * side * side * 3
         if size > settings.memory_gb * _BYTES_A_GB:
             need = f"{size / _BYTES_A_GB:.1f} GiB for {count} views of {side} pixels"
-            fix = "Take fewer --views, smaller --sides, or more --memory-gb."
+            fix = "Take fewer views, smaller sides, or more memory_gb."
             raise ResectError("images", f"at most {settings.memory_gb:g} GiB in memory", need, fix)
         self.images = torch.empty(count, side, side, 3, dtype=torch.uint8)
         for k in range(count):

@@ -101,6 +101,13 @@ class SigmaSrnSettings(TrainingSettings):
 
 
 @dataclass(frozen=True)
+class SrnSettings(SigmaSrnSettings):
+    """A small scene representation network, which σSRN extends: colour from the last place of a ray."""
+
+    weighted: bool = False
+
+
+@dataclass(frozen=True)
 class PublishedSigmaSrnSettings(SigmaSrnSettings):
     """σSRN at its published size, as it is trained when nothing else is asked for; for a GPU."""
 
