@@ -358,6 +358,6 @@ def load(folder: Path | str, *, role: Literal["scene", "prior", "shape"] | None 
     if Path(folder).is_file():
         return resolve("resect.scenes.mesh.scene:MeshScene")(resolve("resect.data.mesh:read_mesh")(folder))
     facts = artifact.read_facts(folder)
-    if "place" in facts:  # DIR/places/NAME: one of several that the artefact knows (`resect.several`)
+    if "place" in facts:  # DIR/places/NAME: one of several that the artefact knows
         return resolve(ZOO[facts["kind"]].load)(Path(folder).parents[1]).of(str(facts["place"]))
     return resolve(ZOO[facts["kind"]].load)(Path(folder))

@@ -71,7 +71,7 @@ def test_relative_regressors(photos: Path, net: Path, tmp_path: Path) -> None:
     assert main([*command, *(f"--iapr.{f}" for f in few), *ONE]) == 2  # no decoder
 
 
-def test_several_places(photos: Path, tmp_path: Path) -> None:
+def test_several_places(photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "both"
     command = ["fit", "ms-transformer", f"a={photos}", f"b={photos}", "--out", str(out)]
     flags = {"pretrained": backbone(), "side": 32, "width": 8, "heads": 2, "head": 8, "views": 1, "steps": 2}
@@ -82,8 +82,16 @@ def test_several_places(photos: Path, tmp_path: Path) -> None:
     command = ["fit", "pose-decoder", f"a={photos}", f"b={photos}", "--teacher", str(out)]
     assert main([*command, "--out", str(tmp_path / "decoder"), *few]) == 0
     assert read_json(tmp_path / "decoder" / "artifact.json")["extra"]["scenes"] == ["a", "b"]
+    predict = ["predict", str(photos), "--out", str(tmp_path / "poses.csv"), *ONE, "--scene"]
+    assert main([*predict, str(tmp_path / "decoder")]) == 2  # which place?
+    assert main([*predict, f"{tmp_path / 'decoder'}:c"]) == 2
+    assert "a, b" in capsys.readouterr().err
+    assert main([*predict, f"{tmp_path / 'decoder'}:b"]) == 0
+    assert main(["score", str(tmp_path / "poses.csv"), str(photos), "--scene", f"{tmp_path / 'decoder'}:b", *ONE]) == 0
+    assert main([*predict, f"{out}:b", "--overwrite"]) == 0
     answers = tmp_path / "answers"
     photo = str(photos / "images" / "0000.png")
+    assert main(["estimate", photo, "--scene", f"{tmp_path / 'decoder'}:a", *ONE]) == 0
     assert main(["estimate", photo, "--scene", str(out), "--out", str(answers), *ONE]) == 0
     assert sorted(p.name for p in (answers / "attention").iterdir()) == ["0000.position.png", "0000.rotation.png"]
     assert main(["fit", "posenet", str(photos), str(photos), "--out", str(tmp_path / "two"), *tiny("posenet")]) == 2

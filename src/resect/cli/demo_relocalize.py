@@ -43,7 +43,7 @@ class Sizes:
     decoder_steps: int = 1000
 
 
-QUICK = Sizes(photos=24, width=200, field_steps=(150, 300), rendered=150, steps=200, decoder_steps=600)
+QUICK = Sizes(photos=24, width=200, field_steps=(150, 300), rendered=150, steps=200, decoder_steps=400)
 
 
 def run_relocalize(flags: "DemoArguments") -> tuple[dict[str, Any], str, Path]:

@@ -17,6 +17,7 @@ from resect.cli.main import BAD_INPUT, DONE, SOME_FAILED
 from resect.cli.options import COMMON, CommonFlags, at_least, parse_with_several, refuse_overwrite, start
 from resect.cli.output import result, say
 from resect.cli.preset_file import INERF, with_preset
+from resect.cli.several import place_folder
 from resect.errors import ResectError
 from resect.refine.category.settings import CategorySettings
 from resect.refine.first_order_settings import FirstOrderSettings
@@ -35,7 +36,8 @@ class EstimateArguments:
     photos: tyro.conf.Positional[tuple[Path, ...]]
     """New photos, or folders of photos."""
     scene: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
-    """Folder that 'resect fit' made; or the mesh of a known object, ID=MESH, or a folder of meshes. Again for more."""
+    """Folder that 'resect fit' made, DIR:NAME for one of several places that it knows; or the mesh of a known object,
+    ID=MESH, or a folder of meshes. Again for more."""
     prior: tuple[str, ...] = ()
     """Guesses in the order to try them: landmarks, retrieval, view-sphere, or a folder of a fitted prior; by default
     those learned with the scene. For objects: views (every rotation), folders of viewpoint, image2sphere, ipdf, or
@@ -112,6 +114,7 @@ def run(arguments: Sequence[str]) -> int:
         from resect.cli.estimate_objects import run_objects
 
         return run_objects(flags)
+    flags = replace(flags, scene=(str(place_folder("--scene", flags.scene[0])),))
     if is_category_folder(Path(flags.scene[0])):
         return run_category(flags, chosen["category"])
     _check_place(flags, chosen["category"])

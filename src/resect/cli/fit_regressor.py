@@ -9,6 +9,7 @@ import tyro
 
 from resect.cli.options import COMMON, CommonFlags, generator, refuse_overwrite, start
 from resect.cli.output import result, say
+from resect.cli.several import folder_of, note
 from resect.errors import ResectError
 from resect.zoo import entry, resolve
 
@@ -78,8 +79,11 @@ def fit_regressor(name: str, flags: FitRegressorArguments, settings: Any) -> int
             train, settings, out=flags.out, parents=parents, resume=True,
             generator=generator(flags.common), progress=progress,
         )  # fmt: skip
+    if (flags.out / "places.json").is_file():
+        note(flags.out, tuple(places))
     counts = {key: [len(split.train), len(split.test)] for key, (_, split) in places.items()}
-    say(f"now: resect predict {flags.data[0]} --scene {flags.out} --out poses.csv")
+    first, which = flags.data[0].partition("=")[2] or flags.data[0], f":{next(iter(places))}" if len(places) > 1 else ""
+    say(f"now: resect predict {first} --scene {flags.out}{which} --out poses.csv")
     result(flags.common, {"out": str(flags.out), "places": counts}, str(flags.out))
     return 0
 
@@ -101,8 +105,8 @@ def _read(name: str, flags: FitRegressorArguments) -> "dict[str, tuple[PhotoSet,
     for key, some in photos.items():
         split = make_split(some, flags.test)
         say(f"{key}: {some.format}: {len(some)} photos, {len(split.train)} to learn from, {len(split.test)} held out")
-        for note in some.notes:
-            say(f"note: {note}")
+        for remark in some.notes:
+            say(f"note: {remark}")
         require(some.subset(split.train), 2, f"'{name}'")
         found[key] = (some, split)
     return found
@@ -128,6 +132,9 @@ def _training(
         split = {key: {"train": list(s.train), "test": list(s.test), "rule": s.rule} for key, (_, s) in places.items()}
         flags.out.mkdir(parents=True, exist_ok=True)
         write_json(flags.out / "places.json", {"splits": split, "method": name})
+        for key, (some, held) in places.items():
+            fresh, seed = not flags.overwrite, flags.common.seed
+            note_place(some, held, name, settings, folder_of(flags.out, key), seed=seed, resume=fresh, further=further)
     (photos, split_), *rest = places.values()
     if rest:
         return {key: some.subset(s.train) for key, (some, s) in places.items()}

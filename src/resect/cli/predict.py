@@ -3,7 +3,7 @@
 import hashlib
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -15,6 +15,7 @@ from resect.cli.latent_ways import with_neighbours
 from resect.cli.main import DONE, SOME_FAILED
 from resect.cli.options import COMMON, CommonFlags, at_least, parse_with_several, start
 from resect.cli.output import result, say
+from resect.cli.several import place_folder
 from resect.errors import ResectError
 from resect.refine.category.settings import CategorySettings
 from resect.refine.neighbour_settings import NeighbourSettings
@@ -33,8 +34,8 @@ class PredictArguments:
     out: Path
     """Pose file to write; for known objects BOP results, METHOD_DATASET-SPLIT.csv. The same command again resumes."""
     scene: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
-    """Folder that 'resect fit' made; its split.json says what is held out. For known objects their meshes: a folder of
-    models, a mesh, or ID=MESH, again for more."""
+    """Folder that 'resect fit' made, DIR:NAME for one of several places that it knows; its split.json says what is held
+    out. For known objects their meshes: a folder of models, a mesh, or ID=MESH, again for more."""
     pointed: Annotated[Literal["box", "mask"], tyro.conf.arg(name="from")] = "box"
     """Where known objects are looked for: the visible boxes or masks of the dataset."""
     poses: Path | None = None
@@ -76,6 +77,7 @@ def run(arguments: Sequence[str]) -> int:
         from resect.cli.predict_objects import run_objects
 
         return run_objects(flags)
+    flags = replace(flags, scene=(str(place_folder("--scene", flags.scene[0])),))
     scene = Path(flags.scene[0])
     locked = lock_names(flags.lock, anchored=flags.start is not None)
     start(flags.common)

@@ -10,6 +10,7 @@ import tyro
 from resect.cli.options import COMMON, CommonFlags, parse, start
 from resect.cli.output import result, say
 from resect.cli.score_kinds import KINDS, kind_of
+from resect.cli.several import place_folder
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,7 @@ def run(arguments: Sequence[str]) -> int:
     from resect.data import read
     from resect.evaluation.score import score
 
+    scene = None if flags.scene is None else place_folder("--scene", str(flags.scene))
     folder = flags.report or (flags.answers.with_suffix(".report") if flags.scene is not None else None)
     if folder is not None:
         refuse_old_report(folder, flags.overwrite)
@@ -54,6 +56,6 @@ def run(arguments: Sequence[str]) -> int:
     photos = None if is_list else read(flags.truth, poses=flags.poses)
     found = score(flags.answers, flags.truth if photos is None else photos, train=flags.train)
     if folder is not None:
-        say(f"report: {report_score(flags.answers, found, photos, flags.scene, folder)}")
+        say(f"report: {report_score(flags.answers, found, photos, scene, folder)}")
     result(flags.common, found.as_json(), found.text())
     return 0
