@@ -63,6 +63,17 @@ def test_bad_input_is_said(tmp_path: Path) -> None:
     assert not out.exists()
 
 
+def test_a_run_that_failed_at_its_beginning_is_begun_again(tmp_path: Path) -> None:
+    table, net = tmp_path / "photos", tmp_path / "net"
+    write_rotation_table(make_solids(SolidSettings(("cube",), 2, 32)), table)
+    image = table / "0000" / "0000001.png"
+    kept = image.read_bytes()
+    image.unlink()
+    assert resect("fit", "ipdf", table, "--out", net, *tiny("ipdf")).code == 2
+    image.write_bytes(kept)
+    assert resect("fit", "ipdf", table, "--out", net, *tiny("ipdf")).code == 0
+
+
 def test_what_is_learned_from_is_not_held_out_nor_scored_unsaid(tmp_path: Path) -> None:
     table = tmp_path / "photos"
     write_rotation_table(make_solids(SolidSettings(("cube",), 4, 32)), table)

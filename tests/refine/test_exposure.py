@@ -37,6 +37,17 @@ def test_fit_is_at_the_minimum_of_the_penalised_squares() -> None:
     assert slope.abs().max() < 1e-9
 
 
+def test_a_pose_that_sees_nothing_keeps_the_exposure_and_tells_nothing() -> None:
+    for dtype in (torch.float32, torch.float64):
+        values, jacobian, weight, observed = (t.to(dtype) for t in problem())
+        weight[1] = 0
+        found = exposure.fit(values, observed, weight, PRIOR)
+        assert bool(found.isfinite().all())
+        assert torch.equal(found[1], torch.tensor([1.0, 0.0], dtype=dtype).expand(3, 2))
+        matrix = torch.zeros(2, 6, 6, dtype=dtype)
+        assert not exposure.eliminate(matrix, jacobian, values, weight, PRIOR)[1].any()
+
+
 def test_elimination_gives_the_pose_part_of_the_full_system() -> None:
     values, jacobian, weight, _ = problem()
     full = torch.zeros(2, 50, 3, 12, dtype=torch.float64)

@@ -48,7 +48,8 @@ def fit_rotations(name: str, flags: FitRotationsArguments, settings: Any) -> int
     known = data.known
     told = "equivalents known" if data.equivalents is not None else "equivalents not known"
     more = "" if held_out is None else f", {len(held_out)} held out"
-    say(f"{data.format}: {len(data)} images of {', '.join(known[:12])}{more}; {told}")
+    named = f" of {', '.join(known[:12])}" if any(known) else ""
+    say(f"{data.format}: {len(data)} images{named}{more}; {told}")
     begin(flags)
     film = RotationFilm(data if held_out is None else held_out) if flags.film is not None else None
     learn(name, data, settings, flags, held_out=held_out, peek=film)

@@ -5,6 +5,8 @@ from typing import Any, Protocol
 
 from resect.cli.options import CommonFlags, generator, refuse_overwrite
 
+_LOG = "log.jsonl"
+
 
 class LearnFlags(Protocol):
     """What is asked of such a command."""
@@ -26,14 +28,21 @@ class LearnFlags(Protocol):
 
 
 def begin(flags: LearnFlags) -> None:
-    """Clears what an earlier run made where that is asked for; else refuses it, unless it was cut short."""
+    """Clears what an earlier run made where that is asked for, or where it stopped before anything was saved; else
+    refuses it, unless it was cut short.
+    """
     from resect.cli.fit import clear
     from resect.training.checkpoint import checkpoint_path
 
-    if flags.overwrite:
+    if flags.overwrite or _only_begun(flags.out):
         clear(flags.out)
     elif not checkpoint_path(flags.out).is_file():
         refuse_overwrite(flags.out, overwrite=False)
+
+
+def _only_begun(out: Path) -> bool:
+    """Whether a folder holds nothing but the log of a run that failed at its beginning."""
+    return out.is_dir() and {path.name for path in out.iterdir()} in ({_LOG}, {_LOG, "tensorboard"})
 
 
 def learn(name: str, data: object, settings: object, flags: LearnFlags, **more: Any) -> None:

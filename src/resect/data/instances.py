@@ -51,7 +51,7 @@ class InstanceSet:
     def of(self, instance: int) -> PhotoSet:
         """The photos of one of them."""
         if not 0 <= instance < len(self.names):
-            raise ResectError("instance", f"a number from 0 to {len(self.names) - 1}", str(instance))
+            raise ResectError("instance", f"a number from 0 to {len(self.names) - 1}", str(instance), "Count from 0.")
         return self.photos.subset((self.instance == instance).nonzero()[:, 0].tolist())
 
 
@@ -167,7 +167,7 @@ def _numbers(path: Path, most: int = _MOST_CHARACTERS) -> list[list[float]]:
     if not path.is_file():
         raise ResectError(path, "a text file", "no file", _LAYOUT)
     if path.stat().st_size > most:
-        raise ResectError(path, f"at most {most} characters", str(path.stat().st_size))
+        raise ResectError(path, f"at most {most} characters", str(path.stat().st_size), _LAYOUT)
     lines = path.read_text(encoding="utf-8", errors="replace").split("\n")
     return [[number(f"{path}, line {k}", x) for x in line.split()] for k, line in enumerate(lines, 1) if line.split()]
 
@@ -178,14 +178,18 @@ def _intrinsics(path: Path, size: tuple[int, int]) -> Camera:
     if len(flat) == 9:
         fx, skew, cx, zero, fy, cy, *last = flat
         if not (fx > 0 and fy > 0 and skew == zero == 0 and last == [0, 0, 1]):
-            raise ResectError(path, "a camera matrix without skew", str(flat))
+            fix = "Its nine numbers are fx 0 cx 0 fy cy 0 0 1."
+            raise ResectError(path, "a camera matrix without skew", str(flat), fix)
         return Camera(fx, fy, cx + offset, cy + offset, *size)
     if len(rows) < 4 or len(rows[0]) < 3 or len(rows[3]) != 2:
         got = f"{len(rows)} lines, the first of {len(rows[0]) if rows else 0} numbers"
-        raise ResectError(path, "lines 'f cx cy 0', 'x y z', 'scale', 'height width'", got)
+        raise ResectError(path, "lines 'f cx cy 0', 'x y z', 'scale', 'height width'", got, _LAYOUT)
     (focal, cx, cy), (height, width) = rows[0][:3], rows[3]
     if not focal > 0 or min(height, width) < 1 or height != int(height) or width != int(width):
-        raise ResectError(path, "a focal length and a size above 0", f"f {focal:g}, size {height:g} x {width:g}")
+        got = f"f {focal:g}, size {height:g} x {width:g}"
+        raise ResectError(
+            path, "a focal length and a size above 0", got, "Its lines are 'f cx cy 0', …, 'height width'."
+        )
     if abs(width * size[1] - height * size[0]) > 2 * max(width, height):  # rounding to a pixel
         got = f"images of {size[0]} x {size[1]} and a camera of {int(width)} x {int(height)}"
         fix = "Its fourth line is 'height width' at which f, cx, cy hold; images may be smaller, but not squeezed."
@@ -208,7 +212,8 @@ def _size(path: Path) -> tuple[int, int]:
 def _cam_from_world(path: Path) -> SE3:
     values = [x for row in _numbers(path) for x in row]
     if len(values) not in (12, 16):
-        raise ResectError(path, "16 numbers, world from camera, or 12, camera from object", f"{len(values)}")
+        expected = "16 numbers, world from camera, or 12, camera from object"
+        raise ResectError(path, expected, f"{len(values)}", "Write the matrix row by row, y down and z forward.")
     rows = [values[k : k + 4] for k in range(0, len(values), 4)]
     found = rigid_from_matrix(path, rows if len(rows) == 4 else [*rows, [0.0, 0.0, 0.0, 1.0]])
     return found.inverse() if len(rows) == 4 else found
@@ -226,7 +231,8 @@ def write_instance(folder: Path, images: list[bytes], camera: Camera, cam_from_w
     if folder.exists():
         raise ResectError(folder, "a new folder", "one that exists", "Choose another --out.")
     if camera.distortion or abs(camera.fx - camera.fy) > 1e-6 * camera.fx:
-        raise ResectError(folder, "a camera with square pixels and no distortion", str(camera))
+        fix = "Undistort the images first."
+        raise ResectError(folder, "a camera with square pixels and no distortion", str(camera), fix)
     (folder / "rgb").mkdir(parents=True)
     (folder / "pose").mkdir()
     matrices = cam_from_world.double().inverse().matrix().flatten(1).tolist()

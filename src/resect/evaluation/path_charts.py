@@ -56,14 +56,14 @@ def path_chart(
         offset = (p - middle) * scale
         return torch.stack([WIDTH / 2 + offset[:, 0], HEIGHT / 2 - offset[:, 1]], -1)
 
-    parts = [f'<svg class="chart" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="paths">', *_ruler(size, scale)]
+    parts = [f'<svg class="chart" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="paths">', *ruler(size, scale)]
     worst = max((float(e.max()) for e in (errors or {}).values() if len(e)), default=0.0)
     for k, (name, p) in enumerate(flat.items()):
         kept = _thin(len(p))
         error = None if errors is None or name not in errors else errors[name][kept]
         points = place(p[kept])
         parts.append(_polyline(name, points, k) if error is None else _coloured(name, points, error, worst))
-    return "".join([*parts, _directions(axes), "</svg>"])
+    return "".join([*parts, directions(axes), "</svg>"])
 
 
 def error_chart(seconds: Float[Tensor, "n"], series: Mapping[str, Float[Tensor, "n"]], label: str) -> str:
@@ -110,7 +110,7 @@ def _coloured(name: str, points: Tensor, errors: Tensor, worst: float) -> str:
     return f'<g aria-label="{escape(name)}">{"".join(dots)}</g>'
 
 
-def _ruler(size: float, scale: float) -> list[str]:
+def ruler(size: float, scale: float) -> list[str]:
     """A bar of a round length, in the world's units."""
     length = 10.0 ** math.floor(math.log10(size))
     length *= next(f for f in (5, 2, 1) if f * length <= size)
@@ -119,7 +119,7 @@ def _ruler(size: float, scale: float) -> list[str]:
     return [line, f'<text class="tick" x="{end + 5:.1f}" y="{y + 4}">{length:g}</text>']
 
 
-def _directions(axes: Tensor) -> str:
+def directions(axes: Tensor) -> str:
     """The world's axes as they lie in the picture."""
     x0, y0 = WIDTH - 34, HEIGHT - 30
     parts = []

@@ -15,6 +15,7 @@ from resect.evaluation import wording
 from resect.evaluation.cards import CardSettings, card, scroll_table, statuses, table
 from resect.evaluation.cases import Case
 from resect.evaluation.charts import Axis, Series, cumulative, error_axis, share_chart
+from resect.evaluation.error_map import score_map
 from resect.evaluation.pictures import Painter
 from resect.evaluation.run_folder import Run, cost_by_stage
 from resect.evaluation.score import Score
@@ -168,6 +169,8 @@ def _curves(scores: Mapping[str, Score]) -> str:
     )
     if len(only.d2):
         charts.append(_calibration_chart(only))
+    if any(p.ok for p in only.photos):
+        charts.append(score_map(only))
     body = "".join(f'<div class="card">{c}</div>' for c in charts)
     return f'<h2>How exact</h2><p class="hint">{words}</p><div class="charts">{body}</div>'
 

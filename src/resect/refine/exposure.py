@@ -11,6 +11,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 
+_LEAST = 1e-20
+
+
 @dataclass(frozen=True)
 class Exposure:
     """How far the exposure of a photo may differ from the scene's.
@@ -36,9 +39,12 @@ def fit(
 
 
 def gram(values: Float[Tensor, "h n c"], weight: Float[Tensor, "h n c"], prior: Exposure) -> Float[Tensor, "h c 2 2"]:
-    """Normal matrix of gain and bias, one block a channel; the prior is as strong as σ² = 1e-5 of every pixel."""
+    """Normal matrix of gain and bias, one block a channel; the prior is as strong as σ² = 1e-5 of every pixel.
+
+    Where no pixel has weight, as when an object has left the picture, the prior alone decides.
+    """
     a, b, c = (weight * values * values).sum(1), (weight * values).sum(1), weight.sum(1)
-    pull = 1e-5 * c
+    pull = 1e-5 * c + _LEAST
     first = torch.stack([a + pull / prior.gain_sigma**2, b], -1)
     return torch.stack([first, torch.stack([b, c + pull / prior.bias_sigma**2], -1)], -2)
 

@@ -8,8 +8,10 @@ import pytest
 import resect
 
 SOURCE = Path(resect.__file__).parent
-ROOMS = ("data/rotations", "priors/image2sphere", "priors/ipdf", "priors/rotations", "nn/spherical")
-FILES = [path for room in ROOMS for path in sorted((SOURCE / room).glob("*.py"))]
+ROTATIONS = ("data/rotations", "priors/image2sphere", "priors/ipdf", "priors/rotations", "nn/spherical")
+CATEGORIES = ("scenes/sigma_srn", "refine/category")
+FILES = [path for room in (*ROTATIONS, *CATEGORIES) for path in sorted((SOURCE / room).glob("*.py"))]
+FILES.append(SOURCE / "data" / "instances.py")
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda p: f"{p.parent.name}/{p.name}")

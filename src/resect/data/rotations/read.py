@@ -20,6 +20,7 @@ from resect.data.rotations.table import ROTATIONS_FILE, read_rotation_table
 from resect.errors import ResectError, unknown_name
 
 RENDERED = "+rendered"
+_USUAL = ("train", "val", "test")
 
 
 def read_rotations(path: Path | str, split: str = "train") -> RotationSet:
@@ -38,9 +39,9 @@ def read_rotations(path: Path | str, split: str = "train") -> RotationSet:
     """
     path = Path(path)
     if path.suffix == ".npz":
-        return read_rotation_arrays(path)
+        return read_rotation_arrays(_whole(path, split))
     if (path / ROTATIONS_FILE).is_file():
-        return read_rotation_table(path)
+        return read_rotation_table(_whole(path, split))
     if (path / split / ROTATIONS_FILE).is_file():
         return read_rotation_table(path / split)
     if fits_solids(path):
@@ -57,7 +58,7 @@ def read_rotations(path: Path | str, split: str = "train") -> RotationSet:
     if fits_objects(path):
         return rotations_of(_objects(path, split))
     if is_instances(path):
-        return rotations_of_views(read_instances(path))
+        return rotations_of_views(read_instances(_whole(path, split)))
     parts = sorted(p.parent.name for p in path.glob(f"*/{ROTATIONS_FILE}"))
     if parts:
         raise unknown_name(f"{path}: split", split, parts)
@@ -65,6 +66,14 @@ def read_rotations(path: Path | str, split: str = "train") -> RotationSet:
     expected = f"{ROTATIONS_FILE}, an .npz file, {known}"
     fix = "Write such a folder with 'resect data rotations', or point at the dataset's own."
     raise ResectError(path, expected, "none of these" if path.exists() else "no such path", fix)
+
+
+def _whole(path: Path, split: str) -> Path:
+    """The path of data without parts, which a part that any dataset may have stands for."""
+    if split not in _USUAL:
+        fix = "Leave --split out; --held-out every:8 holds some of them out."
+        raise ResectError(f"{path}: split", f"one of {', '.join(_USUAL)}, as it has no parts", repr(split), fix)
+    return path
 
 
 def _objects(path: Path, split: str) -> Mapping[str, ObjectSet]:

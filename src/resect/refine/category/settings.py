@@ -7,6 +7,10 @@ from resect.errors import ResectError
 
 ImageLoss = Literal["mse", "l1", "norm_l1", "norm_l2", "gmsd"]
 
+_EACH = "Give as many of each, such as sides 16 32, keep 8 2, steps 10 5."
+_MOST = 100_000
+_POSITIVE = ("robust", "adam_rate")
+
 
 @dataclass(frozen=True)
 class CategorySettings:
@@ -51,8 +55,16 @@ class CategorySettings:
     def __post_init__(self) -> None:
         if not len(self.sides) == len(self.keep) == len(self.steps) > 0:
             got = f"{len(self.sides)} sides, {len(self.keep)} keep, {len(self.steps)} steps"
-            raise ResectError("CategorySettings", "a number of starts and of steps for each side", got)
-        if min(*self.keep, *self.sides, self.components, self.prototypes, self.adam_steps) < 1 or self.closest < 0:
-            raise ResectError("CategorySettings", "counts of 1 or more", str(self))
-        if min(self.steps) < 0 or not (0 < self.adam_rate < float("inf") and 0 < self.robust < float("inf")):
-            raise ResectError("CategorySettings", "steps of 0 or more, a rate and a scale above 0", str(self))
+            raise ResectError("CategorySettings", "a number of starts and of steps for each side", got, _EACH)
+        least = {"sides": 4, "keep": 1, "steps": 0, "components": 1, "prototypes": 1, "closest": 0, "adam_steps": 1}
+        for name, low in least.items():
+            value = getattr(self, name)
+            if not low <= (min(value) if isinstance(value, tuple) else value) <= _MOST:
+                raise ResectError(
+                    f"CategorySettings.{name}", f"{low} to {_MOST}", str(value), "The defaults are sound."
+                )
+        for name in ("robust", "adam_rate", "apart_deg", "apart_shift", "margin", "code_strength", "stop"):
+            if not (0 <= getattr(self, name) < float("inf")) or (name in _POSITIVE and not getattr(self, name)):
+                expected = "more than 0" if name in _POSITIVE else "0 or more"
+                got = str(getattr(self, name))
+                raise ResectError(f"CategorySettings.{name}", expected, got, "The defaults are sound.")

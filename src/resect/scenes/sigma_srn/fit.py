@@ -91,7 +91,12 @@ def built_as(settings: SigmaSrnSettings, other: SigmaSrnSettings) -> SigmaSrnSet
 def _take_over(network: SigmaSrnNetwork, frozen: SigmaSrn) -> None:
     """The networks of a category, held; all codes begin at the mean of those that it learned."""
     if not frozen.settings.code:
-        raise ResectError("frozen", "a network of several instances", "one of a single instance")
+        raise ResectError(
+            "frozen",
+            "a network of several instances",
+            "one of a single instance",
+            "Fit one with --sigma-srn.code above 0.",
+        )
     theirs = {k: v for k, v in frozen.network.state_dict().items() if not k.startswith("latent_codes.")}
     network.load_state_dict(theirs, strict=False)
     network.requires_grad_(False)

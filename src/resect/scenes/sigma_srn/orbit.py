@@ -36,7 +36,8 @@ class Orbit:
 
     def __post_init__(self) -> None:
         if not all(map(math.isfinite, (*self.center, *self.up, *self.elevation_rad))) or not 0 < self.radius < math.inf:
-            raise ResectError("orbit", "cameras around what they look at", str(self))
+            fix = "Check the poses: cameras stand around the object and look at it."
+            raise ResectError("orbit", "cameras around what they look at", str(self), fix)
 
     @classmethod
     def of(cls, cam_from_world: SE3) -> Self:

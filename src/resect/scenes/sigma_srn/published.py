@@ -16,6 +16,7 @@ from resect.scenes.sigma_srn.settings import PublishedSigmaSrnSettings, SigmaSrn
 
 _HYPER = re.compile(r"^hyper_phi\.layers\.(\d)\.hyper_linear\.hypo_params\.net\.")
 _OURS = re.compile(r"^hyper\.(\d)\.net\.")
+_FIX = "Give the file that its training wrote, checkpoints/epoch_*_iter_*.pth."
 _SINGLE = re.compile(r"^phi\.net\.(\d)\.")
 
 
@@ -35,7 +36,7 @@ def read_published(path: Path | str, learned: Learned) -> SigmaSrn:
     """
     found = read_checkpoint(path)
     if not is_published(found) or not all(isinstance(v, Tensor) for v in found["model"].values()):
-        raise ResectError(path, "a checkpoint of σSRN or SRN, weights under 'model'", "something else")
+        raise ResectError(path, "a checkpoint of σSRN or SRN, weights under 'model'", "something else", _FIX)
     weights = {_renamed(k): v for k, v in found["model"].items()}
     settings, codes = _settings(weights, path), weights.get("latent_codes.weight")
     count = 1 if codes is None else len(codes)
@@ -65,7 +66,7 @@ def _settings(weights: dict[str, Tensor], path: Path | str) -> SigmaSrnSettings:
         state, width = weights["ray_marcher.out_layer.weight"].shape[1], weights["ray_marcher.lstm.weight_ih"].shape[1]
         codes = weights.get("latent_codes.weight")
     except (KeyError, IndexError) as error:
-        raise ResectError(path, "the weights of a ray marcher", f"without {error}") from None
+        raise ResectError(path, "the weights of a ray marcher", f"without {error}", _FIX) from None
     if any(k.startswith("pixel_generator.") and ".conv" in k for k in weights):
         raise ResectError(path, "a pixel generator of linear layers", "a U-Net", "Those are not read.")
     code = 0 if codes is None else codes.shape[1]

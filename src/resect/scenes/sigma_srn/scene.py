@@ -68,7 +68,9 @@ class SigmaSrn:
                 raise unknown_name("instance", instance, self.instances)
             instance = self.instances.index(instance)
         if not 0 <= instance < len(self.instances):
-            raise ResectError("instance", f"a number from 0 to {len(self.instances) - 1}", str(instance))
+            raise ResectError(
+                "instance", f"a number from 0 to {len(self.instances) - 1}", str(instance), "Count from 0."
+            )
         return self.codes[instance]
 
     def of(self, instance: str | int | Float[Tensor, "d"]) -> Instance:

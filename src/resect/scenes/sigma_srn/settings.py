@@ -6,6 +6,8 @@ from typing import Literal
 from resect.errors import ResectError
 from resect.training.settings import TrainingSettings, check
 
+_SHARES = "Two equal stages are 0.5 0.5."
+
 
 @dataclass(frozen=True)
 class SigmaSrnSettings(TrainingSettings):
@@ -74,13 +76,16 @@ class SigmaSrnSettings(TrainingSettings):
         check(self, within)
         if len(self.sides) != len(self.shares) or not self.sides:
             got = f"{len(self.sides)} sides, {len(self.shares)} shares"
-            raise ResectError("SigmaSrnSettings.shares", "a share of the steps for each side", got)
+            raise ResectError(
+                "SigmaSrnSettings.shares", "a share of the steps for each side", got, "Give one for each."
+            )
         if not all(4 <= side <= 1024 for side in self.sides):
-            raise ResectError("SigmaSrnSettings.sides", "4 to 1024", str(self.sides))
+            raise ResectError("SigmaSrnSettings.sides", "4 to 1024", str(self.sides), "Published are 64 and 128.")
         if self.batches and (len(self.batches) != len(self.sides) or min(self.batches) < 1):
-            raise ResectError("SigmaSrnSettings.batches", "1 or more for each side, or none", str(self.batches))
+            fix = "Give one for each, or `batch` for all."
+            raise ResectError("SigmaSrnSettings.batches", "1 or more for each side, or none", str(self.batches), fix)
         if min(self.shares) <= 0 or abs(sum(self.shares) - 1) > 1e-6:
-            raise ResectError("SigmaSrnSettings.shares", "numbers above 0 that sum to 1", str(self.shares))
+            raise ResectError("SigmaSrnSettings.shares", "numbers above 0 that sum to 1", str(self.shares), _SHARES)
 
     def stage_at(self, step: int) -> int:
         """Number of the stage of a step."""

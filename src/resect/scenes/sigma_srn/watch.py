@@ -29,7 +29,8 @@ def judge_of(
     """
     if missing := [name for name in held_out.names if name not in learned.instances]:
         got = f"{len(missing)} others, such as {missing[0]}"
-        raise ResectError(held_out.photos.root, "views of the instances that are learned", got)
+        fix = "Give other views of the same instances, such as the val of 'resect data instances'."
+        raise ResectError(held_out.photos.root, "views of the instances that are learned", got, fix)
     rows = (
         [k * len(held_out.photos) // _MOST_VIEWS for k in range(_MOST_VIEWS)]
         if len(held_out.photos) > _MOST_VIEWS
