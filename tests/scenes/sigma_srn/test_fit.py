@@ -94,7 +94,7 @@ def test_one_instance_needs_no_code_and_several_do(boxes: InstanceSet) -> None:
 
 
 def test_images_that_fill_the_memory_are_refused(boxes: InstanceSet) -> None:
-    with pytest.raises(ResectError, match="memory-gb"):
+    with pytest.raises(ResectError, match="memory_gb"):
         fit(boxes, replace(SETTINGS, memory_gb=1e-9))
 
 

@@ -1,6 +1,7 @@
 """Any dataset of images with rotations: the format is found out and said."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from resect.data.instances import is_instances, read_instances
@@ -39,9 +40,9 @@ def read_rotations(path: Path | str, split: str = "train") -> RotationSet:
     """
     path = Path(path)
     if path.suffix == ".npz":
-        return read_rotation_arrays(_whole(path, split))
+        return _whole(read_rotation_arrays(path), split)
     if (path / ROTATIONS_FILE).is_file():
-        return read_rotation_table(_whole(path, split))
+        return _whole(read_rotation_table(path), split)
     if (path / split / ROTATIONS_FILE).is_file():
         return read_rotation_table(path / split)
     if fits_solids(path):
@@ -58,7 +59,7 @@ def read_rotations(path: Path | str, split: str = "train") -> RotationSet:
     if fits_objects(path):
         return rotations_of(_objects(path, split))
     if is_instances(path):
-        return rotations_of_views(read_instances(_whole(path, split)))
+        return _whole(rotations_of_views(read_instances(path)), split)
     parts = sorted(p.parent.name for p in path.glob(f"*/{ROTATIONS_FILE}"))
     if parts:
         raise unknown_name(f"{path}: split", split, parts)
@@ -68,12 +69,11 @@ def read_rotations(path: Path | str, split: str = "train") -> RotationSet:
     raise ResectError(path, expected, "none of these" if path.exists() else "no such path", fix)
 
 
-def _whole(path: Path, split: str) -> Path:
-    """The path of data without parts, which a part that any dataset may have stands for."""
-    if split not in _USUAL:
-        fix = "Leave --split out; --held-out every:8 holds some of them out."
-        raise ResectError(f"{path}: split", f"one of {', '.join(_USUAL)}, as it has no parts", repr(split), fix)
-    return path
+def _whole(found: RotationSet, split: str) -> RotationSet:
+    """Data without parts; that one was asked for by a name of its own is noted."""
+    if split in _USUAL:
+        return found
+    return replace(found, notes=(*found.notes, f"there are no parts, and so no '{split}': all images are taken"))
 
 
 def _objects(path: Path, split: str) -> Mapping[str, ObjectSet]:
