@@ -174,6 +174,12 @@ def test_bad_rows_are_named(tmp_path: Path, line: str, said: str) -> None:
     assert "l.csv:3" in str(caught.value)
 
 
+def test_places_without_names_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "l.csv").write_text("img_path,t1,t2,t3,q1,q2,q3,q4\na.png,0,0,0,1,0,0,0\n")
+    with pytest.raises(ResectError, match=r"no scene.*which place"):
+        read_scenes([tmp_path / "l.csv"])
+
+
 def test_missing_columns_and_empty_lists(tmp_path: Path) -> None:
     (tmp_path / "l.csv").write_text("scene,img_path,t1,t2,t3,q1,q2,q3\n")
     with pytest.raises(ResectError, match="no q4"):

@@ -77,9 +77,11 @@ def test_bad_pose_files_are_named(tmp_path: Path, rows: str, said: str | None) -
 
 def test_a_missing_pose_file_is_named(tmp_path: Path) -> None:
     _frame(tmp_path, 0)
+    _frame(tmp_path, 1)
     (tmp_path / "frame-000000.pose.txt").unlink()
-    with pytest.raises(ResectError, match=r"frame-000000\.pose\.txt"):
+    with pytest.raises(ResectError, match=r"each of its 2 photos.* 1; without one: frame-000000\.color") as caught:
         read(tmp_path)
+    assert str(tmp_path) in str(caught.value)
 
 
 def test_depth_lands_on_the_colour_pixels(tmp_path: Path) -> None:

@@ -80,7 +80,7 @@ def gather(
             missing.append(frame.name)
         else:
             found.append(replace(frame, name=name))
-    said = [*notes, *_missing_note(missing, len(frames))]
+    said = [*notes, *_missing_note(root, missing, len(frames))]
     if not found:
         raise ResectError(root, "at least one of the listed photos to exist", f"none of {len(frames)}", *said[-1:])
     found = _unique(root, sorted(found, key=lambda f: f.name))
@@ -181,11 +181,11 @@ def _unique(root: Path, frames: list[Frame]) -> list[Frame]:
     return kept
 
 
-def _missing_note(missing: list[str], total: int) -> list[str]:
+def _missing_note(root: Path, missing: list[str], total: int) -> list[str]:
     if not missing:
         return []
     shown = ", ".join(sorted(missing)[:5]) + (" …" if len(missing) > 5 else "")
-    return [f"{len(missing)} of {total} listed images are missing and were skipped: {shown}"]
+    return [f"{len(missing)} of {total} listed images are missing and were skipped: {shown} (of {root})"]
 
 
 def _given_split(frames: list[Frame]) -> Split | None:

@@ -166,7 +166,8 @@ def _cells(path: Path) -> tuple[list[str], list[dict[str, str]]]:
         reader = csv.DictReader(file, skipinitialspace=True)
         missing = [c for c in COLUMNS if c not in ("split", "seq", *(reader.fieldnames or ()))]
         if missing:
-            raise ResectError(path, f"columns {', '.join(COLUMNS)}", f"no {', '.join(missing)}")
+            fix = "Each row says which place it is of, which photo, and its pose; or give NAME=FOLDER for each place."
+            raise ResectError(path, f"columns {', '.join(COLUMNS)}", f"no {', '.join(missing)}", fix)
         places, rows, seen = list[str](), list[dict[str, str]](), set[str]()
         for row in reader:
             where = f"{path}:{reader.line_num}"

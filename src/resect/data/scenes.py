@@ -6,7 +6,7 @@ from pathlib import Path
 from resect.data.cambridge import with_rows
 from resect.data.detect import detected, read
 from resect.data.pose_list import ListedPose
-from resect.data.scene_csv import SceneRow, is_scene_csv, read_scene_csv
+from resect.data.scene_csv import SceneRow, read_scene_csv
 from resect.data.seven_scenes import find_frames, with_poses
 from resect.errors import ResectError
 from resect.types import PhotoSet
@@ -44,7 +44,7 @@ def _named(source: str) -> tuple[str, Path]:
 
 
 def _places(path: Path) -> dict[str, PhotoSet]:
-    if is_scene_csv(path):
+    if path.is_file() and path.suffix.lower() == ".csv":
         rows, notes = read_scene_csv(path)
         by_scene: dict[str, list[SceneRow]] = {}
         for row in rows:

@@ -54,16 +54,25 @@ def read_seven_scenes(root: Path, poses: Path | None = None) -> PhotoSet:
         return with_poses(root, listed, poses, said)
     if poses is not None:
         return with_poses(root, read_pose_list(poses), poses)
+    without = [file for file in files if not _pose_file(file).is_file()]
+    if without:
+        got = f"{len(files) - len(without)}; without one: {', '.join(p.name for p in without[:5])}"
+        fix = "Add them, or give a list of those that are known: --poses LIST."
+        raise ResectError(root, f"a pose file for each of its {len(files)} photos, frame-XXXXXX.pose.txt", got, fix)
     parts = _parts(root)
     offset = pixel_offset("7scenes")
     camera = Camera(_FOCAL, _FOCAL, _WIDTH / 2 + offset, _HEIGHT / 2 + offset, _WIDTH, _HEIGHT)
     frames = []
     for file in files:
-        pose_file = file.with_name(file.name.split(".")[0] + ".pose.txt")
+        pose_file = _pose_file(file)
         rows = [numbers(where, line, 4) for where, line in text_lines(pose_file)]
         frames.append(_frame(root, file, parts, camera, rigid_from_matrix(pose_file, rows).inverse()))
     note = "Poses are the depth camera's track; a list made by structure from motion (--poses) is more exact."
     return _gathered(root, frames, "7scenes", [note])
+
+
+def _pose_file(image: Path) -> Path:
+    return image.with_name(image.name.split(".")[0] + ".pose.txt")
 
 
 def register_depth(depth: Float[Tensor, "h w"], camera: Camera) -> Float[Tensor, "h w"]:
@@ -116,7 +125,7 @@ def with_poses(root: Path, listed: list[ListedPose], poses: Path, said: Sequence
     if not frames:
         raise ResectError(poses, f"poses of the photos in {root}", f"{len(listed)} others, e.g. {listed[0].name}")
     notes = [f"Poses are from {poses.name}.", *said]
-    notes += [f"{unlisted} of {len(files)} photos are not in it and were left out."] if unlisted else []
+    notes += [f"{unlisted} of {len(files)} photos are not in it and were left out ({root})."] if unlisted else []
     lost = len(listed) - len(frames)
     notes += [f"{lost} of its {len(listed)} poses are of photos that are not in {root}."] if lost else []
     notes += quaternion_order_note(SE3.stack([f.cam_from_world for f in frames]), "wxyz", inverse=False)
