@@ -87,7 +87,8 @@ def read(path: Path | str, poses: Path | str | None = None) -> PhotoSet:
     if name is not None:
         if listed is not None and name not in _WITH_LIST:
             got = f"a folder in format {name}"
-            raise ResectError(listed, f"a folder in format {' or '.join(_WITH_LIST)} for a pose list", got)
+            fix = "Leave the list out: these photos have poses of their own."
+            raise ResectError(listed, f"a folder in format {' or '.join(_WITH_LIST)} for a pose list", got, fix)
         return _FORMATS[name][2](path, listed)
     known = "; ".join(text for text, _, _ in _FORMATS.values())
     fix = "Photos without poses: run 'resect data pose' first."
