@@ -68,7 +68,7 @@ class Target:
     Attributes:
         object_id: name or number of the object in its dataset.
         instance: which of several equal objects.
-        category: e.g. "chair".
+        category: e.g. "chair"; networks of several take `object_id` for it where it is empty.
         box: visible box (left, top, right, bottom) in pixels.
         mask: (h, w), true where the object is visible.
         score: confidence of the detector.

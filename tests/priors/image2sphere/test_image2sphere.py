@@ -184,8 +184,14 @@ def test_the_label_decides_and_unknown_categories_are_named() -> None:
     photo = blobs().photo(0)
     a, b = (replace(photo, target=Target("x", category=c)) for c in "ab")
     assert not torch.equal(prior.codes([a])[0], prior.codes([b])[0])
-    with pytest.raises(ResectError, match="category"):
-        prior.propose(photo, 1, torch.Generator())
+    named = replace(photo, target=Target("b"))
+    assert torch.equal(prior.codes([named])[0], prior.codes([b])[0])  # as --scene b=MESH says it
+    with pytest.raises(ResectError, match="one of a, b, got none"):
+        prior.propose(replace(photo, target=None), 1, torch.Generator())
+    with pytest.raises(ResectError, match="got 'c'"):
+        prior.propose(replace(photo, target=Target("c")), 1, torch.Generator())
+    one = fit(blobs(names=("a",)), replace(TINY, steps=1, class_label=True))
+    assert len(one.codes([replace(photo, target=None)])[0]) == 1
 
 
 def test_with_mesh_box_and_camera_the_pose_is_laid_into_the_box_and_turned_back() -> None:

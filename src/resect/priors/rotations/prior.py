@@ -101,7 +101,7 @@ class RotationPrior:
         """What the network makes of photos, and what it saw of them."""
         views = [look(photo, self.settings.side) for photo in photos]
         pictures = torch.stack([v.picture for v in views]).to(self.settings.device)
-        return self.codes_of(pictures, [p.target.category if p.target else "" for p in photos]), views
+        return self.codes_of(pictures, [_name(p) for p in photos]), views
 
     def codes_of(self, pictures: Float[Tensor, "b 3 s s"], categories: Sequence[str]) -> Float[Tensor, "b k"]:
         """What the network makes of pictures of objects of these categories."""
@@ -175,6 +175,11 @@ class RotationPrior:
         return lay(turned, weight, covariance, photo, source=self.kind, points=self.points, away=away, spread=spread)
 
     def _number(self, name: str) -> int:
+        if not name and len(self.categories) == 1:
+            return 0
+        if not name:
+            fix = "Say what the photo shows: --scene NAME=MESH, or Target(…, category=NAME) in Python."
+            raise ResectError("category", f"one of {', '.join(self.categories)}", "none", fix)
         if name not in self.categories:
             raise unknown_name("category", name, self.categories)
         return self.categories.index(name)
@@ -185,6 +190,11 @@ class RotationPrior:
         if self.spread is not None:
             extra["spread"] = list(self.spread)
         artifact.save(folder, self.kind, self.settings, dict(self.network.state_dict()), extra=extra)
+
+
+def _name(photo: Photo) -> str:
+    """Of the category that is asked for; an object's own name may be one."""
+    return "" if photo.target is None else photo.target.category or photo.target.object_id
 
 
 def ready(network: nn.Module, settings: RotationSettings) -> nn.Module:

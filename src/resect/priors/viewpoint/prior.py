@@ -100,7 +100,7 @@ class Viewpoint:
     def _category(self, photo: Photo) -> int:
         if len(self.categories) == 1:
             return 0
-        name = photo.target.category if photo.target is not None else ""
+        name = "" if photo.target is None else photo.target.category or photo.target.object_id
         if name not in self.categories:
             raise unknown_name("category", name, self.categories)
         return self.categories.index(name)
