@@ -11,6 +11,7 @@ from resect.cli.options import COMMON, CommonFlags, parse, start
 from resect.cli.output import result, say
 from resect.cli.score_kinds import KINDS, kind_of
 from resect.cli.several import place_folder
+from resect.errors import ResectError
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,8 @@ def run(arguments: Sequence[str]) -> int:
     if folder is not None:
         refuse_old_report(folder, flags.overwrite)
     is_list = flags.truth.is_file() and flags.truth.suffix.lower() != ".json"
+    if not flags.answers.exists():
+        raise ResectError(flags.answers, "a pose file, or the folder of a network", "nothing there", "Check the path.")
     photos = None if is_list else read(flags.truth, poses=flags.poses)
     found = score(flags.answers, flags.truth if photos is None else photos, train=flags.train)
     if folder is not None:
