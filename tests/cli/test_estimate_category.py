@@ -68,6 +68,9 @@ def test_the_published_way_leaves_tables_curves_and_a_film(made: Path, tmp_path:
     wrong = resect(*asked, "--category.sides", 16, 32)
     assert wrong.code == 2
     assert "for each side" in wrong.err
+    mesh = resect("estimate", asked[1], "--scene", "mug=mug.ply", "--category.loss", "l1")
+    assert mesh.code == 2
+    assert "a category as --scene" in mesh.err
 
 
 def test_a_reference_gives_the_motion_between_two_photos(made: Path) -> None:

@@ -41,7 +41,7 @@ class EstimateArguments:
     prior: tuple[str, ...] = ()
     """Guesses in the order to try them: landmarks, retrieval, view-sphere, or a folder of a fitted prior; by default
     those learned with the scene. For objects: views (every rotation), folders of viewpoint, image2sphere, ipdf, or
-    of posecnn, which finds them."""
+    of posecnn, which finds them. For a category: view-grid, folders of image2sphere or ipdf."""
     start: Path | None = None
     """Where to start, in place of a prior: JSON with cam_from_world, or a pose file with the photos' rows."""
     near: Path | None = None
@@ -109,7 +109,7 @@ def run(arguments: Sequence[str]) -> int:
         description=description,
         example=example,
     )
-    _check(flags)
+    _check(flags, chosen["category"])
     if _of_objects(flags):
         from resect.cli.estimate_objects import run_objects
 
@@ -117,7 +117,7 @@ def run(arguments: Sequence[str]) -> int:
     flags = replace(flags, scene=(str(place_folder("--scene", flags.scene[0])),))
     if is_category_folder(Path(flags.scene[0])):
         return run_category(flags, chosen["category"])
-    _check_place(flags, chosen["category"])
+    _check_place(flags)
     start(flags.common)
     files = photo_files(flags.photos)
     near = read_near(flags.near, _sigma(flags)) if flags.near else None
@@ -141,7 +141,7 @@ def run(arguments: Sequence[str]) -> int:
     return BAD_INPUT if unusable == len(answers) else SOME_FAILED if failed else DONE
 
 
-def _check(flags: EstimateArguments) -> None:
+def _check(flags: EstimateArguments, category: CategorySettings) -> None:
     """Errors before any work, whatever the scene."""
     at_least("--count", 1 if flags.count is None else flags.count, 1)
     at_least("--focal-sigma", flags.focal_sigma, 0)
@@ -152,6 +152,9 @@ def _check(flags: EstimateArguments) -> None:
     if not flags.scene:
         fix = "Give the folder that 'resect fit' made, or the mesh of an object."
         raise ResectError("--scene", "a scene", "none", fix)
+    if category != CategorySettings() and not is_category_folder(Path(flags.scene[0])):
+        fix = "Those settings are of folders that 'resect fit sigma-srn' made."
+        raise ResectError("--category", "a category as --scene", flags.scene[0], fix)
     if flags.out is not None:
         refuse_overwrite(flags.out, flags.overwrite)
 
@@ -163,10 +166,8 @@ def _of_objects(flags: EstimateArguments) -> bool:
     return len(flags.scene) > 1 or "=" in flags.scene[0] or is_models(Path(flags.scene[0]))
 
 
-def _check_place(flags: EstimateArguments, category: CategorySettings) -> None:
+def _check_place(flags: EstimateArguments) -> None:
     """Errors before any work, of what is said of a place."""
-    if category != CategorySettings():
-        raise ResectError("--category", "a category as --scene", f"the place {flags.scene[0]}")
     for flag in ("instance", "reference"):
         if getattr(flags, flag):
             raise ResectError(f"--{flag}", "a category as --scene", f"the place {flags.scene[0]}")

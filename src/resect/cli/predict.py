@@ -42,7 +42,7 @@ class PredictArguments:
     """List that names the photos of a 7-Scenes folder."""
     prior: tuple[str, ...] = ()
     """Guesses in the order to try them: landmarks, retrieval, view-sphere, or a folder of a fitted prior; by default
-    those learned with the scene."""
+    those learned with the scene. For a category: view-grid, folders of image2sphere or ipdf."""
     start: Path | None = None
     """Where to start, in place of a prior: a pose file with a row for each photo, or JSON with cam_from_world; for
     known objects BOP results, of anyone."""
@@ -143,7 +143,8 @@ def _refined(
     if is_category(where.scene):
         return with_category(where, category), {"category": asdict(category)}
     if category != CategorySettings():
-        raise ResectError("--category", "a category as --scene", f"the place {folder}")
+        fix = "Those settings are of folders that 'resect fit sigma-srn' made."
+        raise ResectError("--category", "a category as --scene", f"the place {folder}", fix)
     if flags.refiner != "neighbours":
         return where, {}
     settings = chosen["neighbours"]
