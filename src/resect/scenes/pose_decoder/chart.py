@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 from numpy.typing import NDArray
+from torch import Tensor
 
 from resect.geometry import so3
 from resect.geometry.se3 import SE3
@@ -63,7 +64,7 @@ class Layers:
         """Those of a decoder, for one of its places."""
         halves = [_linear(encoder) for encoder in (network.x_encoder, network.q_encoder)]
         if network.scene_code is not None:  # a constant input, so a part of the first bias
-            code = network.scene_code.weight.double().numpy()[scene]
+            code = _array(network.scene_code.weight)[scene]
             for half in halves:
                 weight, bias = half[0]
                 known = weight.shape[1] - len(code)
@@ -117,8 +118,8 @@ class Chart:
     def about(cls, start: SE3, frame: PoseFrame, layers: Layers) -> "Chart":
         """That of H starts."""
         start, scale = start.double(), float(frame.scale)
-        center = (start.center.cpu() - frame.origin) / scale
-        w, x, y, z = so3.to_quaternion(start.R.cpu() @ frame.reference.double().mT).numpy().T
+        center = (start.center.cpu() - frame.origin.cpu()) / scale
+        w, x, y, z = so3.to_quaternion(start.R.cpu() @ frame.reference.double().cpu().mT).numpy().T
         rows = [w, -x, -y, -z, x, w, z, -y, y, -z, w, x, z, y, -x, w]
         turn = start.R.mT.cpu().numpy() / -scale
         return cls(layers, center.numpy(), turn, np.stack(rows, -1).reshape(-1, 4, 4))
@@ -150,7 +151,12 @@ class Chart:
 def _linear(encoder: object) -> list[tuple[Array, Array]]:
     """Weights and biases of the linear layers of one half."""
     layers = [m for m in encoder if hasattr(m, "weight")]  # type: ignore[attr-defined]
-    return [(m.weight.double().numpy(), m.bias.double().numpy()) for m in layers]
+    return [(_array(m.weight), _array(m.bias)) for m in layers]
+
+
+def _array(tensor: Tensor) -> Array:
+    found: Array = tensor.detach().double().cpu().numpy()
+    return found
 
 
 def _by_number(size: int, octaves: int) -> NDArray[np.intp]:
