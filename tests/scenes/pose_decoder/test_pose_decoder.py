@@ -1,3 +1,4 @@
+import copy
 from dataclasses import replace
 from pathlib import Path
 
@@ -46,7 +47,7 @@ def test_it_learns_what_its_teacher_thinks() -> None:
 
 
 def test_the_pose_loss_reaches_the_decoder() -> None:
-    teacher = posenet()
+    teacher = replace(posenet(), network=copy.deepcopy(posenet().network))  # others use it too
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         network = PoseDecoderNetwork(TINY, 32)

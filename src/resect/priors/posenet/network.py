@@ -54,7 +54,7 @@ class PoseNetNetwork(nn.Module):
 
     def latents(self, features: Float[Tensor, "b c i j"]) -> tuple[Float[Tensor, "b l"], Float[Tensor, "b l"]]:
         """Of position and of rotation; not negative."""
-        whitened = self.whiten(features.contiguous(memory_format=torch.channels_last))  # a third of the time
+        whitened = self.whiten(features)
         mean = self.dropout(whitened.mean((2, 3)))
         placed = mean if self.reduce is None else self.dropout(functional.relu(self.reduce(whitened)).flatten(1))
         return functional.relu(self.x_latent(mean)), functional.relu(self.q_latent(placed))
