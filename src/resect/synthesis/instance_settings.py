@@ -33,7 +33,9 @@ class InstanceSettings:
         }  # fmt: skip
         for name, (least, most) in limits.items():
             if not least <= getattr(self, name) <= most:
-                raise ResectError(f"instances.{name}", f"{least} to {most}", str(getattr(self, name)))
+                fix = f"Give --instances.{name.replace('_', '-')} within these bounds."
+                raise ResectError(f"instances.{name}", f"{least} to {most}", str(getattr(self, name)), fix)
         low, high = self.elevation_deg
         if not -89 <= low < high <= 89:
-            raise ResectError("instances.elevation-deg", "two angles within ±89, the least first", f"{low} {high}")
+            fix = "Give --instances.elevation-deg 0 60: heights of the cameras over the object."
+            raise ResectError("instances.elevation-deg", "two angles within ±89, the least first", f"{low} {high}", fix)
