@@ -4,8 +4,8 @@ Specification, fixed before the first number was taken with it (docs/decisions/p
 
 - "lmo": learns from `--images` drawn photos (seed 100) of the eight models of the LM-O selection, 3 to 9 median
   diameters away; backgrounds are photos of other places (fox, every second of the kitchen, fern) and textures; the
-  meshes of the other set and litter lie about. Earlier answers were of other photos (docs/decisions/posecnn.md):
-  `posecnn-partial.json`, `posecnn-gpu.json` of the revision before this line. Tested on the 32 real photos,
+  meshes of the other set and litter lie about. Earlier answers were of other photos (docs/decisions/posecnn.md).
+  Tested on the 32 real photos,
   objects at least 60 % visible by the dataset's own numbers. The copy has no masks: they are rendered here from the
   true poses of the annotated objects, so that what hides behind objects that are not annotated counts as visible.
 - "meshes": the same of the banana, the cow, the frying pan and one chair, each scaled to a diameter of 200 mm; tested
