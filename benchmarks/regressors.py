@@ -20,8 +20,8 @@ Specification, fixed before the first number was taken with it:
   after, over the median before; its 90 % interval by 2000 paired bootstraps, seed 0. Milliseconds: of the refinement
   among latents, and beside it of the teacher's look at the photo. Rank: the share of 10 000 poses
   (training poses moved by a normal of 0.3 of the frame's unit and 15° an axis) that look more like the photo than the
-  true one does; "best 1 %": of how many photos it is below 0.01. "Neighbourhood": the same of the true pose and those of
-  the 10 000 that are within 5° and 0.05 of the scene's scale of it, whichever looks most like the photo.
+  true one does; "best 1 %": of how many photos it is below 0.01. "Neighbourhood": the same of whichever looks most
+  like the photo of the true pose and those of the 10 000 that are within 5° and 0.05 of the scene's scale of it.
 - Alone: the first pose of a proposal. Refined: the default refiner inverts the field from the row's proposals; for
   "latent" and "neighbours", from the teacher's after their own refinement.
 - Every held-out photo counts; one without an answer has infinite error and stands in medians and shares as such.
