@@ -58,7 +58,7 @@ def ranks(scene: Any, known: SE3, photos: PhotoSet, split: Split, unit: float, c
         ms.append(1000 * (spent.wall - looked.wall))
         better.append(float((others < own).float().mean()))
         close = (poses.center - truth.center).norm(dim=-1) < SOLVED[1] * size
-        close &= so3.angle(poses.R.double(), truth.R.double()).rad2deg() < SOLVED[0]
+        close &= so3.angle(poses.R.double(), truth.R.double().expand_as(poses.R)).rad2deg() < SOLVED[0]
         best = torch.cat([own, others[close]]).min()
         near.append(float((others < best).float().mean()))
     first, nearby = (sum(b < 0.01 for b in found) for found in (better, near))
