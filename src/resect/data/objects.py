@@ -48,9 +48,17 @@ def read_objects(path: Path | str, *, split: str | None = None) -> dict[str, Obj
 
 
 def read_training_objects(path: Path | str, *, split: str | None = None) -> dict[str, ObjectSet]:
-    """The same of what may be learned from: the split that is asked for, else one that begins with "train"."""
+    """The same of what may be learned from: the split that is asked for, else one that begins with "train".
+
+    Raises:
+        ResectError: also where nothing is asked for and all splits have other names: they are kept for tests.
+    """
     path = Path(path)
     if split is None and path.is_dir():
+        there = parts_of(path)
+        if there and not any(part.startswith("train") for part in there):
+            fix = f"To learn from photos that are kept for tests: --split {there[0]} (rotations: with --held-out every:5)."
+            raise ResectError(f"{path}: split", "one to learn from, 'train…'", f"only {', '.join(there)}", fix)
         inside = sorted(p.name for p in path.iterdir() if p.is_dir() and p.name.startswith("train"))
         split = next((name for name in inside if fits_objects(path / name) or fits_props(path)), None)
     return read_objects(path, split=split)

@@ -13,6 +13,7 @@ from PIL import Image
 from scipy.io import savemat
 from torch import Tensor
 
+from resect.data.objects import read_objects, read_training_objects
 from resect.data.rotation_set import RotationSet
 from resect.data.rotations.arrays import PASCAL_KINDS
 from resect.data.rotations.pascal3d import pascal_pose
@@ -375,8 +376,11 @@ def test_objects_are_read_by_what_a_part_is_for(tmp_path: Path) -> None:
 
 def test_a_dataset_for_tests_alone_is_learned_from_only_where_that_is_said(tmp_path: Path) -> None:
     write_bop(tmp_path)
-    with pytest.raises(ResectError, match=r"only test\. To learn from .* --split test --held-out every:5"):
+    with pytest.raises(ResectError, match=r"only test\. To learn from .* --split test"):
         read_rotations(tmp_path)
+    with pytest.raises(ResectError, match="only test"):
+        read_training_objects(tmp_path)
+    assert len(read_training_objects(tmp_path, split="test")) == len(read_objects(tmp_path))
     assert read_rotations(tmp_path, "test").names == read_rotations(tmp_path / "test").names
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from resect.data.instances import is_instances, read_instances
 from resect.data.object_set import ObjectSet
-from resect.data.objects import fits_objects, parts_of, read_objects, read_training_objects
+from resect.data.objects import fits_objects, read_objects, read_training_objects
 from resect.data.rotation_set import RotationSet
 from resect.data.rotations.arrays import read_rotation_arrays
 from resect.data.rotations.instances import rotations_of_views
@@ -79,9 +79,5 @@ def _whole(found: RotationSet, split: str) -> RotationSet:
 def _objects(path: Path, split: str) -> Mapping[str, ObjectSet]:
     """Known objects by what a part is for; a dataset's own name of one is taken too."""
     if split == "train":
-        there = parts_of(path)
-        if there and not any(part.startswith("train") for part in there):
-            fix = f"To learn from photos that are kept for tests: --split {there[0]} --held-out every:5."
-            raise ResectError(f"{path}: split", "one to learn from, 'train…'", f"only {', '.join(there)}", fix)
         return read_training_objects(path)
     return read_objects(path, split=None if split == "test" else split)
