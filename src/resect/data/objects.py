@@ -57,7 +57,7 @@ def read_training_objects(path: Path | str, *, split: str | None = None) -> dict
     if split is None and path.is_dir():
         there = parts_of(path)
         if there and not any(part.startswith("train") for part in there):
-            fix = f"To learn from photos that are kept for tests: --split {there[0]} (rotations: with --held-out every:5)."
+            fix = f"To learn from photos kept for tests: --split {there[0]} (rotations: with --held-out every:5)."
             raise ResectError(f"{path}: split", "one to learn from, 'train…'", f"only {', '.join(there)}", fix)
         inside = sorted(p.name for p in path.iterdir() if p.is_dir() and p.name.startswith("train"))
         split = next((name for name in inside if fits_objects(path / name) or fits_props(path)), None)
