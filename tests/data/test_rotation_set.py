@@ -37,3 +37,10 @@ def test_labels_must_be_rotations_and_as_many_as_images() -> None:
             replace(WHOLE, rotation=wrong)
     with pytest.raises(ResectError, match="as many"):
         replace(WHOLE, rotation=ROTATION[:3])
+
+
+def test_some_images_are_spread_over_the_set() -> None:
+    many = WHOLE.subset([0] * 11)
+    assert many.spread(3) == [0, 5, 10]
+    assert many.spread(100) == list(range(11))
+    assert many.spread(1) == [0]

@@ -71,6 +71,10 @@ class RotationSet:
         """Image number i."""
         return self.load(index)
 
+    def spread(self, most: int) -> list[int]:
+        """Numbers of at most so many images, evenly over the set."""
+        return torch.linspace(0, len(self) - 1, min(most, len(self))).long().unique().tolist()
+
     def subset(self, indices: Sequence[int]) -> "RotationSet":
         """Only these images, in this order."""
         order = tuple(indices)

@@ -67,10 +67,10 @@ def positions(pictures: Pictures, where: str) -> Float[Tensor, "n 3"]:
     if behind:
         fix = "Positions are of the object in the camera's frame, z forward; check the labels."
         raise ResectError(f"translation: {where}", "objects in front of the camera", f"{behind} others", fix)
-    rows = torch.linspace(0, len(data) - 1, min(_MOST, len(data))).long().unique()
+    rows = data.spread(_MOST)
     found: list[Tensor] = []
-    for part in rows.split(_BATCH):
-        there = pictures.rows(part.tolist()).position
+    for first in range(0, len(rows), _BATCH):
+        there = pictures.rows(rows[first : first + _BATCH]).position
         if there is None:
             raise ResectError(f"translation: {where}", "photos with known cameras", f"{data.format}: others", fix)
         found.append(there)

@@ -31,7 +31,7 @@ def judge_of(
     for name in held_out.known:
         if name not in pictures.known:
             raise unknown_name("category of held-out images", name, pictures.known)
-    rows = torch.linspace(0, len(held_out) - 1, min(_MOST, len(held_out))).long().unique().tolist()
+    rows = held_out.spread(_MOST)
     shelf = Pictures(held_out.subset(rows), pictures.settings)
 
     def judge(_: nn.Module) -> Mapping[str, float]:

@@ -21,7 +21,7 @@ def with_spread(prior: RotationPrior, data: RotationSet) -> RotationPrior:
         data: images with positions, of which at most 200 are looked at, spread over the set. Best those that it did not
             learn from: on its own it is less wrong than on others.
     """
-    rows = torch.linspace(0, len(data) - 1, min(_MOST, len(data))).long().unique().tolist()
+    rows = data.spread(_MOST)
     pictures, errors = Pictures(data, prior.settings), []
     for first in range(0, len(rows), _BATCH):
         part = rows[first : first + _BATCH]

@@ -29,7 +29,7 @@ def calibrated(prior: RotationPrior, held_out: RotationSet) -> RotationPrior:
     from scipy.optimize import minimize_scalar
 
     plain = replace(prior, temperature=1.0)
-    rows = torch.linspace(0, len(held_out) - 1, min(_MOST, len(held_out))).long().unique().tolist()
+    rows = held_out.spread(_MOST)
     labels: list[Tensor] = []
     cells: list[tuple[Tensor, Tensor]] = []
     for first in range(0, len(rows), _BATCH):
