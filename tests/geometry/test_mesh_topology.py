@@ -1,8 +1,9 @@
+import pytest
 import torch
 
 from resect.geometry import solids
 from resect.geometry.mesh import Mesh
-from resect.geometry.mesh_topology import edges, parts
+from resect.geometry.mesh_topology import distinct_rows, edges, parts
 
 
 def fan(count: int) -> Mesh:
@@ -44,3 +45,18 @@ def test_parts_are_told_apart_whatever_the_order_of_faces() -> None:
     label = parts(mesh)
     assert sorted(label.bincount().tolist()) == [12, 80]
     assert len(label[order < 12].unique()) == 1
+
+
+@pytest.mark.parametrize("dtype", [torch.int64, torch.float32])
+def test_distinct_rows_are_those_that_sorting_whole_rows_finds(dtype: torch.dtype) -> None:
+    rows = torch.randint(-3, 4, (500, 3), generator=torch.Generator().manual_seed(0)).to(dtype)
+    expected, expected_which = rows.unique(dim=0, return_inverse=True)
+    kept, which = distinct_rows(rows)
+    assert torch.equal(kept, expected)
+    assert torch.equal(which, expected_which)
+
+
+def test_distinct_rows_of_none_are_none() -> None:
+    kept, which = distinct_rows(torch.zeros(0, 2, dtype=torch.long))
+    assert kept.shape == (0, 2)
+    assert which.shape == (0,)

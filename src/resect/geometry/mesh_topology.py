@@ -2,7 +2,7 @@
 
 import numpy as np
 import torch
-from jaxtyping import Int
+from jaxtyping import Int, Shaped
 from torch import Tensor
 
 from resect.geometry.mesh import Mesh
@@ -34,6 +34,26 @@ def edges(mesh: Mesh) -> tuple[Int[Tensor, "e 2"], Int[Tensor, "e 2"]]:
     after = (first + 1).clamp_max(max(len(key) - 1, 0))
     paired = (after > first) & (key[after] == key[first])
     return sides[first], torch.stack([face[first], torch.where(paired, face[after], -1)], 1)
+
+
+def distinct_rows(rows: Shaped[Tensor, "n k"]) -> tuple[Shaped[Tensor, "m k"], Int[Tensor, "n"]]:
+    """Rows each once, in lexicographic order, and which of them each row is.
+
+    What `rows.unique(dim=0, return_inverse=True)` says, column by column: sorting numbers is ten to thirty times faster
+    than sorting rows. −0 is 0.
+    """
+    which = torch.zeros(len(rows), dtype=torch.long, device=rows.device)
+    for column in rows.unbind(1):
+        values, rank = column.unique(return_inverse=True)
+        which = (which * len(values) + rank).unique(return_inverse=True)[1]
+    count = int(which.max()) + 1 if len(which) else 0
+    return rows[first_of(which, count)], which
+
+
+def first_of(which: Int[Tensor, "n"], count: int) -> Int[Tensor, "m"]:
+    """Where each of the numbers below `count` comes first."""
+    place = torch.arange(len(which), device=which.device)
+    return place.new_full((count,), len(which)).scatter_reduce(0, which, place, "amin")
 
 
 def parts(mesh: Mesh) -> Int[Tensor, "f"]:

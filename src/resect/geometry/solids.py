@@ -13,6 +13,7 @@ from torch import Tensor
 
 from resect.errors import ResectError
 from resect.geometry.mesh import Mesh
+from resect.geometry.mesh_topology import distinct_rows
 
 
 def box(size: Sequence[float | int] = (1.0, 1.0, 1.0), *, dtype: torch.dtype = torch.float32) -> Mesh:
@@ -143,7 +144,7 @@ def _quartered(
 ) -> tuple[Float[Tensor, "w 3"], Int[Tensor, "g 3"]]:
     """Each face cut at the middles of its edges; faces that share an edge share the new vertex."""
     sides = torch.stack([faces, faces.roll(-1, 1)], -1).sort(-1).values
-    pairs, which = sides.flatten(0, 1).unique(dim=0, return_inverse=True)
+    pairs, which = distinct_rows(sides.flatten(0, 1))
     ab, bc, ca = (which.view(-1, 3) + len(vertices)).unbind(1)
     a, b, c = faces.unbind(1)
     parts = [(a, ab, ca), (b, bc, ab), (c, ca, bc), (ab, bc, ca)]

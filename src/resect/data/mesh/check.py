@@ -10,7 +10,7 @@ from resect.data.agreement import Finding
 from resect.data.mesh.units import guess_units, judge_length
 from resect.geometry.mesh import Mesh, diameter, sample_surface
 from resect.geometry.mesh_edit import merge_vertices
-from resect.geometry.mesh_topology import edges, parts
+from resect.geometry.mesh_topology import distinct_rows, edges, parts
 
 _MANY_FACES = 100_000
 _STANDS = 0.3
@@ -76,7 +76,8 @@ def check_mesh(mesh: Mesh) -> MeshReport:
     one, two = merged.faces[beside[:, 0]], merged.faces[beside[:, 1].clamp_min(0)]
     paired = beside[:, 1] >= 0
     same_way = ((two == sides[:, :1]) & (two.roll(-1, 1) == sides[:, 1:])).any(1)
-    _, edge, rows = sides.sort(1).values.unique(dim=0, return_inverse=True, return_counts=True)
+    edge = distinct_rows(sides.sort(1).values)[1]
+    rows = edge.bincount()
     shared = int((rows > 1).sum())
     flipped = int((paired & same_way & (rows == 1)[edge]).sum())  # where more faces meet, which two belong together?
     size = diameter(merged.vertices)

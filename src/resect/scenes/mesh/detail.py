@@ -5,6 +5,7 @@ from torch import Tensor
 
 from resect.geometry.mesh import Mesh
 from resect.geometry.mesh_color import vertex_colors
+from resect.geometry.mesh_topology import distinct_rows, first_of
 
 
 def clustered(mesh: Mesh, cell: float) -> Mesh:
@@ -17,7 +18,7 @@ def clustered(mesh: Mesh, cell: float) -> Mesh:
         cell: side of the cells, mesh units.
     """
     place = ((mesh.vertices - mesh.vertices.amin(0)) / cell).floor().long()
-    count, which = place.unique(dim=0, return_inverse=True)
+    count, which = distinct_rows(place)
     area = torch.zeros_like(mesh.vertices[:, 0])
     for corner in mesh.faces.unbind(1):
         area = area.index_add(0, corner, mesh.face_areas())
@@ -46,7 +47,5 @@ def _distinct(faces: Tensor) -> Tensor:
     """Faces with three different vertices, each once: of those with the same vertices the first."""
     a, b, c = faces.unbind(1)
     faces = faces[(a != b) & (b != c) & (c != a)]
-    _, which = faces.sort(1).values.unique(dim=0, return_inverse=True)
-    first = torch.full((int(which.max()) + 1 if len(which) else 0,), len(faces), device=faces.device)
-    first = first.scatter_reduce(0, which, torch.arange(len(faces), device=faces.device), "amin")
-    return faces[first.sort().values]
+    kinds, which = distinct_rows(faces.sort(1).values)
+    return faces[first_of(which, len(kinds)).sort().values]

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from resect.errors import ResectError
 from resect.geometry.mesh import Mesh
-from resect.geometry.mesh_topology import edges
+from resect.geometry.mesh_topology import distinct_rows, edges, first_of
 from resect.scenes.mesh.texture import Atlas
 
 
@@ -87,7 +87,7 @@ def _check(mesh: Mesh) -> None:
 
 def _welded(mesh: Mesh) -> Mesh:
     """The faces with equal positions as one vertex: files repeat vertices along seams."""
-    kept, same = mesh.vertices.unique(dim=0, return_inverse=True)
+    kept, same = distinct_rows(mesh.vertices)
     return Mesh(kept, same[mesh.faces])
 
 
@@ -100,20 +100,14 @@ def _unwelded(mesh: Mesh, welded: Mesh, between: Tensor) -> Tensor:
 
 def _each_once(welded: Mesh) -> tuple[Tensor, Tensor]:
     """Edges and their faces; faces that are there twice, once for each side as CAD models have them, count as one."""
-    corners, row = welded.faces.sort(1).values.unique(dim=0, return_inverse=True)
-    kept = _first(row, len(corners))
+    corners, row = distinct_rows(welded.faces.sort(1).values)
+    kept = first_of(row, len(corners))
     between, beside = edges(Mesh(welded.vertices, welded.faces[kept]))
-    ends, row, count = between.sort(1).values.unique(dim=0, return_inverse=True, return_counts=True)
-    first = _first(row, len(ends))
+    ends, row = distinct_rows(between.sort(1).values)
+    first, count = first_of(row, len(ends)), row.bincount(minlength=len(ends))
     beside = torch.where(beside < 0, -1, kept[beside.clamp_min(0)])[first]
     beside[count > 1, 1] = -1
     return between[first], beside
-
-
-def _first(row: Tensor, count: int) -> Tensor:
-    """Where each of the numbers below `count` comes first."""
-    place = torch.arange(len(row), device=row.device)
-    return place.new_full((count,), len(row)).scatter_reduce(0, row, place, "amin")
 
 
 def _sense(faces: Tensor, between: Tensor, beside: Tensor) -> Tensor:
