@@ -68,7 +68,7 @@ FILES = {
     "chair": "shapenet_chair_21bfb150/model.obj",
 }
 TINY = PoseCnnSettings(
-    label_width=8, centre_width=8, roi_width=8, hidden=16, points=16, batch=1, steps=2, width=96, height=72
+    label_width=8, centre_width=8, cut=32, surface_width=8, patches=8, points=256, batch=1, steps=2, width=96, height=72
 )
 COLUMNS = {
     "set": "set", "what": "what", "asked": "objects", "detected": "detected", "iou": "iou", "median_deg": "median°",

@@ -25,7 +25,7 @@ from resect.types import Hypotheses, Photo, Target
 QUICK = ("--threads", 1, "--json")
 TINY = (
     "--posecnn.width", 96, "--posecnn.height", 72, "--posecnn.label-width", 8, "--posecnn.centre-width", 8,
-    "--posecnn.roi-width", 8, "--posecnn.hidden", 16, "--posecnn.points", 16, "--posecnn.batch", 1,
+    "--posecnn.cut", 32, "--posecnn.surface-width", 8, "--posecnn.points", 256, "--posecnn.batch", 1,
     "--posecnn.steps", 2,
 )  # fmt: skip
 

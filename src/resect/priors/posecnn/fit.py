@@ -1,45 +1,59 @@
 """Trains PoseCNN on photos of known objects with masks and poses; every batch is fixed by the seed and the step."""
 
 import hashlib
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
 from resect.data.object_set import ObjectSet
 from resect.errors import ResectError
-from resect.geometry import so3
 from resect.nn.backbone.weights import load_weights
 from resect.nn.freeze import Frozen
 from resect.nn.picture import Changes
-from resect.priors.posecnn.frames import Frame, Frames, KnownObject, cell_pixels, known_objects, owner_of_cells, turn_to
-from resect.priors.posecnn.losses import pose_loss, shape_match_loss
+from resect.priors.posecnn.cuts import cuts_of, owned, pictures_of, shown_surface
+from resect.priors.posecnn.frames import Frames
 from resect.priors.posecnn.network import make_network
+from resect.priors.posecnn.objects import KnownObject, known_objects
 from resect.priors.posecnn.prior import PoseCnn, ready
 from resect.priors.posecnn.settings import PoseCnnSettings
+from resect.priors.posecnn.spoil import spoiled
 from resect.priors.posecnn.spread import measured_spread
-from resect.priors.posecnn.turned import turned_frames
+from resect.priors.posecnn.surface import surface_loss
+from resect.priors.posecnn.views import Views, cell_pixels, joined, owner_of_cells, turned
 from resect.training.log import Progress
 from resect.training.loop import Turn, finish, run_seed, train
 
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """Pictures and what is in them; `image` says which picture each of the n objects is in."""
+    """B pictures with the labels, directions and depths of their cells, and n cuts of the objects in them.
+
+    Attributes:
+        picture: turned, recoloured, blurred, noisy.
+        label: of each cell: 0 background, else 1 + class.
+        centre: direction to the centre and depth of each cell; 0 on the background.
+        cut: pictures of single objects, changed in the same way.
+        kind: class of each.
+        rotation: of each in its cut's frame.
+        place: of its surface that a part of a cut shows, about the middle, diameters.
+        shown: whether a part shows it.
+    """
 
     picture: Float[Tensor, "b 3 y x"]
     label: Int[Tensor, "b i j"]
     centre: Float[Tensor, "b 3 i j"]
+    cut: Float[Tensor, "n 3 side side"]
     kind: Int[Tensor, "n"]
-    image: Int[Tensor, "n"]
-    box: Float[Tensor, "n 4"]
     rotation: Float[Tensor, "n 3 3"]
-    asked: Tensor
+    place: Float[Tensor, "n u v 3"]
+    shown: Bool[Tensor, "n u v"]
 
 
 def fit(
@@ -69,14 +83,14 @@ def fit(
     """
     s = settings or PoseCnnSettings()
     seed = run_seed(s, generator)
-    objects = known_objects(data, s.points, torch.Generator().manual_seed(seed))
+    objects = known_objects(data, s.points, s.patches, torch.Generator().manual_seed(seed))
     frames = Frames(data, objects, s)
     depth = _mean_depth(frames)
     network = make_network(s, len(objects), seed)
     for begin in parents:
         _take_over(network, begin, objects)
     Frozen(network, s.held)
-    batches = Batches(frames, s, depth)
+    batches = Batches(frames, s, depth, objects)
     trained = train(
         network, batches.batch, loss_of(objects, s), s,
         seed=seed, data=_digest(data), out=out, resume=resume, progress=progress,
@@ -97,117 +111,87 @@ def _take_over(network: nn.Module, begin: object, objects: tuple[KnownObject, ..
 
 
 class Batches:
-    """Draws batches of pictures, turned, recoloured, blurred and noisy.
+    """Draws batches on the settings' device.
 
     Args:
         frames: of the training photos.
         settings: how.
         depth: that depths count in.
+        objects: that are in them.
     """
 
-    def __init__(self, frames: Frames, settings: PoseCnnSettings, depth: float) -> None:
+    def __init__(
+        self, frames: Frames, settings: PoseCnnSettings, depth: float, objects: tuple[KnownObject, ...]
+    ) -> None:
         self.frames, self.settings, self.depth = frames, settings, depth
         s = settings
         self.changes = Changes(turn_deg=s.turn_deg, roll_deg=s.roll_deg, colour=s.colour, blur_px=s.blur_px)
-        self.cells = cell_pixels(settings)
+        self._cells = cell_pixels(settings).to(s.device)
+        self._points = torch.stack([o.seen_from_middle(o.points) for o in objects]).to(s.device)
+        self._diameter = torch.tensor([o.diameter for o in objects], device=s.device)
 
     def batch(self, turn: Turn) -> Batch:
-        """This process's share of a turn's batch; any turn, in any order, always the same."""
+        """This process's share of a turn's batch; any turn, in any order, always the same.
+
+        What is random is drawn on the CPU, so that a batch is the same on any device.
+        """
         s = self.settings
         drawn = np.random.default_rng([turn.seed, 11, turn.step]).integers(len(self.frames), size=s.batch)
         rows = turn.mine(drawn.tolist())
         g = torch.Generator().manual_seed((turn.seed * 1_000_003 + turn.step) * 64 + turn.rank)
-        frames = [self.frames[i] for i in rows]
+        views = joined([self.frames[i] for i in rows]).to(s.device)
+        whole = views
         if s.turn_deg > 0 or s.roll_deg > 0:
-            frames = turned_frames(frames, self.frames.camera, self.changes.turns(len(rows), g), s)
-        picture = spoiled(torch.stack([f.picture for f in frames]).float() / 255, self.changes, s, g)
-        targets = [self._cells(f) for f in frames]
-        image = torch.cat([torch.full((len(f.kind),), b) for b, f in enumerate(frames)])
-        kind, rotation, middle, box, asked = (
-            torch.cat([getattr(f, name) for f in frames]) for name in ("kind", "rotation", "middle", "box", "asked")
-        )
-        size = (box[:, 2:] - box[:, :2]).repeat(1, 2)
-        box = box + s.box_jitter * size * (2 * torch.rand(box.shape, generator=g) - 1)
-        rotation = turn_to(middle).mT @ rotation if s.relative else rotation
-        labels, centres = (torch.stack(x) for x in zip(*targets, strict=True))
-        return Batch(picture, labels, centres, kind, image, box, rotation, asked)
+            whole = turned(views, self.frames.camera, self.changes.turns(len(rows), g).to(s.device), s)
+        picture = spoiled(whole.picture.float() / 255, self.changes, s, g)
+        return Batch(picture, *self.targets(whole), *self.cuts(views, g))
 
-    def _cells(self, frame: Frame) -> tuple[Tensor, Tensor]:
+    def targets(self, views: Views) -> tuple[Int[Tensor, "b i j"], Float[Tensor, "b 3 i j"]]:
         """Label, and direction to the centre with depth, of all cells; 0 on the background."""
-        camera = self.frames.camera
-        kinds = torch.cat([torch.zeros(1, dtype=torch.long), frame.kind + 1])
-        owner = owner_of_cells(frame.owner, self.settings).long()
-        if len(frame.kind) == 0:
-            return owner, torch.zeros(3, *owner.shape)
-        centre, _ = camera.project(frame.middle)
-        way = torch.nan_to_num(centre)[:, None] - self.cells
-        direction = functional.normalize(way, dim=-1)
-        depth = (frame.middle[:, 2:] / self.depth)[:, None].expand(*direction.shape[:2], 1)
-        each = torch.cat([torch.zeros(1, len(self.cells), 3), torch.cat([direction, depth], -1)])
-        chosen = each[owner.flatten(), torch.arange(len(self.cells))]
-        return kinds[owner], chosen.T.reshape(3, *owner.shape)
+        owner = owner_of_cells(views.owner, self.settings).long()
+        shape, inside = owner.shape, (owner > 0).flatten(1)
+        label = functional.pad(views.kind + 1, (1, 0))[owner]
+        centre, _ = self.frames.camera.project(views.middle)
+        goal = functional.pad(torch.cat([torch.nan_to_num(centre), views.middle[:, 2:] / self.depth], 1), (0, 0, 1, 0))
+        goal = goal[owner.flatten(1)]
+        direction = functional.normalize(goal[..., :2] - self._cells, dim=-1)
+        each = torch.cat([direction, goal[..., 2:]], -1) * inside[..., None]
+        return label, each.mT.reshape(-1, 3, *shape[1:])
 
-
-def spoiled(
-    picture: Float[Tensor, "b 3 y x"], changes: Changes, s: PoseCnnSettings, generator: torch.Generator
-) -> Float[Tensor, "b 3 y x"]:
-    """Pictures as a worse camera takes them: recoloured and blurred, half of them by motion, with noise."""
-    picture = changes.recolour(picture, generator)
-    picture = _moved(picture, round(3 * s.blur_px), generator)
-    strength = s.noise * torch.rand(len(picture), 1, 1, 1, generator=generator)
-    return (picture + strength * torch.randn(picture.shape, generator=generator)).clamp(0, 1)
-
-
-def _moved(picture: Float[Tensor, "b 3 y x"], reach: int, generator: torch.Generator) -> Float[Tensor, "b 3 y x"]:
-    """Half of the pictures blurred by a motion along x or y of at most `reach` + 1 pixels."""
-    draw = torch.rand(len(picture), 3, generator=generator)
-    length = torch.where(draw[:, 0] < 0.5, 1 + (draw[:, 1] * (reach + 1)).long(), 1)
-    offset = torch.arange(reach + 1) - reach // 2
-    first = -((length - 1) // 2)[:, None]
-    kernel = ((offset >= first) & (offset < first + length[:, None])) / length[:, None]
-    still = (offset == 0).float().expand_as(kernel)
-    across = draw[:, 2:] < 0.5
-    for side, weights in ((3, torch.where(across, kernel, still)), (2, torch.where(across, still, kernel))):
-        picture = _along(picture, weights, side)
-    return picture
-
-
-def _along(picture: Float[Tensor, "b 3 y x"], kernel: Float[Tensor, "b k"], side: int) -> Float[Tensor, "b 3 y x"]:
-    """Each picture under its own kernel, whose middle is at k // 2 of an odd or (k − 1) // 2 of an even length."""
-    size = kernel.shape[1]
-    before = (size - 1) // 2
-    pad = (before, size - 1 - before)
-    flat = picture.reshape(1, -1, *picture.shape[2:])
-    flat = functional.pad(flat, (*pad, 0, 0) if side == 3 else (0, 0, *pad), "replicate")
-    weights = kernel.repeat_interleave(3, 0)[:, None]
-    weights = weights[:, :, None] if side == 3 else weights[..., None]
-    return functional.conv2d(flat, weights, groups=len(weights)).view(picture.shape)
+    def cuts(self, views: Views, g: torch.Generator) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+        """Cuts of the objects that teach rotations, as the last five of a `Batch`."""
+        s, camera = self.settings, self.frames.camera
+        row = views.asked.nonzero()[:, 0].repeat_interleave(s.cuts)
+        box, image, kind = views.box[row], views.image[row], views.kind[row]
+        moved = (2 * torch.rand(box.shape, generator=g) - 1).to(box) * s.box_jitter
+        box = box + moved * (box[:, 2:] - box[:, :2]).repeat(1, 2)
+        roll = (2 * torch.rand(len(row), generator=g) - 1).to(box) * math.radians(s.roll_deg)
+        cuts = cuts_of(box, camera, roll)
+        picture = pictures_of(cuts, views.picture.float() / 255, image, camera, s.cut)
+        rotation = cuts.turn.mT @ views.rotation[row]
+        middle = (cuts.turn.mT @ views.middle[row, :, None])[..., 0] / self._diameter[kind, None]
+        parts = s.cut // s.strides[0]
+        place, hit = shown_surface(cuts, self._points[kind], rotation, middle, parts)
+        shown = hit & owned(cuts, views.owner, image, row, camera, parts)
+        return spoiled(picture, self.changes, s, g), kind, rotation, place, shown
 
 
 def loss_of(objects: tuple[KnownObject, ...], s: PoseCnnSettings) -> Callable[[nn.Module, Batch], Mapping[str, Tensor]]:
-    """The loss of a batch: labels, directions with depths, rotations."""
-    device = torch.device(s.device)
-    points = torch.stack([(o.points - o.middle) / o.diameter for o in objects]).to(device)
+    """The loss of a batch: labels, directions with depths, surfaces."""
+    patches = torch.stack([o.seen_from_middle(o.patches) for o in objects]).to(s.device)
     most = max(len(o.symmetries) for o in objects)
-    turns = torch.stack([torch.cat([o.symmetries, torch.eye(3).expand(most, 3, 3)])[:most] for o in objects]).to(device)
-    symmetric = torch.tensor([len(o.symmetries) > 1 for o in objects], device=device)
+    turns = [torch.cat([o.symmetries, torch.eye(3).expand(most, 3, 3)])[:most] for o in objects]
+    symmetries = torch.stack(turns).to(s.device)
 
     def loss(network: nn.Module, batch: Batch) -> Mapping[str, Tensor]:
-        b = Batch(**{k: v.to(device) for k, v in vars(batch).items()})
-        labels, centres, quaternions = network(b.picture, b.box, b.image)
+        b = batch
+        labels, centres, found = network(b.picture, b.cut, b.kind)
         label = functional.cross_entropy(labels, b.label)
         centre = _centre_loss(centres, b, everywhere=s.everywhere)
-        rows = b.asked.nonzero()[:, 0]
-        kind = b.kind[rows]
-        found = so3.from_quaternion(quaternions[rows, kind])
-        true = b.rotation[rows, None] @ turns[kind]
-        off = pose_loss(found, true, points[kind])
-        if s.symmetric == "closest":
-            closest = shape_match_loss(found, b.rotation[rows], points[kind])
-            off = torch.where(symmetric[kind], closest, pose_loss(found, true[:, :1], points[kind]))
-        rotation = off.sum() / max(1, len(rows))
-        total = s.label_weight * label + s.centre_weight * centre + s.rotation_weight * rotation
-        return {"loss": total, "labels": label.detach(), "centres": centre.detach(), "rotation": rotation.detach()}
+        off = surface_loss(found, b.place, b.shown, b.rotation, patches[b.kind], symmetries[b.kind])
+        surface = off.sum() / max(1, len(off))
+        total = s.label_weight * label + s.centre_weight * centre + s.surface_weight * surface
+        return {"loss": total, "labels": label.detach(), "centres": centre.detach(), "surfaces": surface.detach()}
 
     return loss
 

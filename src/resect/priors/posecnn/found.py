@@ -17,12 +17,12 @@ class Seen:
     Attributes:
         probability: of the labels of all cells, background first.
         centres: direction to the centre and depth of all cells, by class.
-        maps: what boxes are cut from.
+        picture: itself, which boxes are cut from.
     """
 
     probability: Float[Tensor, "k i j"]
     centres: Float[Tensor, "k-1 3 i j"]
-    maps: list[Tensor]
+    picture: Float[Tensor, "3 y x"]
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,9 +1,13 @@
-"""PoseCNN's network: labels, directions to centres with depths, and rotations of boxes.
+"""PoseCNN's network: labels, directions to centres with depths, and surfaces of cuts.
 
 Xiang, Schmidt, Narayanan, Fox, "PoseCNN: a convolutional neural network for 6D object pose estimation in cluttered
 scenes", RSS 2018, in the size of its DeepRob variant. What differs: no ReLU before the softmax, which cannot say less
-than nothing; 1 × 1 convolutions come before the enlargement in place of after it, which is the same for less work.
+than nothing; 1 × 1 convolutions come before the enlargement in place of after it, which is the same for less work;
+rotations come from surfaces (`surface`), not from two wide layers that give quaternions, which learn nothing in the
+time in which surfaces are learned (docs/decisions/posecnn.md).
 """
+
+import math
 
 import torch
 from jaxtyping import Float, Int
@@ -13,9 +17,9 @@ from torch.nn import functional
 from resect.errors import ResectError
 from resect.nn.backbone.make import make_backbone
 from resect.priors.posecnn.settings import PoseCnnSettings
+from resect.priors.posecnn.surface import Surface
 
-ROI = 7
-_FINER = 2  # samples along a side of each of the 7 × 7 parts of a box
+_GROUPS = 8
 
 
 class PoseCnnNetwork(nn.Module):
@@ -37,13 +41,7 @@ class PoseCnnNetwork(nn.Module):
         channels = [known[stride] for stride in s.strides]
         self.labels = _Branch(channels, s.label_width, classes + 1, s.mixed)
         self.centres = _Branch(channels, s.centre_width, 3 * classes, s.mixed)
-        alike = s.roi_width == 0
-        if alike and len(set(channels)) > 1:
-            raise ResectError("PoseCnnSettings.roi_width", "above 0, as the maps differ in channels", "0")
-        self.roi = nn.ModuleList(nn.Identity() if alike else nn.Conv2d(c, s.roi_width, 1) for c in channels)
-        width = (channels[0] if alike else s.roi_width) * ROI * ROI
-        layers = (nn.Linear(width, s.hidden), nn.ReLU(), nn.Linear(s.hidden, s.hidden), nn.ReLU())
-        self.rotation = nn.Sequential(*layers, nn.Linear(s.hidden, 4 * classes))
+        self.surfaces = _SurfaceBranch(channels, s.surface_width, 2 + s.patches, classes)
 
     def train(self, mode: bool = True) -> "PoseCnnNetwork":
         """Norms of a pretrained backbone stay: they may be folded into its weights, and batches are small."""
@@ -73,28 +71,21 @@ class PoseCnnNetwork(nn.Module):
         )
         return labels, centres.unflatten(1, (self.classes, 3))
 
-    def rotations(
-        self, maps: list[Float[Tensor, "b c i j"]], boxes: Float[Tensor, "n 4"], image: Int[Tensor, "n"]
-    ) -> Float[Tensor, "n classes 4"]:
-        """Unit quaternions of each box by class.
+    def surface(self, cuts: Float[Tensor, "n 3 side side"], kind: Int[Tensor, "n"]) -> Surface:
+        """What the cuts of objects of these classes show, in parts of the first stride.
 
         Args:
-            maps: of `maps`.
-            boxes: left, top, right, bottom, pixels of the picture.
-            image: which picture of the batch each box is in.
+            cuts: pictures of them (`cuts.pictures_of`).
+            kind: class of each, from 0.
         """
-        s = self.settings
-        size = (s.width, s.height)
-        cut = torch.stack([cut_boxes(f(m), boxes, image, size) for f, m in zip(self.roi, maps, strict=True)]).sum(0)
-        found: Tensor = self.rotation(cut.flatten(1)).unflatten(1, (self.classes, 4))
-        return functional.normalize(found, dim=-1)
+        found = self.surfaces(self.maps(cuts), kind)
+        return Surface(found[:, 0], found[:, 1], found[:, 2:])
 
     def forward(
-        self, picture: Float[Tensor, "b 3 y x"], boxes: Float[Tensor, "n 4"], image: Int[Tensor, "n"]
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Labels, centres and rotations of a batch; see `dense` and `rotations`."""
-        maps = self.maps(picture)
-        return *self.dense(maps), self.rotations(maps, boxes, image)
+        self, picture: Float[Tensor, "b 3 y x"], cuts: Float[Tensor, "n 3 side side"], kind: Int[Tensor, "n"]
+    ) -> tuple[Tensor, Tensor, Surface]:
+        """Labels, centres and surfaces of a batch; see `dense` and `surface`."""
+        return *self.dense(self.maps(picture)), self.surface(cuts, kind)
 
 
 def _shorten(body: nn.Module, stride: int) -> None:
@@ -130,31 +121,35 @@ class _Branch(nn.Module):
         nn.init.normal_(self.out.weight, std=0.01)
 
     def forward(self, maps: list[Tensor]) -> Tensor:
-        size = maps[0].shape[-2:]
-        seen = [functional.relu(layer(m)) for layer, m in zip(self.embed, maps, strict=True)]
-        large = [functional.interpolate(x, size=size, mode="bilinear", align_corners=False) for x in seen[1:]]
-        found: Tensor = self.out(self.mix(torch.stack([seen[0], *large]).sum(0)))
+        found: Tensor = self.out(self.mix(_summed(self.embed, maps)))
         return found
 
 
-def cut_boxes(
-    features: Float[Tensor, "b c i j"], boxes: Float[Tensor, "n 4"], image: Int[Tensor, "n"], size: tuple[int, int]
-) -> Float[Tensor, "n c 7 7"]:
-    """What lies in boxes, as means over 7 × 7 equal parts of 2 × 2 bilinear samples each.
+class _SurfaceBranch(nn.Module):
+    """The maps summed in the same way and mixed; then of each cut the output of its own class."""
 
-    Published is the greatest feature of each part, boxes rounded to whole cells; this moves smoothly with the box.
+    def __init__(self, channels: list[int], width: int, out: int, classes: int) -> None:
+        super().__init__()
+        self.embed = nn.ModuleList(nn.Conv2d(c, width, 1) for c in channels)
+        self.mix = nn.Sequential(*(part for _ in range(2) for part in _normed(width)))
+        self.weight = nn.Parameter(0.01 * torch.randn(classes, out, width))
+        self.bias = nn.Parameter(torch.zeros(classes, out))
 
-    Args:
-        boxes: left, top, right, bottom in pixels of a picture of `size` (width, height).
-        image: which picture each is in.
-    """
-    part = (torch.arange(ROI * _FINER, dtype=boxes.dtype, device=boxes.device) + 0.5) / (ROI * _FINER)
-    x = boxes[:, :1] + (boxes[:, 2:3] - boxes[:, :1]) * part
-    y = boxes[:, 1:2] + (boxes[:, 3:] - boxes[:, 1:2]) * part
-    n, k = x.shape
-    grid = torch.stack([x[:, None].expand(n, k, k) / size[0], y[:, :, None].expand(n, k, k) / size[1]], -1) * 2 - 1
-    found = functional.grid_sample(features[image], grid, padding_mode="border", align_corners=False)
-    return functional.avg_pool2d(found, _FINER)
+    def forward(self, maps: list[Tensor], kind: Int[Tensor, "n"]) -> Float[Tensor, "n out i j"]:
+        found = _summed(self.embed, maps)
+        found = found + self.mix(found)
+        return torch.einsum("now,nwij->noij", self.weight[kind], found) + self.bias[kind, :, None, None]
+
+
+def _normed(width: int) -> tuple[nn.Module, ...]:
+    """A layer whose norm does not ask how many cuts there are."""
+    return nn.Conv2d(width, width, 3, padding=1, bias=False), nn.GroupNorm(math.gcd(_GROUPS, width), width), nn.ReLU()
+
+
+def _summed(embed: nn.ModuleList, maps: list[Tensor]) -> Tensor:
+    seen = [functional.relu(layer(m)) for layer, m in zip(embed, maps, strict=True)]
+    large = [functional.interpolate(x, size=maps[0].shape[-2:], mode="bilinear", align_corners=False) for x in seen[1:]]
+    return torch.stack([seen[0], *large]).sum(0)
 
 
 def make_network(settings: PoseCnnSettings, classes: int, seed: int) -> PoseCnnNetwork:

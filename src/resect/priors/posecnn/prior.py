@@ -19,11 +19,14 @@ from resect.geometry.se3 import SE3
 from resect.nn.backbone.weights import load_weights
 from resect.nn.picture import look, shows_nothing
 from resect.priors.lay import information_of
+from resect.priors.posecnn.cuts import cuts_of, pictures_of
 from resect.priors.posecnn.found import Found, PoseSpread, Seen, find
-from resect.priors.posecnn.frames import KnownObject, cell_pixels, turn_to
 from resect.priors.posecnn.network import PoseCnnNetwork, make_network
+from resect.priors.posecnn.objects import KnownObject
 from resect.priors.posecnn.settings import PoseCnnSettings
 from resect.priors.posecnn.store import checked_objects, object_tensors
+from resect.priors.posecnn.surface import rotations_of
+from resect.priors.posecnn.views import cell_pixels
 from resect.types import Hypotheses, Photo, Target
 
 KIND = "posecnn"
@@ -114,27 +117,33 @@ class PoseCnn:
     def look(self, picture: Float[Tensor, "3 y x"]) -> Seen:
         """The network's maps of a picture of its camera."""
         with torch.no_grad():
-            maps = self.network.maps(picture[None].to(self.settings.device))
-            labels, centres = self.network.dense(maps)
-        return Seen(labels[0].softmax(0).cpu(), centres[0].cpu(), maps)
+            labels, centres = self.network.dense(self.network.maps(picture[None].to(self.settings.device)))
+        return Seen(labels[0].softmax(0).cpu(), centres[0].cpu(), picture)
 
     def find(self, seen: Seen) -> list[Found]:
         """Objects by voting, every class."""
         return find(seen, self.settings, self._cells, self.depth)
 
     def poses(self, seen: Seen, found: list[Found]) -> SE3:
-        """One pose an object: the centre's ray at its depth, the rotation of its box."""
-        s = self.settings
-        boxes = torch.tensor([box_of(f.cells) for f in found]) * s.cell
-        first = torch.zeros(len(found), dtype=torch.long)
-        with torch.no_grad():
-            quaternions = self.network.rotations(seen.maps, boxes.to(s.device), first.to(s.device)).cpu().double()
-        rotation = so3.from_quaternion(torch.stack([quaternions[k, f.kind] for k, f in enumerate(found)]))
+        """One pose an object: the centre's ray at its depth, the rotation of what its cut shows."""
+        known = [self.objects[f.kind] for f in found]
         ray = self.camera.rays(torch.stack([f.centre for f in found])).double()
         middle = ray / ray[:, 2:] * torch.tensor([[f.depth] for f in found], dtype=torch.float64)
-        rotation = turn_to(middle) @ rotation if s.relative else rotation
-        own = torch.stack([self.objects[f.kind].middle for f in found]).double()
+        rotation = self._rotations(seen, found, middle)
+        own = torch.stack([o.middle for o in known]).double()
         return SE3(rotation, middle - (rotation @ own[..., None])[..., 0])
+
+    def _rotations(self, seen: Seen, found: list[Found], middle: Float[Tensor, "n 3"]) -> Float[Tensor, "n 3 3"]:
+        s, known = self.settings, [self.objects[f.kind] for f in found]
+        boxes = torch.tensor([box_of(f.cells) for f in found]) * s.cell
+        cuts = cuts_of(boxes, self.camera)
+        pictures = pictures_of(cuts, seen.picture[None], torch.zeros(len(found), dtype=torch.long), self.camera, s.cut)
+        kind = torch.tensor([f.kind for f in found])
+        with torch.no_grad():
+            surface = self.network.surface(pictures.to(s.device), kind.to(s.device)).cpu()
+        distance = (middle.float() * cuts.turn[..., 2]).sum(-1) / torch.tensor([o.diameter for o in known])
+        patches = torch.stack([o.seen_from_middle(o.patches) for o in known])
+        return cuts.turn.double() @ rotations_of(surface, cuts, distance, patches).double()
 
     def _hypotheses(self, pose: SE3, found: Found, target: Target) -> Hypotheses:
         """With a spread about the object's middle."""
@@ -184,7 +193,7 @@ class PoseCnn:
         where = f"{folder}/artifact.json"
         settings = artifact.settings_from_json(PoseCnnSettings, found.settings, where)
         settings = replace(settings, device=device, pretrained="")
-        objects, depth, meters = checked_objects(found.extra, found.tensors, where)
+        objects, depth, meters = checked_objects(found.extra, found.tensors, settings.patches, where)
         camera = artifact.settings_from_json(Camera, found.extra.get("camera") or {}, where)
         network = make_network(settings, len(objects), 0)
         weights = {k.removeprefix("network."): v for k, v in found.tensors.items() if k.startswith("network.")}

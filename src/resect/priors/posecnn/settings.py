@@ -33,24 +33,24 @@ class PoseCnnSettings(TrainingSettings):
     """Channels before directions and depths."""
     mixed: bool = True
     """Whether a 3×3 convolution follows the sum of the maps."""
-    roi_width: int = 64
-    """Channels of the maps that boxes are cut from; 0 takes the backbone's own, which must be alike."""
-    hidden: int = 512
-    """Width of the two layers before the rotations."""
-    relative: bool = True
-    """Rotations against the ray to the object, which look alike anywhere in the picture."""
+    cut: int = 64
+    """Side of the cuts of boxes that rotations are seen in, pixels."""
+    cuts: int = 2
+    """Cuts of each object in a step, each rolled, recoloured and blurred in its own way."""
+    surface_width: int = 64
+    """Channels before the surfaces that cuts show."""
+    patches: int = 64
+    """That the surface of an object is divided into."""
     everywhere: bool = False
     """Directions and depths are learned outside of objects too, where they are 0."""
-    symmetric: Literal["group", "closest"] = "group"
-    """Of symmetric objects: distance to the nearest equivalent pose, or of each point to the closest one."""
     label_weight: float = 1.0
     """Of the labels in the loss."""
     centre_weight: float = 2.0
     """Of directions and depths."""
-    rotation_weight: float = 2.0
-    """Of rotations."""
-    points: int = 256
-    """Of each object, for the loss of rotations."""
+    surface_weight: float = 0.5
+    """Of what cuts show."""
+    points: int = 2048
+    """Of each object's surface: which of it is seen is told by the nearest of them."""
     asked: float = 0.5
     """Least visible part of an object that teaches its rotation."""
     box_jitter: float = 0.08
@@ -85,9 +85,11 @@ class PoseCnnSettings(TrainingSettings):
             "cell": (1, 32),
             "label_width": (1, 4096),
             "centre_width": (1, 4096),
-            "roi_width": (0, 4096),
-            "hidden": (1, 65536),
-            "points": (4, 100_000),
+            "cut": (16, 1024),
+            "cuts": (1, 64),
+            "surface_width": (8, 4096),
+            "patches": (4, 1024),
+            "points": (16, 100_000),
             "asked": (0, 1),
             "box_jitter": (0, 0.4),
             "turn_deg": (0, 45),
@@ -101,11 +103,17 @@ class PoseCnnSettings(TrainingSettings):
         check(self, within)
         if not self.strides or list(self.strides) != sorted(set(self.strides)):
             raise ResectError("PoseCnnSettings.strides", "ascending strides of the backbone", str(self.strides))
+        if self.patches > self.points:
+            raise ResectError(
+                "PoseCnnSettings.patches", f"at most as many as points ({self.points})", str(self.patches)
+            )
+        if self.cut % self.strides[-1]:
+            raise ResectError("PoseCnnSettings.cut", f"a multiple of the last stride {self.strides[-1]}", str(self.cut))
 
 
 @dataclass(frozen=True)
 class PublishedPoseCnnSettings(PoseCnnSettings):
-    """VGG-16 at 640×480 with the published sizes, losses and schedule; for a GPU."""
+    """VGG-16 at 640×480 with the published sizes, losses and schedule, but for the rotations; for a GPU."""
 
     backbone: str = "vgg16"
     pretrained: str = "imagenet"
@@ -118,16 +126,14 @@ class PublishedPoseCnnSettings(PoseCnnSettings):
     label_width: int = 64
     centre_width: int = 128
     mixed: bool = False
-    roi_width: int = 0
-    hidden: int = 4096
+    cut: int = 128
+    cuts: int = 1
+    surface_width: int = 256
     turn_deg: float = 0.0
     roll_deg: float = 0.0
-    relative: bool = False
     everywhere: bool = True
-    symmetric: Literal["group", "closest"] = "closest"
     centre_weight: float = 1.0
-    rotation_weight: float = 1.0
-    points: int = 1024
+    surface_weight: float = 1.0
     least_cells: int = 100
     instances: int = 1
     batch: int = 2

@@ -5,8 +5,9 @@ from torch import Tensor
 
 from resect.geometry import so3
 from resect.priors.posecnn.found import Found, PoseSpread
-from resect.priors.posecnn.frames import Frame, Frames
+from resect.priors.posecnn.frames import Frames
 from resect.priors.posecnn.prior import PoseCnn
+from resect.priors.posecnn.views import Views
 
 _LOOKED_AT = 48
 _FROM_MEDIAN = 1.5  # of absolute errors to a standard deviation
@@ -22,7 +23,7 @@ def measured_spread(made: PoseCnn, frames: Frames) -> PoseSpread:
     rows: list[Tensor] = []
     for i in range(0, len(frames), max(1, len(frames) // _LOOKED_AT)):
         frame = frames[i]
-        seen = made.look(frame.picture.float() / 255)
+        seen = made.look(frame.picture[0].float() / 255)
         found = made.find(seen)
         if found:
             poses = made.poses(seen, found)
@@ -34,7 +35,7 @@ def measured_spread(made: PoseCnn, frames: Frames) -> PoseSpread:
     return PoseSpread(max(turn, _LEAST.turn_rad), max(across, _LEAST.across), max(away, _LEAST.away))
 
 
-def _errors(made: PoseCnn, frame: Frame, found: Found, rotation: Tensor, t: Tensor) -> list[Tensor]:
+def _errors(made: PoseCnn, frame: Views, found: Found, rotation: Tensor, t: Tensor) -> list[Tensor]:
     """Mean error of an angle, part of the diameter across the ray, of the depth along it; of the nearest object."""
     known = made.objects[found.kind]
     same = ((frame.kind == found.kind) & frame.asked).nonzero()[:, 0]
