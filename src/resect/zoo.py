@@ -219,7 +219,7 @@ ZOO: dict[str, Entry] = {
         settings="resect.priors.posecnn.settings:PoseCnnSettings",
         fit="resect.priors.posecnn.fit:fit",
         load="resect.priors.posecnn.prior:PoseCnn.load",
-        cite=("posecnn", "mobilenetv2"),
+        cite=("posecnn", "cdpn", "epos", "mobilenetv2"),
     ),
     "posecnn-full": Entry(
         "prior",
@@ -227,7 +227,7 @@ ZOO: dict[str, Entry] = {
         settings="resect.priors.posecnn.settings:PublishedPoseCnnSettings",
         fit="resect.priors.posecnn.fit:fit",
         load="resect.priors.posecnn.prior:PoseCnn.load",
-        cite=("posecnn",),
+        cite=("posecnn", "cdpn", "epos"),
     ),
     "object-frames": Entry(
         "prior",
