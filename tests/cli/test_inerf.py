@@ -1,6 +1,7 @@
 """iNeRF by commands: steps, curves and a film of a photo; the protocol with its steps kept."""
 
 import json
+from importlib.util import find_spec
 from pathlib import Path
 
 from shell import resect
@@ -25,6 +26,23 @@ def test_a_photo_by_inerf(capture: Path, place: Path, tmp_path: Path) -> None:
     assert len(read_descent(tmp_path / "o" / "0003.steps.csv").loss) == 6
     assert (tmp_path / "o" / "0003.gif").stat().st_size > 100
     assert "<svg" in (tmp_path / "o" / "steps.html").read_text()
+
+
+def test_the_film_is_a_video_or_a_word_before_the_work(capture: Path, place: Path, tmp_path: Path) -> None:
+    pose = read(capture).truth.cam_from_world[3]
+    (tmp_path / "start.json").write_text(json.dumps({"cam_from_world": pose.double().matrix().tolist()}))
+    said = resect(
+        "estimate", capture / "images" / "0003.png", "--scene", place, "--start", tmp_path / "start.json", "--refiner",
+        "inerf", "--inerf.steps", 2, "--inerf.rays", 64, "--out", tmp_path / "o", "--film", "mp4", *QUICK,
+    )  # fmt: skip
+    if find_spec("imageio_ffmpeg") is None:
+        assert said.code == 2
+        assert "resect[video]" in said.err
+        assert not (tmp_path / "o").exists()
+    else:
+        assert said.code == 0, said.err
+        assert (tmp_path / "o" / "0003.mp4").read_bytes()[4:8] == b"ftyp"
+        assert not (tmp_path / "o" / "0003.gif").exists()
 
 
 def test_the_protocol_keeps_the_steps(capture: Path, place: Path, tmp_path: Path) -> None:

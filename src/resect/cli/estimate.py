@@ -17,6 +17,7 @@ from resect.cli.main import BAD_INPUT, DONE, SOME_FAILED
 from resect.cli.options import COMMON, CommonFlags, at_least, parse_with_several, refuse_overwrite, start
 from resect.cli.output import result, say
 from resect.cli.preset_file import INERF, with_preset
+from resect.cli.render import need_videos
 from resect.cli.several import place_folder
 from resect.errors import ResectError
 from resect.refine.category.settings import CategorySettings
@@ -91,6 +92,8 @@ class EstimateArguments:
     out: Path | None = None
     """Folder for report.html and poses.csv; of objects an overlay of each photo too; of priors with attention pictures
     of where they looked; of "inerf" and of --category.optimizer adam every step, as tables, curves and a film."""
+    film: Literal["gif", "mp4"] = "gif"
+    """What those films are."""
     overwrite: bool = False
     """Write over what is in --out."""
     common: CommonFlags = COMMON
@@ -134,7 +137,7 @@ def run(arguments: Sequence[str]) -> int:
         _report(where, answers, flags)
         write_attention(where, answers, flags.out)
         if flags.refiner == "inerf":
-            write_steps(answers, lambda _: where.scene, flags.out)
+            write_steps(answers, lambda _: where.scene, flags.out, flags.film)
     rows = [facts_of(answer, near) for answer in answers]
     failed, unusable = sum("camera_center" not in row for row in rows), sum(isinstance(a.found, str) for a in answers)
     result(flags.common, {"photos": rows, "failed": failed}, "\n".join(line_of(row) for row in rows))
@@ -144,6 +147,8 @@ def run(arguments: Sequence[str]) -> int:
 def _check(flags: EstimateArguments, category: CategorySettings) -> None:
     """Errors before any work, whatever the scene."""
     at_least("--count", 1 if flags.count is None else flags.count, 1)
+    if flags.film == "mp4":
+        need_videos()
     at_least("--focal-sigma", flags.focal_sigma, 0)
     if flags.fov_deg is not None and not 0 < flags.fov_deg < 180:
         raise ResectError("--fov-deg", "between 0 and 180", str(flags.fov_deg))

@@ -65,7 +65,7 @@ def run_category(flags: "EstimateArguments", settings: CategorySettings) -> int:
     answers = [_one(where, name, path, flags, reference) for name, path in files.items()]
     if flags.out is not None:
         _report(scene, answers, flags.out)
-        write_steps(answers, lambda found: _instance(scene, found), flags.out, "adam")
+        write_steps(answers, lambda found: _instance(scene, found), flags.out, flags.film, "adam")
     rows = [_facts(scene, answer, reference) for answer in answers]
     failed, unusable = sum("camera_center" not in row for row in rows), sum(isinstance(a.found, str) for a in answers)
     result(flags.common, {"photos": rows, "failed": failed}, "\n".join(_line(row) for row in rows))

@@ -25,14 +25,19 @@ def with_inerf(where: "Localizer", settings: Any, starts: int, seed: int) -> "Lo
 
 
 def write_steps(
-    answers: Sequence[Answer], scene_of: "Callable[[Estimate], Scene | None]", out: Path, stage: str = ""
+    answers: Sequence[Answer],
+    scene_of: "Callable[[Estimate], Scene | None]",
+    out: Path,
+    film_as: str = "gif",
+    stage: str = "",
 ) -> None:
-    """`NAME.steps.csv` and `NAME.gif` of each photo, and `steps.html` with all curves.
+    """`NAME.steps.csv` and `NAME.gif` (or `.mp4`) of each photo, and `steps.html` with all curves.
 
     Args:
         answers: with traces.
         scene_of: what an answer is rendered from.
         out: folder.
+        film_as: ending of the films' names.
         stage: how the names of the steps begin that are told of.
     """
     from resect.cli.render import write_frames
@@ -50,7 +55,7 @@ def write_steps(
         runs[answer.name] = descent_of(estimate)
         write_descent(out / f"{stem}.steps.csv", runs[answer.name])
         if photo.camera is not None:
-            write_frames(film(photo, estimate, scene), out / f"{stem}.gif", 8)
+            write_frames(film(photo, estimate, scene), out / f"{stem}.{film_as}", 8)
     if runs:
         write_curves(out / "steps.html", runs)
         say(f"curves: {out / 'steps.html'}")

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -106,6 +107,8 @@ def _check(flags: RenderArguments) -> None:
     suffix = flags.out.suffix.lower()
     if suffix in _PICTURES or (suffix in _VIDEOS and flags.out.is_dir()):
         raise ResectError("--out", f"a folder, or a file {', '.join(('.gif', *_VIDEOS))}", str(flags.out))
+    if suffix in _VIDEOS:
+        need_videos()
     refuse_overwrite(flags.out, flags.overwrite)
 
 
@@ -223,12 +226,17 @@ def write_frames(frames: Sequence[Any], out: Path, fps: int) -> None:
             frame.save(out / f"{i:05d}.png")
 
 
+def need_videos() -> None:
+    """An error where videos cannot be written: before the work, not after it."""
+    for package in ("imageio", "imageio_ffmpeg"):
+        if find_spec(package) is None:
+            raise NotInstalledError(package.replace("_", "-"), "video", "writing videos")
+
+
 def _video(frames: Sequence[Any], out: Path, fps: int) -> None:
-    try:
-        import imageio.v2 as imageio
-        import numpy as np
-    except ImportError:
-        raise NotInstalledError("imageio", "video", "writing videos") from None
+    import imageio.v2 as imageio
+    import numpy as np
+
     out.parent.mkdir(parents=True, exist_ok=True)
     writing: Any = imageio.get_writer(out, fps=fps, macro_block_size=2)
     with writing as writer:
