@@ -73,7 +73,8 @@ def fit_place(
         own = torch.Generator().manual_seed((seed + zlib.crc32(part.encode())) % 2**63)
         with (stage or _silent)(part.rpartition("/")[2]) as progress:
             _fit(part, train, chosen, out, resume, own, progress)
-    if zoo.entry(name).role == "scene" and not (resume and (out / "errors.json").is_file()):
+    measured = zoo.entry(name).role == "scene" and getattr(settings, "measured", True)
+    if measured and not (resume and (out / "errors.json").is_file()):
         with (stage or _silent)("errors") as progress:
             _measure_errors(name, train, settings, out, torch.Generator().manual_seed(seed), progress)
     return zoo.load(out)

@@ -20,6 +20,7 @@ def nerf(capture: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     said = resect("fit", "nerf", capture, "--out", out, "--config", preset, *SMALL, "--priors", *QUICK)
     assert said.code == 0, said.err
     assert "'expname' is left out" in said.err
+    assert not (out / "errors.json").exists()  # no second NeRF unless asked for
     return out
 
 

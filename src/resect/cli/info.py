@@ -99,7 +99,7 @@ def _exactness(path: Path, meters_per_unit: float | None) -> str:
 
     file = path / "errors.json"
     if not file.is_file():
-        return "not measured: that takes photos left out, and there were too few"
+        return "not measured: too few photos to leave some out, or a NeRF, which is measured by --nerf.measured"
     errors = settings_from_json(ErrorModel, read_json(file), file)
     if errors.photos < 3:
         return f"not measured: only {errors.photos} of the photos left out were solved"

@@ -47,6 +47,9 @@ class NerfSettings(TrainingSettings):
     """Part of the width and height that they see."""
     depth_weight: float = 0.0
     """Of the error of the rays' mean depth, part of the range of depths, in the loss; 0 looks at colour alone."""
+    measured: bool = False
+    """Whether a second NeRF is learned without some of the photos, for half of the steps, to measure how exact poses
+    are (errors.json); else they are told with the errors of a scene that was not measured."""
     rays_at_once: int = 4096
     """Most rays in memory while rendering."""
     batch: int = 512
