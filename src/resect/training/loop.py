@@ -139,7 +139,11 @@ def _batches(batch: Callable[[Turn], B], turn: Turn, settings: TrainingSettings)
     if settings.ahead == 0:
         yield from map(batch, turns)
         return
-    with ThreadPoolExecutor(settings.ahead) as pool:
+    on_gpu = torch.device(settings.device).type == "cuda"
+    chosen = (
+        (torch.cuda.set_device, (torch.cuda.current_device(),)) if on_gpu else (None, ())
+    )  # each thread has its own
+    with ThreadPoolExecutor(settings.ahead, "batch", *chosen) as pool:
         waiting: deque[Future[B]] = deque()
         try:
             for t in turns:

@@ -126,9 +126,9 @@ class Batches:
         self.frames, self.settings, self.depth = frames, settings, depth
         s = settings
         self.changes = Changes(turn_deg=s.turn_deg, roll_deg=s.roll_deg, colour=s.colour, blur_px=s.blur_px)
-        self._cells = cell_pixels(settings).to(s.device)
-        self._points = torch.stack([o.seen_from_middle(o.points) for o in objects]).to(s.device)
-        self._diameter = torch.tensor([o.diameter for o in objects], device=s.device)
+        self._cells = cell_pixels(settings)
+        self._points = torch.stack([o.seen_from_middle(o.points) for o in objects])
+        self._diameter = torch.tensor([o.diameter for o in objects])
 
     def batch(self, turn: Turn) -> Batch:
         """This process's share of a turn's batch; any turn, in any order, always the same.
@@ -154,7 +154,7 @@ class Batches:
         centre, _ = self.frames.camera.project(views.middle)
         goal = functional.pad(torch.cat([torch.nan_to_num(centre), views.middle[:, 2:] / self.depth], 1), (0, 0, 1, 0))
         goal = goal[owner.flatten(1)]
-        direction = functional.normalize(goal[..., :2] - self._cells, dim=-1)
+        direction = functional.normalize(goal[..., :2] - self._cells.to(goal), dim=-1)
         each = torch.cat([direction, goal[..., 2:]], -1) * inside[..., None]
         return label, each.mT.reshape(-1, 3, *shape[1:])
 
@@ -169,26 +169,27 @@ class Batches:
         cuts = cuts_of(box, camera, roll)
         picture = pictures_of(cuts, views.picture.float() / 255, image, camera, s.cut)
         rotation = cuts.turn.mT @ views.rotation[row]
-        middle = (cuts.turn.mT @ views.middle[row, :, None])[..., 0] / self._diameter[kind, None]
+        middle = (cuts.turn.mT @ views.middle[row, :, None])[..., 0] / self._diameter.to(box)[kind, None]
         parts = s.cut // s.strides[0]
-        place, hit = shown_surface(cuts, self._points[kind], rotation, middle, parts)
+        place, hit = shown_surface(cuts, self._points.to(box)[kind], rotation, middle, parts)
         shown = hit & owned(cuts, views.owner, image, row, camera, parts)
         return spoiled(picture, self.changes, s, g), kind, rotation, place, shown
 
 
 def loss_of(objects: tuple[KnownObject, ...], s: PoseCnnSettings) -> Callable[[nn.Module, Batch], Mapping[str, Tensor]]:
     """The loss of a batch: labels, directions with depths, surfaces."""
-    patches = torch.stack([o.seen_from_middle(o.patches) for o in objects]).to(s.device)
+    patches = torch.stack([o.seen_from_middle(o.patches) for o in objects])
     most = max(len(o.symmetries) for o in objects)
     turns = [torch.cat([o.symmetries, torch.eye(3).expand(most, 3, 3)])[:most] for o in objects]
-    symmetries = torch.stack(turns).to(s.device)
+    symmetries = torch.stack(turns)
 
     def loss(network: nn.Module, batch: Batch) -> Mapping[str, Tensor]:
         b = batch
         labels, centres, found = network(b.picture, b.cut, b.kind)
         label = functional.cross_entropy(labels, b.label)
         centre = _centre_loss(centres, b, everywhere=s.everywhere)
-        off = surface_loss(found, b.place, b.shown, b.rotation, patches[b.kind], symmetries[b.kind])
+        own, same = (known.to(b.rotation)[b.kind] for known in (patches, symmetries))
+        off = surface_loss(found, b.place, b.shown, b.rotation, own, same)
         surface = off.sum() / max(1, len(off))
         total = s.label_weight * label + s.centre_weight * centre + s.surface_weight * surface
         return {"loss": total, "labels": label.detach(), "centres": centre.detach(), "surfaces": surface.detach()}
