@@ -26,9 +26,39 @@ def kin(share: tuple[float, float] = (0.5, 0.5)) -> Kin:
 
 
 def test_a_picture_that_is_known_has_its_own_pose() -> None:
-    found = FRAME.decode(*kin().mean(torch.eye(N)[3:5], FRAME))
+    found = FRAME.decode(*kin().answer(torch.eye(N)[3:5], FRAME))
     torch.testing.assert_close(found.center.double(), POSES.center[3:5], atol=1e-3, rtol=0)
     assert float(so3.angle(found.R.double(), POSES.R[3:5]).max()) < 1e-3
+
+
+def test_between_pictures_poses_follow_their_looks() -> None:
+    """Looks that change evenly with the position give positions far nearer than any picture's own."""
+    g = torch.Generator().manual_seed(0)
+    moved = POSES[[0]].t + torch.randn(260, 3, generator=g).double()
+    poses = replace(POSES, R=POSES.R[:1].expand(260, 3, 3), t=moved)
+    x, _ = FRAME.encode(poses)
+    codes = torch.nn.functional.normalize(torch.cat([torch.ones(260, 1), 0.1 * x], 1), dim=1)
+    remembered = Kin(codes[:200], poses[:200], torch.arange(200))
+    found, turned = remembered.answer(codes[200:], FRAME)
+    nearest = torch.cdist(x[200:], x[:200]).min(1).values
+    assert float((found - x[200:]).norm(dim=1).median()) < 0.1 * float(nearest.median())
+    assert float(so3.angle(FRAME.decode(found, turned).R.double(), poses.R[200:]).max()) < 1e-3
+
+
+def test_beyond_the_pictures_an_answer_is_not_believed() -> None:
+    """A look ten times as far off as theirs differ gives no position farther than theirs."""
+    x = torch.linspace(-1, 1, 9)[:, None] * torch.eye(3)[:1]
+    poses = FRAME.decode(x, torch.tensor([[1.0, 0, 0, 0]]).expand(9, 4)).double()
+    codes = torch.nn.functional.normalize(torch.cat([torch.ones(9, 1), 0.03 * x[:, :1]], 1), dim=1)
+    far = torch.nn.functional.normalize(torch.tensor([[1.0, 0.3]]), dim=1)
+    found, _ = Kin(codes, poses, torch.arange(9)).answer(far, FRAME)
+    assert 0 < float(found[0, 0]) < 1.5
+
+
+def test_pictures_that_look_the_same_give_their_mean() -> None:
+    same = Kin(torch.eye(N)[:1].expand(4, N), POSES[:4], torch.arange(4))
+    found, _ = same.answer(torch.eye(N)[[0, 7]], FRAME)
+    torch.testing.assert_close(found, FRAME.encode(POSES[:4])[0].mean(0).expand(2, 3), atol=1e-4, rtol=0)
 
 
 @pytest.mark.parametrize("sign", [1, -1])

@@ -100,10 +100,10 @@ class Source:
         self.kept = self._features(network, seed) if held and settings.views > 0 else None
 
     def _features(self, network: PoseNetNetwork, seed: int) -> Kept:
-        """Of all photos unchanged, then of `views` − 1 changed pictures of each; of rendered views changed, once."""
+        """Of all photos unchanged, then of `views` − 1 changed pictures of each; of rendered views as they are."""
         network, device = network.to(self.settings.device).eval(), self.settings.device
         real, more = ((self.rendered == which).nonzero()[:, 0].tolist() for which in (False, True))
-        passes = [(real, view) for view in range(self.settings.views)] + [(more, 1)]
+        passes = [(real, view) for view in range(self.settings.views)] + [(more, 0)]
         features, poses, photos = list[Tensor](), list[SE3](), list[int]()
         for rows, view in passes:
             g = torch.Generator().manual_seed((seed * 1_000_003 + len(features)) % 2**63)

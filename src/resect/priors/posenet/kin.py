@@ -1,11 +1,13 @@
 """What a regressor remembers of its training pictures: how they look and where they were taken from.
 
-A head that regresses poses follows the path that the photos were taken along and is poor at positions beside it; the
-most alike pictures, photos and rendered views alike, are coarse, but not far off where they look alike. So an answer
-is theirs, moved towards the regressed one, though not far; how much, photos that were left out tell.
+A head that regresses poses follows the path that the photos were taken along and is poor at positions beside it. The
+most alike pictures, photos and rendered views alike, are not far off where they look alike, and how their poses change
+with their looks tells what is between them: a linear fit to them, the most alike weighing most, which is believed as
+far as they reach. An answer is that, moved towards the regressed one, though not far; how much, left-out photos tell.
 
-Sattler et al., "Understanding the limitations of CNN-based absolute camera pose regression", CVPR 2019, found that
-regression alone hardly beats retrieval.
+Cleveland, "Robust locally weighted regression and smoothing scatterplots", JASA 1979 (the weights). Sattler et al.,
+"Understanding the limitations of CNN-based absolute camera pose regression", CVPR 2019, found that regression alone
+hardly beats retrieval.
 """
 
 import math
@@ -21,7 +23,9 @@ from resect.geometry.se3 import SE3
 from resect.nn.pose_loss import PoseFrame
 
 CELLS = 4
-_ALIKE, _SHARPNESS = 8, 50.0
+_ALIKE = 32
+_RIDGE = 0.1  # of the mean square of a weighed code
+_AT_ONCE = 32  # codes whose neighbours are in memory
 _SHARES = 11
 
 
@@ -43,21 +47,41 @@ class Kin:
     share: tuple[float, float] = (0.5, 0.5)
     limit: tuple[float, float] = (math.inf, math.inf)
 
-    def mean(self, code: Float[Tensor, "b d"], frame: PoseFrame) -> tuple[Float[Tensor, "b 3"], Float[Tensor, "b 4"]]:
-        """Position and quaternion of the most alike pictures, weighed by how alike they are, in a network's frame."""
-        likeness, index = (code @ self.codes.to(code).T).topk(min(_ALIKE, len(self.codes)), dim=1)
-        weight = (_SHARPNESS * likeness).softmax(1)[..., None]
+    def answer(self, code: Float[Tensor, "b d"], frame: PoseFrame) -> tuple[Float[Tensor, "b 3"], Float[Tensor, "b 4"]]:
+        """Position and quaternion by a linear fit to the most alike pictures, in a network's frame."""
+        found = torch.cat([self._fitted(some, frame) for some in code.split(_AT_ONCE)])
+        return found[:, :3], found[:, 3:]
+
+    def _fitted(self, code: Float[Tensor, "b d"], frame: PoseFrame) -> Float[Tensor, "b 7"]:
+        """Of some codes: ridge regression of poses on codes about their weighted means, from which an answer is no
+        farther than they are, in root mean square.
+        """
+        far = (2 - 2 * code @ self.codes.to(code).T).clamp_min(0).sqrt()
+        far, index = far.topk(min(_ALIKE + 1, len(self.codes)), dim=1, largest=False)
         x, q = frame.encode(self.cam_from_world[index.cpu()])
-        return (weight * x.to(weight)).sum(1), (weight * _like(q, q[:, :1]).to(weight)).sum(1)
+        known, poses = self.codes[index].to(code), torch.cat([x, _like(q, q[:, :1])], -1).to(code)
+        tricube = (1 - (far / far[:, -1:].clamp_min(1e-6)) ** 3).clamp_min(1e-4) ** 3
+        weight = (tricube / tricube.sum(1, keepdim=True))[..., None]
+        middle, pose = (weight * known).sum(1, keepdim=True), (weight * poses).sum(1, keepdim=True)
+        known, poses = weight.sqrt() * (known - middle), weight.sqrt() * (poses - pose)
+        gram = known @ known.mT
+        ridge = _RIDGE * gram.diagonal(dim1=1, dim2=2).mean(1) + 1e-12
+        slopes = torch.linalg.solve(gram + torch.diag_embed(ridge[:, None].expand_as(far)), poses)
+        way = ((code[:, None] - middle) @ known.mT @ slopes)[:, 0]
+        parts = zip(way.split([3, 4], 1), poses.split([3, 4], 2), strict=True)
+        return pose[:, 0] + torch.cat([_within(step, spread.flatten(1).norm(dim=1)) for step, spread in parts], 1)
 
     def blend(
         self, code: Float[Tensor, "b d"], x: Float[Tensor, "b 3"], q: Float[Tensor, "b 4"], frame: PoseFrame
     ) -> tuple[Float[Tensor, "b 3"], Float[Tensor, "b 4"]]:
         """Their position and quaternion, moved towards the regressed ones by the rest of the share, up to the limit."""
-        own, (kin_x, kin_q) = functional.normalize(q, dim=-1), self.mean(code, frame)
-        kin_q = _like(functional.normalize(kin_q, dim=-1), own)
-        pairs = zip((kin_x, kin_q), (x, own), self.share, self.limit, strict=True)
-        found_x, found_q = (_towards(theirs, mine, 1 - share, limit) for theirs, mine, share, limit in pairs)
+        return self._moved(self.answer(code, frame), x, q)
+
+    def _moved(self, theirs: tuple[Tensor, Tensor], x: Tensor, q: Tensor) -> tuple[Tensor, Tensor]:
+        own = functional.normalize(q, dim=-1)
+        kin_q = _like(functional.normalize(theirs[1], dim=-1), own)
+        pairs = zip((theirs[0], kin_q), (x, own), self.share, self.limit, strict=True)
+        found_x, found_q = (_towards(a, b, 1 - share, limit) for a, b, share, limit in pairs)
         return found_x, found_q
 
     def poses(self, code: Float[Tensor, "d"], count: int) -> SE3:
@@ -74,12 +98,13 @@ class Kin:
         self, code: Float[Tensor, "b d"], x: Float[Tensor, "b 3"], q: Float[Tensor, "b 4"], truth: SE3, frame: PoseFrame
     ) -> Self:
         """With limits of twice their usual error, and the shares of least mean error, on photos that were left out."""
-        alone = _errors(replace(self, share=(1.0, 1.0)).blend(code, x, q, frame), truth, frame)
-        usual = tuple(2 * float(e.median()) for e in alone)
-        made, best, least = replace(self, limit=(usual[0], usual[1])), [0.5, 0.5], [torch.inf, torch.inf]
+        theirs = self.answer(code, frame)
+        alone = _errors(theirs, truth, frame)
+        limit = (2 * float(alone[0].median()), 2 * float(alone[1].median()))
+        made, best, least = replace(self, limit=limit), [0.5, 0.5], [torch.inf, torch.inf]
         for step in range(_SHARES):
             share = step / (_SHARES - 1)
-            found = _errors(replace(made, share=(share, share)).blend(code, x, q, frame), truth, frame)
+            found = _errors(replace(made, share=(share, share))._moved(theirs, x, q), truth, frame)
             for k, error in enumerate(float(e.mean()) for e in found):
                 if error < least[k]:
                     best[k], least[k] = share, error
@@ -97,8 +122,12 @@ def _errors(
 
 def _towards(a: Float[Tensor, "b n"], b: Float[Tensor, "b n"], share: float, limit: float) -> Float[Tensor, "b n"]:
     """From a the share of the way to b, but no further than the limit."""
-    step = share * (b - a)
-    return a + step * (limit / step.norm(dim=1, keepdim=True).clamp_min(1e-12)).clamp_max(1.0)
+    return a + _within(share * (b - a), torch.full_like(a[:, 0], limit))
+
+
+def _within(step: Float[Tensor, "b n"], limit: Float[Tensor, "b"]) -> Float[Tensor, "b n"]:
+    """Steps, shortened where they are longer than the limit."""
+    return step * (limit / step.norm(dim=1).clamp_min(1e-12)).clamp_max(1.0)[:, None]
 
 
 def _like(q: Float[Tensor, "*b 4"], other: Float[Tensor, "*c 4"]) -> Float[Tensor, "*b 4"]:

@@ -17,8 +17,9 @@ class PoseNetSettings(RegressorSettings):
     """Its weights: a file, an address with #sha256=…, "imagenet" to fetch torchvision's, or empty for random ones."""
     side: int = 128
     """Pixels of the square picture it sees; published 224."""
-    share: float = 0.875
-    """Part of the photo's width and height in it; the rest is room to turn the camera in training."""
+    share: float = 1.0
+    """Part of the photo's width and height in it; the rest is room to turn the camera in training, where pictures
+    else go on as they end. Published 224/256."""
     crop: bool = False
     """Take a square part of the photo, as published, and not all of it, stretched."""
     stride: Literal[8, 16, 32] = 16
@@ -40,8 +41,8 @@ class PoseNetSettings(RegressorSettings):
     """With a backbone that is not trained: remember how training pictures look, and let those most alike to a photo
     have their share in its pose, as far as photos that were left out say."""
     views: int = 8
-    """With a backbone that is not trained: changed pictures of each photo, whose features are computed once (one of
-    each rendered view); 0 makes new ones at each use."""
+    """With a backbone that is not trained: pictures of each photo, all but one of them changed, whose features are
+    computed once (rendered views as they are); 0 makes new ones at each use."""
     rendered: float = 0.5
     """Share of a batch that is drawn from rendered views, where there are any."""
     rate: float = 1e-3
