@@ -58,6 +58,8 @@ def test_what_is_missed_counts_and_what_is_not_there_too() -> None:
     facts = score_detector(Told(names=("brick",)), table()).as_json()
     assert facts["detected"] == 0.5
     assert facts["objects"]["rod"]["median_deg"] is None
+    assert facts["objects"]["rod"]["detected_median_deg"] is None
+    assert facts["detected_median_deg"] < 1e-3
     wrong = score_detector(Told(names=("rod", "brick")), table()).as_json()
     assert wrong["detected"] == 0
     assert wrong["extra"] == 4

@@ -94,6 +94,8 @@ class DetectorScore:
             "iou": sum(c.iou for c in cases) / n,
         }
         facts |= self._poses([(c.rotation_deg, c.translation, c.add) for c in cases], "")
+        turns = [c.rotation_deg for c in cases if c.iou >= LEAST_OVERLAP]
+        facts["detected_median_deg"] = median(torch.tensor(turns)) if turns else None
         if any(c.refined is not None for c in cases):
             facts |= self._poses([c.refined or (math.inf,) * 3 for c in cases], "refined_")
         return facts
