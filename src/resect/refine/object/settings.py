@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from resect.refine.object.boxed import BoxSettings
 from resect.refine.object.likeness import LikenessSettings
 from resect.refine.object.outline import OutlineSettings
 from resect.refine.object.region import RegionSettings
@@ -57,7 +58,9 @@ class ObjectSettings:
         surface: how colours on the surface are compared.
         fine_surface: the same for the last steps.
         likeness: what the status is decided by.
-        rank: what poses are ranked by: more by the outline, where thousands of pixels have a say.
+        box: what a visible box says, where there is no mask, against `mass`.
+        rank: what poses are ranked by: outline and edges, where thousands of pixels have a say, and how far colours
+            are off; not their correlation, which shading of a smooth surface decides.
     """
 
     search_px: int = 28
@@ -101,4 +104,7 @@ class ObjectSettings:
     surface: SurfaceSettings = field(default_factory=SurfaceSettings)
     fine_surface: SurfaceSettings = field(default_factory=lambda: SurfaceSettings(strength=5e4))
     likeness: LikenessSettings = field(default_factory=LikenessSettings)
-    rank: LikenessSettings = field(default_factory=lambda: LikenessSettings(region=3.0, looks=0.5))
+    box: BoxSettings = field(default_factory=BoxSettings)
+    rank: LikenessSettings = field(
+        default_factory=lambda: LikenessSettings(region=3.0, edges=2.0, pattern=0.0, colour=1.0)
+    )

@@ -6,15 +6,17 @@ from jaxtyping import Float
 from torch import Tensor
 
 from resect.data.image import resize_area
+from resect.data.mask import Box
 from resect.geometry.se3 import SE3
 from resect.protocols import Scene
 from resect.refine.levenberg_marquardt import Normal, State, System
+from resect.refine.object.boxed import box_density, box_normal
 from resect.refine.object.crop import crop_around, projected_circles, sphere_around
 from resect.refine.object.likeness import likeness
 from resect.refine.object.outline import outline
 from resect.refine.object.region import Region
 from resect.refine.object.settings import ObjectSettings
-from resect.refine.object.shown import Lens
+from resect.refine.object.shown import Lens, Shown
 from resect.refine.object.surface import surface
 from resect.refine.view import Meter, View, view
 from resect.types import Photo, Step
@@ -22,12 +24,13 @@ from resect.types import Photo, Step
 
 @dataclass(frozen=True, eq=False)
 class Sight:
-    """The part of a photo around some poses, at one size."""
+    """The part of a photo around some poses, at one size; `box` is where the target is visible, in its pixels."""
 
     view: View
     region: Region
     lens: Lens
     settings: ObjectSettings
+    box: Box | None = None
 
     def system(self, poses: SE3, slope_px: float) -> System:
         """Normal equations of outline and surface, the colours of object and background held as H poses show them."""
@@ -36,7 +39,8 @@ class Sight:
         def normal(state: State) -> Normal:
             shown, s = self.lens.shown(state.cam_from_world), self.settings.surface
             outline = self.region.normal(shown, foreground[state.index], slope_px)
-            return outline + surface(self.view, shown, s) if s.strength > 0 else outline
+            seen = outline + surface(self.view, shown, s) if s.strength > 0 else outline
+            return self._boxed(seen, shown, self.settings.spread)
 
         return normal
 
@@ -46,9 +50,14 @@ class Sight:
         sides = outline(seen, poses, self.lens.shown(poses), self.region.usable, s.outline)
 
         def normal(state: State) -> Normal:
-            return sides(state) + surface(self.view, self.lens.shown(state.cam_from_world), s.fine_surface)
+            shown = self.lens.shown(state.cam_from_world)
+            return self._boxed(sides(state) + surface(self.view, shown, s.fine_surface), shown, s.fine_spread)
 
         return normal
+
+    def _boxed(self, seen: Normal, shown: Shown, strength: float) -> Normal:
+        """What is seen, and what the box says in its units."""
+        return seen if self.box is None else seen + box_normal(shown, self.box, self.settings.box).scaled(strength)
 
     def gain(self, poses: SE3) -> Float[Tensor, "h"]:
         """How well the outlines of H poses separate colours, nats a pixel; −∞ out of view."""
@@ -60,7 +69,9 @@ class Sight:
 
     def rank(self, poses: SE3) -> Float[Tensor, "h"]:
         """Score of H poses against each other, higher is better; −∞ out of view."""
-        return likeness(self.view, self.region, self.lens.shown(poses), self.settings.rank)
+        shown, s = self.lens.shown(poses), self.settings
+        looks = likeness(self.view, self.region, shown, s.rank)
+        return looks if self.box is None else looks + s.mass * box_density(shown.inside, self.box, s.box)
 
 
 class Work:
@@ -100,4 +111,8 @@ class Work:
         at = view(self.scene, replace(part, target=None), side, self.meter, whole, distance=facets_px * away)
         mask = None if target is None else resize_area(target.to(part.image), at.camera.width, at.camera.height)
         region = Region.of(at, self.settings.region, None if mask is None else mask.flatten())
-        return Sight(at, region, Lens(at), self.settings)
+        box = None if part.target is None or mask is not None else part.target.box
+        if box is not None:
+            left, top, right, bottom = (side * at.camera.width / part.image.shape[1] for side in box)
+            box = left, top, right, bottom
+        return Sight(at, region, Lens(at), self.settings, box)

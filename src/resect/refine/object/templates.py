@@ -104,7 +104,7 @@ def compare(
 ) -> Float[Tensor, "h y x"]:
     """Scores of H renders at every place of a photo that holds them."""
     mask = inside.to(rgb)
-    edge, colour = _edge_score(rgb, mask, photo.edges, s), _colour_score(rgb, mask, photo.rgb)
+    edge, colour = edge_score(rgb, mask, photo, s), pattern_score(rgb, mask, photo)
     return (1 - s.colour) * edge + s.colour * colour
 
 
@@ -149,7 +149,9 @@ def _edges(image: Float[Tensor, "*b 3 y x"], s: TemplateSettings) -> Float[Tenso
     return doubled * (size / (size + floor)).unsqueeze(-3)
 
 
-def _edge_score(rgb: Tensor, mask: Tensor, photo: Float[Tensor, "2 y x"], s: TemplateSettings) -> Tensor:
+def edge_score(
+    rgb: Float[Tensor, "h 3 v u"], mask: Float[Tensor, "h v u"], photo: Pictured, s: TemplateSettings
+) -> Float[Tensor, "h y x"]:
     """Mean cosine of doubled angles, weighted by how sure the template's edges are."""
     inner = _edges(_filled(rgb, mask), s)
     core = 1 - torch.nn.functional.max_pool2d(1 - mask[:, None], 3, 1, 1)
@@ -159,7 +161,7 @@ def _edge_score(rgb: Tensor, mask: Tensor, photo: Float[Tensor, "2 y x"], s: Tem
     outline = torch.stack([gx * gx - gy * gy, 2 * gx * gy], 1) / power.sqrt()[:, None]
     template = inner * core + 2 * s.outline * outline
     strength = template.square().sum(1).sqrt().sum((1, 2)).clamp_min(1e-6)
-    return torch.nn.functional.conv2d(photo[None], template)[0] / strength[:, None, None]
+    return torch.nn.functional.conv2d(photo.edges[None], template)[0] / strength[:, None, None]
 
 
 def _filled(rgb: Tensor, mask: Tensor) -> Tensor:
@@ -169,16 +171,18 @@ def _filled(rgb: Tensor, mask: Tensor) -> Tensor:
     return torch.where(weight > 0.5, rgb, mean)
 
 
-def _colour_score(rgb: Tensor, mask: Tensor, photo: Float[Tensor, "3 y x"]) -> Tensor:
+def pattern_score(
+    rgb: Float[Tensor, "h 3 v u"], mask: Float[Tensor, "h v u"], photo: Pictured
+) -> Float[Tensor, "h y x"]:
     """Correlation of colours over the mask, each channel's mean removed: blind to bias and to a common gain."""
     weight = mask[:, None]
     count = weight.sum((1, 2, 3)).clamp_min(1.0)[:, None, None]
     mean = (rgb * weight).sum((2, 3), keepdim=True) / count[:, None]
     centred = (rgb - mean) * weight
     conv = torch.nn.functional.conv2d
-    across = conv(photo[None], centred)[0]
-    sums = conv(photo[:, None], weight)
-    squares = conv(photo.square().sum(0)[None, None], weight)[0]
+    across = conv(photo.rgb[None], centred)[0]
+    sums = conv(photo.rgb[:, None], weight)
+    squares = conv(photo.rgb.square().sum(0)[None, None], weight)[0]
     variance = (squares - (sums.square().sum(0) / count)).clamp_min(0)
     own = centred.square().sum((1, 2, 3))[:, None, None]
     floor = 3 * 0.02**2 * count  # flat objects have no pattern to correlate: noise must not decide
