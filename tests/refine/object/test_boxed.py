@@ -1,12 +1,14 @@
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 from solids_in_view import disturbed, painted, photograph, pose
 
 from resect.data.mask import box_of
+from resect.geometry.camera import Camera
 from resect.refine.levenberg_marquardt import LMSettings, Normal, State, levenberg_marquardt
-from resect.refine.object.boxed import BoxSettings, box_density, box_normal
+from resect.refine.object.boxed import BoxSettings, box_density, box_normal, box_surroundings
 from resect.refine.object.shown import Lens
 from resect.refine.view import Meter, view
 
@@ -40,6 +42,15 @@ def test_beyond_the_box_an_object_may_be_hidden_within_it_there_is_no_excuse(sid
 
 def test_a_wrong_box_costs_no_more_than_four_stray_sides() -> None:
     assert density((78, 58, 80, 60)) > 4 * math.log(0.01 / 11)
+
+
+def test_what_lies_far_from_the_box_is_not_looked_at() -> None:
+    near = box_surroundings(
+        (40.0, 30.0, 80.0, 60.0), Camera(100.0, 100.0, 80.0, 60.0, 160, 120), replace(S, around=0.25)
+    )
+    assert near.nonzero().amin(0).tolist() == [20, 30]
+    assert near.nonzero().amax(0).tolist() == [69, 89]
+    assert int(near.sum()) == 50 * 60
 
 
 def test_without_a_silhouette_there_is_nothing_to_fit() -> None:

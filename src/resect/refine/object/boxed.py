@@ -8,6 +8,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from resect.data.mask import Box
+from resect.geometry.camera import Camera
 from resect.refine.levenberg_marquardt import Normal
 from resect.refine.object.shown import Shown
 
@@ -22,11 +23,13 @@ class BoxSettings:
         sigma: standard deviation of a side that is seen.
         hidden: chance of a side to be hidden.
         beyond: mean distance of a hidden side from the visible box.
+        around: pixels farther out are not looked at: a part of the object that lies there is hidden.
     """
 
     sigma: float = 0.03
     hidden: float = 0.2
     beyond: float = 0.3
+    around: float = 0.12
 
 
 def box_density(inside: Bool[Tensor, "h y x"], box: Box, s: BoxSettings) -> Float[Tensor, "h"]:
@@ -61,6 +64,14 @@ def box_normal(shown: Shown, box: Box, s: BoxSettings) -> Normal:
     gradient = (weighted @ outward[..., None])[..., 0]
     loss = -(seen + other).log().sum(-1)
     return Normal((weighted @ rows).double(), gradient.double(), loss.double())
+
+
+def box_surroundings(box: Box, camera: Camera, s: BoxSettings) -> Bool[Tensor, "y x"]:
+    """Pixels of a camera in a box and near it."""
+    reach = s.around * _size(box)
+    x, y = torch.arange(camera.width) + 0.5, torch.arange(camera.height)[:, None] + 0.5
+    left, top, right, bottom = box
+    return (x > left - reach) & (x < right + reach) & (y > top - reach) & (y < bottom + reach)
 
 
 def _densities(outward: Tensor, sigma: float, s: BoxSettings) -> tuple[Tensor, Tensor]:

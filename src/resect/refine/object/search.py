@@ -66,7 +66,7 @@ def _around(work: Work, hypotheses: Hypotheses, k: int) -> Candidates | None:
     keep = 4 * work.settings.keep[0]
     found = _slid(work, sight.view, _grid(work, start[0], reach), reach.across / distance, 4 * keep)
     every = Candidates(found.cam_from_world, found.score, torch.full_like(found.candidate, k))
-    return _by_turns(every.take(torch.arange(min(keep, len(every.score)))), _outlined(sight, every, keep))
+    return _ranked(sight, every.take(torch.arange(min(keep, len(every.score)))), _outlined(sight, every, keep))
 
 
 def _among(work: Work, hypotheses: Hypotheses) -> Candidates | None:
@@ -82,7 +82,7 @@ def _among(work: Work, hypotheses: Hypotheses) -> Candidates | None:
     found = _slid(work, sight.view, SE3.cat(nearer), reach, keep)
     by_template = Candidates(found.cam_from_world, found.score, found.candidate % len(poses))
     as_they_are = Candidates(poses, torch.zeros(len(poses)), torch.arange(len(poses)))
-    return _by_turns(by_template, _outlined(sight, as_they_are, keep))
+    return _ranked(sight, by_template, _outlined(sight, as_they_are, keep))
 
 
 def _outlined(sight: Sight, candidates: Candidates, keep: int) -> Candidates:
@@ -92,14 +92,15 @@ def _outlined(sight: Sight, candidates: Candidates, keep: int) -> Candidates:
     return candidates.scored(gain).take(gain.topk(min(keep, len(gain))).indices)
 
 
-def _by_turns(*lists: Candidates) -> Candidates:
-    """All of them, scored by the part of their list that is no better.
+def _ranked(sight: Sight, *lists: Candidates) -> Candidates:
+    """All of them, ranked as settled ones are.
 
     Neither list is enough: a smooth object of one colour has nothing for templates to hold on to, and an outline says
-    little before a wall of the object's colour. So the best of both take turns.
+    little before a wall of the object's colour. So the best of both are looked at again.
     """
-    ranks = [c.score.argsort(descending=True).argsort() / max(1, len(c.score)) for c in lists]
-    return join([c.scored(1 - rank) for c, rank in zip(lists, ranks, strict=True)])
+    every = join(list(lists))
+    poses = every.cam_from_world
+    return every.scored(torch.cat([sight.rank(poses[k : k + _CHUNK]) for k in range(0, len(poses), _CHUNK)]))
 
 
 def _slid(work: Work, at: View, grid: SE3, reach_rad: float, keep: int) -> Found:

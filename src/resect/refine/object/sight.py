@@ -10,7 +10,7 @@ from resect.data.mask import Box
 from resect.geometry.se3 import SE3
 from resect.protocols import Scene
 from resect.refine.levenberg_marquardt import Normal, State, System
-from resect.refine.object.boxed import box_density, box_normal
+from resect.refine.object.boxed import box_density, box_normal, box_surroundings
 from resect.refine.object.crop import crop_around, projected_circles, sphere_around
 from resect.refine.object.likeness import likeness
 from resect.refine.object.outline import outline
@@ -110,9 +110,11 @@ class Work:
         whole, away = camera.width * camera.height, float(distance[distance > 0].median())
         at = view(self.scene, replace(part, target=None), side, self.meter, whole, distance=facets_px * away)
         mask = None if target is None else resize_area(target.to(part.image), at.camera.width, at.camera.height)
-        region = Region.of(at, self.settings.region, None if mask is None else mask.flatten())
         box = None if part.target is None or mask is not None else part.target.box
         if box is not None:
             left, top, right, bottom = (side * at.camera.width / part.image.shape[1] for side in box)
             box = left, top, right, bottom
+            around = box_surroundings(box, at.camera, self.settings.box)
+            at = replace(at, weight=at.weight * around.flatten().to(at.weight))
+        region = Region.of(at, self.settings.region, None if mask is None else mask.flatten())
         return Sight(at, region, Lens(at), self.settings, box)
