@@ -12,7 +12,8 @@ Specification, fixed before the first number was taken with it:
   photos of kitchen, fox, fern (`every:8`) and cabinet (TUM fr3, `every:8`), asked about the set's place; without
   rendered views. "rpr" and "iapr": relative regressors with default settings, "posenet+views" as the teacher.
 - Defaults of PoseNet and of the views were chosen on training photos of the kitchen: two of its blocks of 20, one at
-  the walk's end, were held out of a field and a regressor fitted to the rest; first figures, with other defaults, had
+  the walk's end, were held out of a field and a regressor fitted to the rest; the fit of poses to looks also on those
+  of the fox (every sixth, three folds; `docs/decisions/regressors.md`). First figures, with other defaults, had
   been taken on the held-out photos before that (the cause of their misses was looked at, no constant was fitted to it).
 - "latent" and "neighbours" refine "posenet+views" among latents, by a pose decoder with default settings that learned
   from it on training photos: least squares (`LatentRefiner`), or three neighbours among training poses with the
