@@ -95,7 +95,7 @@ class ObjectSettings:
     mass: float = 0.03
     ambiguous: float = 0.25
     least: float = 0.45
-    least_told: float = 0.3
+    least_told: float = 0.2
     spread: float = 10.0
     fine_spread: float = 1.0
     template: TemplateSettings = field(default_factory=TemplateSettings)
