@@ -88,6 +88,8 @@ def test_several_places(photos: Path, tmp_path: Path, capsys: pytest.CaptureFixt
     assert "a, b" in capsys.readouterr().err
     assert main([*predict, f"{tmp_path / 'decoder'}:b"]) == 0
     assert main(["score", str(tmp_path / "poses.csv"), str(photos), "--scene", f"{tmp_path / 'decoder'}:b", *ONE]) == 0
+    assert main([*predict, str(out), "--overwrite"]) == 2  # which place's held-out photos?
+    assert "2: a, b" in capsys.readouterr().err
     assert main([*predict, f"{out}:b", "--overwrite"]) == 0
     answers = tmp_path / "answers"
     photo = str(photos / "images" / "0000.png")

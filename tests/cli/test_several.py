@@ -35,6 +35,14 @@ def test_a_wrong_name_and_none_say_which_there_are(made: Path) -> None:
         place_folder("--scene", f"{made}:hal")
 
 
+def test_a_regressor_tells_places_apart_unless_one_is_needed(tmp_path: Path) -> None:
+    artifact.save(tmp_path / "d", "ms-transformer", {}, {})
+    note(tmp_path / "d", ("kitchen", "hall"))
+    assert place_folder("--scene", str(tmp_path / "d")) == tmp_path / "d"
+    with pytest.raises(ResectError, match="2: hall, kitchen"):
+        place_folder("--scene", str(tmp_path / "d"), one=True)
+
+
 @pytest.mark.parametrize("name", ["", "..", "a/b", "a:b", "../x", "a\\b"])
 def test_no_name_leaves_the_folder(made: Path, name: str) -> None:
     with pytest.raises(ResectError, match="name"):

@@ -77,7 +77,7 @@ def run(arguments: Sequence[str]) -> int:
         from resect.cli.predict_objects import run_objects
 
         return run_objects(flags)
-    flags = replace(flags, scene=(str(place_folder("--scene", flags.scene[0])),))
+    flags = replace(flags, scene=(str(place_folder("--scene", flags.scene[0], one=True)),))
     scene = Path(flags.scene[0])
     locked = lock_names(flags.lock, anchored=flags.start is not None)
     start(flags.common)

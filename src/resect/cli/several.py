@@ -26,8 +26,13 @@ def note(out: Path, names: tuple[str, ...]) -> None:
         artifact.write_json(folder_of(out, name) / "artifact.json", {**facts, "place": name})
 
 
-def place_folder(flag: str, text: str) -> Path:
+def place_folder(flag: str, text: str, *, one: bool = False) -> Path:
     """The folder that DIR:NAME, or DIR where it knows one place, means; other paths as they are.
+
+    Args:
+        flag: that the path was given by.
+        text: the path.
+        one: whether a place has to be chosen even where a regressor can tell which it is, as each holds out its own.
 
     Raises:
         ResectError: a place that is not known, or none chosen among several.
@@ -43,7 +48,7 @@ def place_folder(flag: str, text: str) -> Path:
         return inside / name
     from resect.zoo import role_of
 
-    if len(known) > 1 and role_of(path) == "scene":
+    if len(known) > 1 and (one or role_of(path) == "scene"):
         fix = f"Give {flag} {path}:{known[0]}, or another."
         raise ResectError(f"{flag} {path}", "the place to ask about", f"{len(known)}: {', '.join(known)}"[:200], fix)
     return Path(text)
