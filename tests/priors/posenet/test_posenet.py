@@ -68,7 +68,10 @@ def test_rendered_views_of_left_out_photos_are_left_out_too() -> None:
     assert held
     assert all(i < len(photos) for i in held)
     assert not {i + len(photos) for i in held} & set(kept)
-    assert len(kept) == 2 * (len(photos) - len(held))
+    apart = torch.cdist(centers.center, centers.center)
+    beside = [i for i in range(len(photos)) if set(apart[i].argsort()[:2].tolist()) & set(held)]
+    assert len(beside) > len(held)
+    assert len(kept) == 2 * len(photos) - len(held) - len(beside)
     assert len(held) == 4
 
 

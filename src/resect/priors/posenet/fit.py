@@ -248,8 +248,8 @@ def left_out(data: PhotoSet) -> tuple[list[int], list[int]]:
     """Photos to train a second network on, and a quarter to measure it on: the fourth of eight runs, and the last.
 
     Photos next to each other on the camera's path are alike, and what is between two known ones says little of new
-    ones; nor does what lies between two runs tell of what is beyond the path's end. Rendered views near those left out
-    are left out too.
+    ones; nor does what lies between two runs tell of what is beyond the path's end. Rendered views that have one of
+    those left out among their two nearest photos are left out too: no view stands beside a new photo as they do.
     """
     real = [i for i, name in enumerate(data.names) if not name.startswith(RENDERED)]
     run = -(-len(real) // 8)
@@ -257,8 +257,8 @@ def left_out(data: PhotoSet) -> tuple[list[int], list[int]]:
     rendered = [i for i in range(len(data)) if data.names[i].startswith(RENDERED)]
     if rendered:
         center = data.truth.cam_from_world.center
-        nearest = torch.cdist(center[rendered], center[real]).argmin(1).tolist()
-        rendered = [i for i, k in zip(rendered, nearest, strict=True) if real[k] not in held]
+        nearest = torch.cdist(center[rendered], center[real]).topk(min(2, len(real)), largest=False).indices.tolist()
+        rendered = [i for i, near in zip(rendered, nearest, strict=True) if held.isdisjoint(real[k] for k in near)]
     return [i for i in real if i not in held] + rendered, sorted(held)
 
 
