@@ -17,7 +17,7 @@ LAYERS = (
     ("nn", "data", "metrics", "artifact", "int8", "training"),
     ("priors", "scenes", "shape"),
     ("refine",),
-    ("zoo", "localizer", "category", "place", "known_objects", "taught"),
+    ("zoo", "localizer", "category", "place", "place_errors", "known_objects", "taught"),
     ("tracking", "evaluation", "synthesis"),
     ("viewer", "cli"),
 )

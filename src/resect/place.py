@@ -5,11 +5,10 @@ photos; `place.json`, the training camera, scale and units; `errors.json`, how e
 """
 
 import hashlib
-import math
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,17 +20,16 @@ from resect.geometry import so3
 from resect.geometry.camera import Camera
 from resect.geometry.se3 import SE3
 from resect.localizer import Localizer
+from resect.place_errors import measure_errors, read_errors
 from resect.protocols import Prior, Scene
 from resect.taught import framed
 from resect.training.log import Progress
 from resect.types import PhotoSet, Split
 
 if TYPE_CHECKING:
-    from resect.refine.judge import ErrorModel
     from resect.refine.levenberg_marquardt import System
 
 DEFAULT_PRIORS = ("landmarks", "retrieval")
-_LEAST_MEASURED, _MOST_MEASURED = 3, 24
 
 
 def fit_place(
@@ -76,7 +74,7 @@ def fit_place(
     measured = zoo.entry(name).role == "scene" and getattr(settings, "measured", True)
     if measured and not (resume and (out / "errors.json").is_file()):
         with (stage or _silent)("errors") as progress:
-            _measure_errors(name, train, settings, out, torch.Generator().manual_seed(seed), progress)
+            measure_errors(name, train, settings, out, torch.Generator().manual_seed(seed), progress)
     return zoo.load(out)
 
 
@@ -114,30 +112,6 @@ def note_place(
     artifact.write_json(out / "place.json", facts)
     save_split(split, photos, out / "split.json")
     return train
-
-
-def _measure_errors(
-    name: str, train: PhotoSet, settings: object, out: Path, generator: torch.Generator, progress: Progress
-) -> None:
-    """Fits a second scene without some training photos and measures on them; too few photos are not measured on."""
-    from resect.refine.calibrate import calibrate, leave_out
-
-    kept, held = leave_out(len(train))
-    if len(held) < _LEAST_MEASURED:
-        return
-    fit = zoo.resolve(zoo.entry(name).fit)
-    second = fit(train.subset(kept), _shorter(settings), out=None, generator=generator, progress=progress)
-    held = held[:: -(-len(held) // _MOST_MEASURED)]
-    errors = calibrate(second, train, held, report=lambda done, of: progress(done, of, "photos left out"))
-    artifact.write_json(out / "errors.json", asdict(errors))
-
-
-def _shorter(settings: Any) -> Any:
-    """The same with half the steps where there are steps: a scene to measure on may be a little worse."""
-    steps = getattr(settings, "steps", None)
-    if isinstance(steps, tuple):
-        return replace(settings, steps=tuple(max(1, n // 2) for n in steps))
-    return replace(settings, steps=max(1, steps // 2)) if isinstance(steps, int) else settings
 
 
 def _facts(train: PhotoSet) -> dict[str, Any]:
@@ -266,7 +240,7 @@ def open_place(
     names = _default_priors(folder) if prior is None else prior
     guesses = tuple(_open_prior(folder, name, scene, facts) for name in names)
     settings = RefineSettings(focal_sigma=focal_sigma, depth_side=RefineSettings.depth_side if depth else 0)
-    errors = _read_errors(folder)
+    errors = read_errors(folder)
     refiner = Inversion(settings, errors, seed=seed, known=tuple(known), locked=tuple(locked), anchor=anchor)
     return Localizer(scene, guesses, refiner, camera=facts.camera, count=count, seed=seed)
 
@@ -309,24 +283,6 @@ def _inside(folder: Path, path: Path) -> Path:
     if not path.resolve().is_relative_to(folder.resolve()):
         raise ResectError(path, f"a path inside {folder}", f"a link to {path.resolve()}", "Name that folder itself.")
     return path
-
-
-def _read_errors(folder: Path) -> "ErrorModel | None":
-    """The error model of a place, if it has one, checked."""
-    from resect.refine.judge import ErrorModel
-
-    path = folder / "errors.json"
-    if not path.is_file():
-        return None
-    facts = artifact.read_json(path)
-    if not isinstance(facts, dict):
-        raise ResectError(path, "an object", type(facts).__name__, "Fit it again.")
-    found = artifact.settings_from_json(ErrorModel, facts, path)
-    positive = (found.residual, found.independent, found.turn_rad)
-    others = (found.shift, found.length, found.least_agreement)
-    if not all(math.isfinite(x) for x in (*positive, *others)) or min(positive) <= 0 or min(others[:2]) < 0:
-        raise ResectError(path, "finite, positive errors", str(facts), "Fit it again.")
-    return found
 
 
 @dataclass(frozen=True, eq=False)
