@@ -227,7 +227,8 @@ def _measured(
 ) -> tuple[Tensor | None, Kin | None]:
     """The covariance of the errors, and the kin's shares, on photos that a second network has not seen.
 
-    That network is trained as the first one was; too few photos are not measured on.
+    That network is trained as the first one was; too few photos are not measured on. Rendered views say nothing of
+    errors: what rendered them has learned the photos that are left out, as it has not learned a new one.
     """
     kept, held = left_out(data)
     if len(held) < _LEAST_LEFT_OUT:
@@ -240,6 +241,8 @@ def _measured(
             latents = second.regress(*second.latents(features))
             others = others.shared(second.code(features), *latents, truth[list(held)], second.frame)
             kin = replace(kin, share=others.share, limit=others.limit)
+            photos = source.kin(second, [i for i in kept if not bool(source.rendered[i])])
+            others = None if photos is None else replace(photos, share=others.share, limit=others.limit)
         found = answered(second, others, features)
     return error_covariance(found, truth[list(held)]), kin
 
