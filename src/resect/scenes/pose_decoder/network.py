@@ -42,20 +42,19 @@ class PoseDecoderNetwork(nn.Module):
             q: unit quaternion there, w ≥ 0.
             scene: number of the place, where there are several.
         """
-        x_latent, q_latent = self.hidden(*self.encoded(x, q, scene))
+        x_latent, q_latent = self.hidden(x, q, scene)
         return torch.cat([self.x_encoder[-1](x_latent), self.q_encoder[-1](q_latent)], -1)
 
-    def encoded(self, x: Tensor, q: Tensor, scene: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """What the first layers are given."""
-        x_encoded, q_encoded = fourier(x, self.octaves), fourier(q, self.octaves)
-        if self.scene_code is None or scene is None:
-            return x_encoded, q_encoded
-        code = self.scene_code(scene)
-        return torch.cat([x_encoded, code], -1), torch.cat([q_encoded, code], -1)
-
-    def hidden(self, x_encoded: Tensor, q_encoded: Tensor) -> tuple[Tensor, Tensor]:
+    def hidden(self, x: Tensor, q: Tensor, scene: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """What the last, linear layers are given."""
+        x_encoded, q_encoded = self._encoded(x, q, scene)
         return self.x_encoder[:-1](x_encoded), self.q_encoder[:-1](q_encoded)
+
+    def _encoded(self, x: Tensor, q: Tensor, scene: Tensor | None) -> list[Tensor]:
+        encoded = [fourier(x, self.octaves), fourier(q, self.octaves)]
+        if self.scene_code is not None and scene is not None:
+            encoded = [torch.cat([e, self.scene_code(scene)], -1) for e in encoded]
+        return encoded
 
 
 def _layers(widths: tuple[int, ...]) -> nn.Sequential:

@@ -28,8 +28,7 @@ from resect.scenes.rays import check_asked
 from resect.types import Channel, Photo, Render
 
 KIND = "pose-decoder"
-_AT_ONCE = 16384  # poses that are encoded together
-_IN_CACHE = 2048  # of these, what the layers are given together
+_AT_ONCE = 16384  # poses whose features are in memory
 PIXEL = Camera(0.5, 0.5, 0.5, 0.5, 1, 1)
 """A camera of one pixel, which is all there is to see."""
 
@@ -127,20 +126,15 @@ class PoseDecoder:
         """Squared distance, in standard deviations, between what a photo and what poses look like to the teacher."""
         observed = self.observe(photo, PIXEL).feature
         assert observed is not None
-        found = [torch.zeros(0).to(observed)]
         with torch.no_grad():
-            for k in range(0, len(cam_from_world), _AT_ONCE):
-                encoded = self.network.encoded(*self._inputs(cam_from_world[k : k + _AT_ONCE]))
-                parts = zip(*(e.split(_IN_CACHE) for e in encoded), strict=True)
-                found += [(self._shown(x, q) - observed[0]).square().sum(-1) for x, q in parts]
-        return torch.cat(found)
+            chunks = (cam_from_world[k : k + _AT_ONCE] for k in range(0, len(cam_from_world), _AT_ONCE))
+            return torch.cat([(self._features(c).float() - observed[0]).square().sum(-1) for c in chunks])
 
     def _features(self, cam_from_world: SE3) -> Float[Tensor, "h c"]:
-        return self._shown(*self.network.encoded(*self._inputs(cam_from_world))).to(cam_from_world.t)
+        return self._shown(*self.network.hidden(*self._inputs(cam_from_world))).to(cam_from_world.t)
 
-    def _shown(self, x_encoded: Tensor, q_encoded: Tensor) -> Tensor:
+    def _shown(self, x_hidden: Tensor, q_hidden: Tensor) -> Tensor:
         """The last layers and the projection are one matrix each."""
-        x_hidden, q_hidden = self.network.hidden(x_encoded, q_encoded)
         x_matrix, q_matrix, bias = self._folded
         return torch.addmm(torch.addmm(bias, x_hidden, x_matrix), q_hidden, q_matrix)
 
