@@ -15,6 +15,7 @@ import torch
 from resect.artifact import write_json
 from resect.evaluation.run_folder import finite
 
+CHECKOUT = Path(__file__).parents[1]
 RESULTS = Path("benchmarks/results")
 CACHE = Path("runs/benchmarks")
 _PACKAGES = ("resect", "torch", "numpy", "scipy", "numba", "opencv-python-headless", "pycolmap")
@@ -57,10 +58,9 @@ def cores() -> int:
 
 def revision() -> str:
     """The git revision of the working tree; "+" when the sources or the scripts differ from it."""
-    here = Path(__file__).parents[1]
 
     def git(*arguments: str) -> str:
-        done = subprocess.run(["git", *arguments], cwd=here, capture_output=True, text=True)
+        done = subprocess.run(["git", *arguments], cwd=CHECKOUT, capture_output=True, text=True)
         return done.stdout.strip() if done.returncode == 0 else "unknown"
 
     changed = git("status", "--porcelain", "--untracked-files=no", "--", "src", "benchmarks/*.py")
@@ -95,10 +95,14 @@ def save(out: Path | None, what: str, arguments: object, rows: Sequence[Mapping[
 
 
 def _plain(value: Any) -> Any:
-    """Paths as text, in lists too."""
+    """Paths as text, in lists too: as a checkout has them, of others the name alone."""
     if isinstance(value, tuple | list):
         return [_plain(v) for v in value]
-    return str(value) if isinstance(value, Path) else value
+    if not isinstance(value, Path):
+        return value
+    if value.is_absolute():
+        return str(value.relative_to(CHECKOUT)) if value.is_relative_to(CHECKOUT) else value.name
+    return str(value)
 
 
 def table(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str]) -> str:
