@@ -13,6 +13,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn import functional
 
+from resect.geometry import so3
 from resect.geometry.camera import Camera
 
 _MARGIN = 1.2
@@ -67,9 +68,7 @@ def turn_to(middle: Float[Tensor, "n 3"]) -> Float[Tensor, "n 3 3"]:
     """The shortest rotation from the optical axis to the ray through each point."""
     z = functional.normalize(middle, dim=-1)
     axis = torch.stack([-z[:, 1], z[:, 0], torch.zeros_like(z[:, 0])], -1)
-    hat = torch.zeros(len(z), 3, 3, dtype=z.dtype, device=z.device)
-    hat[:, 0, 2], hat[:, 1, 2] = axis[:, 1], -axis[:, 0]
-    hat[:, 2, 0], hat[:, 2, 1] = -axis[:, 1], axis[:, 0]
+    hat = so3.hat(axis)
     eye = torch.eye(3, dtype=z.dtype, device=z.device)
     return eye + hat + hat @ hat / (1 + z[:, 2]).clamp_min(1e-6)[:, None, None]
 

@@ -10,6 +10,7 @@ from torch import Tensor
 from resect.data.object_set import ObjectSet
 from resect.errors import ResectError
 from resect.geometry.mesh import sample_surface
+from resect.geometry.spread import farthest_first
 
 _MOST_SYMMETRIES = 24
 
@@ -61,9 +62,4 @@ def known_objects(
 
 def spread_out(points: Float[Tensor, "m 3"], count: int) -> Float[Tensor, "k 3"]:
     """`count` of the points, each the one farthest from those before it."""
-    chosen = [points[(points - points.mean(0)).norm(dim=-1).argmax()]]
-    gap = torch.full_like(points[:, 0], torch.inf)
-    for _ in range(count - 1):
-        gap = torch.minimum(gap, (points - chosen[-1]).norm(dim=-1))
-        chosen.append(points[gap.argmax()])
-    return torch.stack(chosen)
+    return points[farthest_first(points, count, int((points - points.mean(0)).norm(dim=-1).argmax()))]

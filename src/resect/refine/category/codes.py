@@ -6,6 +6,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from resect.geometry.spread import farthest_first
+
 
 @dataclass(frozen=True, eq=False)
 class CodeSpace:
@@ -42,9 +44,4 @@ class CodeSpace:
     def spread(self, count: int) -> Int[Tensor, "m"]:
         """Numbers of learned codes: the one nearest to the mean, then each the one farthest from those before."""
         at = self.coordinates(self.codes)
-        chosen = [int(at.norm(dim=1).argmin())]
-        nearest = torch.full((len(at),), torch.inf).to(at)
-        while len(chosen) < min(count, len(at)):
-            nearest = torch.minimum(nearest, (at - at[chosen[-1]]).norm(dim=1))
-            chosen.append(int(nearest.argmax()))
-        return torch.tensor(chosen)
+        return farthest_first(at, min(count, len(at)), int(at.norm(dim=1).argmin()))

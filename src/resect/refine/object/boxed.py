@@ -69,9 +69,8 @@ def box_normal(shown: Shown, box: Box, s: BoxSettings) -> Normal:
 def box_surroundings(box: Box, camera: Camera, s: BoxSettings) -> Bool[Tensor, "y x"]:
     """Pixels of a camera in a box and near it."""
     reach = s.around * _size(box)
-    x, y = torch.arange(camera.width) + 0.5, torch.arange(camera.height)[:, None] + 0.5
-    left, top, right, bottom = box
-    return (x > left - reach) & (x < right + reach) & (y > top - reach) & (y < bottom + reach)
+    pixels = camera.pixels().unflatten(0, (camera.height, camera.width))
+    return ((pixels > pixels.new_tensor(box[:2]) - reach) & (pixels < pixels.new_tensor(box[2:]) + reach)).all(-1)
 
 
 def _densities(outward: Tensor, sigma: float, s: BoxSettings) -> tuple[Tensor, Tensor]:
