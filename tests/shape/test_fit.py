@@ -125,3 +125,15 @@ def test_the_published_preset_takes_a_step(chairs: Path) -> None:
     settings = replace(PublishedOccupancySettings(), batch=2, points=128, steps=1, tensorboard=False)
     made = fit(read_shapes(chairs), settings)
     assert made.encode(read_shapes(chairs).photo(0, 0)).shape == (256,)
+
+
+def test_it_begins_from_another_network_of_the_same_sizes(chairs: Path, tiny: OccupancySettings) -> None:
+    data = read_shapes(chairs)
+    before = fit(data, tiny)
+    after = fit(data, replace(tiny, rate=1e-12, steps=1), parents=(before,))
+    weight = "encoder.fc.weight"
+    assert torch.allclose(weights(after)[weight], weights(before)[weight], atol=1e-8)
+    with pytest.raises(ResectError, match="code"):
+        fit(data, replace(tiny, code=2 * tiny.code), parents=(before,))
+    with pytest.raises(ResectError, match="occupancy network"):
+        fit(data, tiny, parents=("a folder",))

@@ -22,6 +22,8 @@ class FitShapeArguments:
     """Folder to make."""
     categories: tuple[str, ...] = ()
     """Category folders to learn from; all by default."""
+    begin: Path | None = None
+    """Folder of an occupancy network of the same sizes to begin from, to learn on or from other shapes."""
     overwrite: bool = False
     """Start anew over what is in --out; without it the same command resumes."""
     common: CommonFlags = COMMON
@@ -29,6 +31,7 @@ class FitShapeArguments:
 
 def fit_shape(name: str, flags: FitShapeArguments, settings: Any) -> int:
     """Fits one of the zoo's shape networks."""
+    from resect import zoo
     from resect.data.shapes import read_shapes
 
     start(flags.common)
@@ -40,7 +43,8 @@ def fit_shape(name: str, flags: FitShapeArguments, settings: Any) -> int:
         val = None
     say(f"{len(train)} shapes to learn from, {len(val) if val else 0} to choose the best network by")
     begin(flags)
-    learn(name, train, settings, flags, held_out=val)
+    parents = () if flags.begin is None else (zoo.load(flags.begin),)
+    learn(name, train, settings, flags, parents=parents, held_out=val)
     say(f"now: resect reconstruct PHOTO --shape {flags.out} --out object")
     result(flags.common, {"out": str(flags.out), "train": len(train)}, str(flags.out))
     return 0

@@ -10,7 +10,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from resect.data.shapes import ShapeSet
+from resect.errors import ResectError
 from resect.metrics.shape import occupancy_iou
+from resect.nn.backbone.weights import load_weights
 from resect.shape.batches import Batch, Shelf
 from resect.shape.network import OccupancyNetwork, make_network
 from resect.shape.occupancy import Occupancy
@@ -39,7 +41,7 @@ def fit(
         data: shapes to learn from.
         settings: how; the reduced ones when not given.
         out: folder for the artefact, `log.jsonl` and checkpoints; nothing is written when not given.
-        parents: none are needed.
+        parents: at most one network of the same sizes, to begin from.
         resume: go on from the checkpoint in `out`, if there is one.
         generator: of all randomness; else `settings.seed`.
         held_out: shapes by which the best network is chosen; the last one is kept when not given.
@@ -48,12 +50,13 @@ def fit(
     Raises:
         KeyboardInterrupt: after Ctrl-C, once the state is saved.
     """
-    del parents
     settings = settings or OccupancySettings()
     seed = run_seed(settings, generator)
     shelf = Shelf(data, settings)
     judge = Shelf(held_out.take(_VALIDATION_SHAPES), settings) if held_out is not None else None
     network = make_network(settings, seed)
+    for begin in parents:
+        _take_over(network, begin)
     train(
         network,
         shelf.batch,
@@ -70,6 +73,13 @@ def fit(
     made = Occupancy(network, settings, categories)
     finish(made, out)
     return made
+
+
+def _take_over(network: OccupancyNetwork, begin: object) -> None:
+    """The weights of another network of the same sizes."""
+    if not isinstance(begin, Occupancy):
+        raise ResectError("network to begin from", "an occupancy network", type(begin).__name__)
+    load_weights(network, {k: v.cpu() for k, v in begin.network.state_dict().items()}, "network to begin from")
 
 
 def loss_of(settings: OccupancySettings) -> Callable[[nn.Module, Batch], Mapping[str, Tensor]]:
