@@ -1,12 +1,16 @@
 from dataclasses import replace
 
+import pytest
 import torch
 from solids_in_view import apart, disturbed, painted, photograph, pose
+from torch import Tensor
 
 from resect.geometry.se3 import SE3
 from resect.refine.object.search import search
 from resect.refine.object.settings import ObjectSettings
 from resect.refine.object.sight import Work
+from resect.refine.object.templates import TemplateSettings, slide
+from resect.refine.view import View
 from resect.scenes.mesh.scene import MeshScene
 from resect.types import Hypotheses
 
@@ -27,3 +31,22 @@ def test_what_templates_and_outlines_like_is_ranked() -> None:
     torch.testing.assert_close(found.score, sight.rank(found.cam_from_world), rtol=1e-3, atol=1e-3)
     best = found.cam_from_world[int(found.score.argmax())]
     assert apart(SE3(best.R[None], best.t[None]), truth)[0] < 3.5
+
+
+def test_a_start_in_metres_of_a_mesh_in_millimetres_asks_for_few_templates(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The camera is then within the object: distances behind it, and shifts beyond the photo, are not looked at."""
+    asked = []
+
+    def slid(view: View, candidates: SE3, center: Tensor, size_px: int, reach_px: int, s: TemplateSettings) -> object:
+        asked.append((len(candidates), reach_px <= max(view.shape)))
+        assert bool((candidates.apply(center.expand(len(candidates), 1, 3))[:, 0, 2] > 0).all())
+        return slide(view, candidates[:8], center, size_px, min(reach_px, 8), s)
+
+    monkeypatch.setattr("resect.refine.object.search.slide", slid)
+    scene, truth = painted(), pose(0)
+    spread = torch.tensor([1 / 200.0**2] * 3 + [1 / 0.3**2] * 3).diag()[None]
+    start = Hypotheses(SE3(truth.R, truth.t / 1000), torch.zeros(1), spread)
+    search(Work(scene, photograph(scene, truth), ObjectSettings(pitch_deg=30.0)), start)
+    ((templates, within),) = asked
+    assert templates < 2000
+    assert within

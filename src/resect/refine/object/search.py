@@ -105,7 +105,7 @@ def _ranked(sight: Sight, *lists: Candidates) -> Candidates:
 
 def _slid(work: Work, at: View, grid: SE3, reach_rad: float, keep: int) -> Found:
     s = work.settings
-    pixels = math.ceil(reach_rad / at.camera.pixel_rad)
+    pixels = min(math.ceil(reach_rad / at.camera.pixel_rad), max(at.shape))
     scores, placed = slide(at, grid, work.middle, math.ceil(1.1 * s.search_px), pixels, s.template)
     return pick(at, scores, placed, work.middle, keep)
 
@@ -118,6 +118,7 @@ def _grid(work: Work, start: SE3, reach: Reach) -> SE3:
     turns = turns[so3.log(turns).norm(dim=-1).argsort()]
     center = start.R @ middle + start.t
     steps = max(0, math.ceil(reach.along / (s.depth_pitch * float(center[2])) - 0.5))
+    steps = min(steps, math.ceil(1 / s.depth_pitch) - 1)  # none behind the camera, however near the start
     factors = 1 + s.depth_pitch * torch.arange(-steps, steps + 1).to(start.t)
     factors = factors[(factors - 1).abs().argsort()]
     rotation = (turns @ start.R).repeat(len(factors), 1, 1)
