@@ -11,6 +11,7 @@ from shell import resect
 sys.path.insert(0, str(Path(__file__).parents[1] / "tracking"))
 from cube import CAMERA, block, opacity, photograph, ring
 
+from resect.cli.track import _files, _stamps
 from resect.data.mesh import write_mesh
 from resect.data.models_info import ModelInfo, write_models_info
 from resect.data.trajectory import read_trajectory, write_trajectory
@@ -95,4 +96,24 @@ def test_what_is_missing_is_said(folder: Path, tmp_path: Path) -> None:
     assert "one for each of the 1 scenes" in two.err
     frame = resect(*command(folder, out, "--mask", f"9.png={folder / 'mask.png'}"))
     assert "name of a frame" in frame.err
+    backwards = [folder / "frames" / f"{k:04d}.png" for k in (0, 2, 1)]
+    order = resect("track", *backwards, *command(folder, out)[2:], "--mask", folder / "mask.png")
+    assert (order.code, "0001.png after 0002.png" in order.err) == (2, True)
     assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    ("names", "stamps"),
+    [
+        (["0.png", "2.png", "10.png"], ["0", "2", "10"]),
+        (["8.05.png", "8.10.png", "8.9.png"], ["8.05", "8.10", "8.9"]),
+        (["frame_1.png", "frame_2.png", "frame_10.png"], ["0", "1", "2"]),
+        (["1_1.png", "1_2.png", "nan.png"], ["0", "1", "2"]),
+    ],
+)
+def test_a_folder_of_frames_goes_by_their_numbers(names: list[str], stamps: list[str], tmp_path: Path) -> None:
+    for name in reversed(names):
+        (tmp_path / name).touch()
+    files = _files([tmp_path])
+    assert [f.name for f in files] == names
+    assert _stamps(files, None) == stamps

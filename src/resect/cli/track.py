@@ -1,7 +1,8 @@
 """`resect track FRAMES --scene MESH`: the camera's path, from one or several static objects seen in a sequence."""
 
 import itertools
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -21,13 +22,16 @@ if TYPE_CHECKING:
     from resect.tracking.sequence import Track
     from resect.types import Photo
 
+_NUMBER = re.compile(r"\d+(\.\d+)?")
+
 
 @dataclass(frozen=True)
 class TrackArguments:
     """Which frames, which objects, and what is known of the first frame."""
 
     frames: tyro.conf.Positional[tuple[Path, ...]]
-    """Folder of frames, or the frames, in the order of their names. Names that are numbers are the time stamps."""
+    """Folder of frames, which go by their names, 10 after 9; or the frames in their order. Names that are numbers are
+    the time stamps."""
     scene: tuple[Path, ...]
     """Mesh of each object; the first one is the world."""
     out: Path
@@ -60,7 +64,7 @@ class TrackArguments:
     fps: float | None = None
     """Frames a second; overrides the names."""
     smooth: bool = True
-    """Solve the path of all frames together; otherwise each frame stands as it was measured."""
+    """Each frame stands as it was measured; by default the path of all frames is solved together."""
     map: Path | None = None
     """Mesh file to write with all objects in their places, in the first one's frame."""
     overwrite: bool = False
@@ -140,23 +144,32 @@ def _files(paths: Sequence[Path]) -> list[Path]:
     for path in paths:
         if not path.exists():
             raise ResectError(path, "a frame or a folder of frames", "nothing there")
-        files += sorted(p for p in path.iterdir() if p.suffix.lower() in SUFFIXES) if path.is_dir() else [path]
+        files += _in_order(p for p in path.iterdir() if p.suffix.lower() in SUFFIXES) if path.is_dir() else [path]
     if not files:
-        raise ResectError(", ".join(map(str, paths)), "at least one frame", "none")
+        raise ResectError(", ".join(map(str, paths)), "at least one frame", "none", f"Frames are {' '.join(SUFFIXES)}.")
     return files
+
+
+def _in_order(files: Iterable[Path]) -> list[Path]:
+    """By time where all names are numbers; else by name, 10 after 9."""
+    found = sorted(files)
+    if all(_NUMBER.fullmatch(f.stem) for f in found):
+        return sorted(found, key=lambda f: float(f.stem))
+    return sorted(found, key=lambda f: [int(x) if x.isdecimal() else x for x in re.split(r"(\d+)", f.name)])
 
 
 def _stamps(files: Sequence[Path], fps: float | None) -> list[str]:
     """Time stamps as text: of --fps, of names that are increasing numbers, else the frames' numbers."""
     if fps is not None:
         return [f"{k / fps:.6f}" for k in range(len(files))]
-    try:
-        values = [float(f.stem) for f in files]
-    except ValueError:
+    if not all(_NUMBER.fullmatch(f.stem) for f in files):
         return [str(k) for k in range(len(files))]
-    if any(b <= a for a, b in itertools.pairwise(values)):
-        fix = "Name the frames so that they sort by time, or give --fps."
-        raise ResectError(files[0].parent, "frames whose names are increasing time stamps", "others", fix)
+    values = [float(f.stem) for f in files]
+    for k, (a, b) in enumerate(itertools.pairwise(values)):
+        if b <= a:
+            fix = "Give their folder, or list them by time; --fps takes them as they are listed."
+            got = f"{files[k + 1].name} after {files[k].name}"
+            raise ResectError(files[k + 1], "frames whose names are increasing time stamps", got, fix)
     return [str(int(v)) if v == int(v) else f.stem for v, f in zip(values, files, strict=True)]
 
 
