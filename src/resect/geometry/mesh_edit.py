@@ -11,6 +11,7 @@ from torch import Tensor
 from resect.errors import ResectError
 from resect.geometry.mesh import Material, Mesh
 from resect.geometry.mesh_color import vertex_colors
+from resect.geometry.mesh_topology import distinct_rows
 from resect.geometry.se3 import SE3
 from resect.geometry.sim3 import Sim3
 
@@ -62,18 +63,17 @@ def merge_vertices(mesh: Mesh, tolerance: float = 0.0) -> Mesh:
 
 def _same_place(vertices: Float[Tensor, "v 3"], tolerance: float) -> tuple[Int[Tensor, "n"], Int[Tensor, "v"]]:
     """The first vertex of each place, in order, and the place of each vertex."""
-    points = vertices.detach().cpu().numpy() + 0.0  # -0.0 becomes 0.0
     if tolerance > 0:
         from scipy.sparse import coo_matrix
         from scipy.sparse.csgraph import connected_components
         from scipy.spatial import cKDTree
 
+        points = vertices.detach().cpu().numpy()
         pairs = cKDTree(points).query_pairs(tolerance, output_type="ndarray")
         links = coo_matrix((np.ones(len(pairs), bool), (pairs[:, 0], pairs[:, 1])), shape=(len(points),) * 2)
         label = connected_components(links, directed=False)[1]
     else:
-        rows = np.ascontiguousarray(points).view(f"V{points.itemsize * 3}")[:, 0]
-        label = np.unique(rows, return_inverse=True)[1]
+        label = distinct_rows(vertices.detach().cpu())[1].numpy()
     _, first, which = np.unique(label, return_index=True, return_inverse=True)
     order = first.argsort()
     rank = np.empty_like(order)

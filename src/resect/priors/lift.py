@@ -13,11 +13,11 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from resect.data.mask import Box
 from resect.errors import ResectError
 from resect.geometry.camera import Camera
 from resect.geometry.se3 import SE3
 
-Box = tuple[float, float, float, float]
 _ROUNDS = 8
 
 

@@ -7,10 +7,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from resect.data import mask
+from resect.data.mask import Box
 from resect.geometry.look_at import view_sphere
 from resect.geometry.mesh import Mesh
 from resect.geometry.se3 import SE3
-from resect.priors.lift import Box, lift
+from resect.priors.lift import lift
 from resect.types import Hypotheses, Photo, Target
 
 _MOST_POINTS = 512

@@ -13,9 +13,9 @@ from torch import Tensor
 from torch.nn.functional import grid_sample, normalize, pad
 
 from resect.data.image import resize_area
+from resect.data.mask import Box
 from resect.data.seen_through import seen_through
 from resect.geometry.camera import Camera
-from resect.priors.lift import Box
 from resect.priors.views import box_of
 from resect.types import Photo
 
