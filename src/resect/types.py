@@ -32,7 +32,7 @@ class Status(Enum):
     NO_HYPOTHESIS = (
         False,
         "The prior found nothing to start from.",
-        "Check that the photo shows the place; try --prior retrieval or view-sphere, or give --start.",
+        "Check that the photo shows the place, or the object in its box; try another --prior, or give --start.",
     )
     NO_CAMERA = (
         False,

@@ -203,7 +203,9 @@ def test_a_mesh_cut_short_is_refused(desk: Path, tmp_path: Path) -> None:
     (tmp_path / "short.ply").write_bytes((desk / "ell.ply").read_bytes()[:-7])
     said = estimate(desk, "--box", "10,10,40,40", scene=tmp_path / "short.ply")
     assert said.code == 2
+    assert "short.ply: expected" in said.err
     assert "cut short" in said.err
+    assert not said.out  # no photo is at fault
 
 
 def test_starts_out_of_view_get_a_status_and_no_pose(desk: Path, tmp_path: Path) -> None:

@@ -41,6 +41,8 @@ def run_objects(flags: "EstimateArguments") -> int:
     objects = KnownObjects(model_files(flags.scene), flags.units, flags.count or VIEWS, flags.common.seed, priors)
     files = photo_files(flags.photos)
     asking.check(objects, len(files))
+    if len(objects.files) == 1:
+        objects.mesh(next(iter(objects.files)))  # what is wrong with it is no photo's fault
     start(flags.common)
     ask, told = asking.reader(objects), set[str]()
     answers = [a for name, path in files.items() for a in _answers(objects, ask, name, path, flags, told)]

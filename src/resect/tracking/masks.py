@@ -75,7 +75,7 @@ class MaskFollower:
             raise ResectError("mask", f"the size of the first frame, {want}", got, "Give a mask of that very frame.")
         if not bool(mask.any()) or bool(mask.all()):
             got = "an empty one" if not bool(mask.any()) else "one that covers everything"
-            raise ResectError("mask", "a mask with an object and a background", got)
+            raise ResectError("mask", "a mask with an object and a background", got, "Not black is the object alone.")
         self._first = self._sides(photo, mask)
         self._shares, self._mask = self._first, mask
 

@@ -185,11 +185,16 @@ HOSTILE = {
     "index not whole": (header("ascii", *XYZ, *FACE) + TRIANGLE.encode() + b"3 0 1 1.5", "indices of a vertex"),
     "not a number": (header("ascii", *XYZ, *FACE) + b"0 0 nan 1 0 0 0 1 0 3 0 1 2", "finite positions"),
     "infinite": (header("ascii", *XYZ, *FACE) + b"0 0 1e999 1 0 0 0 1 0 3 0 1 2", "finite positions"),
+    "too large for squares": (
+        header("ascii", *XYZ, *FACE) + b"0 0 2e19 1 0 0 0 1 0 3 0 1 2",
+        "finite positions below 1e",
+    ),
     "words": (header("ascii", *XYZ, *FACE) + b"0 0 zero 1 0 0 0 1 0 3 0 1 2", "a number, got 'zero'"),
     "lines for faces": (header("ascii", *XYZ, *FACE) + TRIANGLE.encode() + b"2 0 1", "surface"),
     "no header's end": (b"ply\nformat ascii 1.0\n", "end_header"),
     "another format": (header("binary_middle_endian", *XYZ, *FACE), "format ascii"),
     "a count that is none": (header("ascii", "element vertex many"), "element NAME COUNT"),
+    "a trillion vertices": (header("ascii", "element vertex 1000000000000"), "at most 12 digits"),
     "a type that is none": (header("ascii", "element vertex 1", "property quad x"), "property TYPE NAME"),
     "a property of nothing": (header("ascii", "property float x"), "an element before"),
 }
@@ -198,8 +203,9 @@ HOSTILE = {
 @pytest.mark.parametrize("name", HOSTILE)
 def test_damaged_and_hostile_files_are_refused_with_a_sentence(name: str, tmp_path: Path) -> None:
     data, said = HOSTILE[name]
-    with pytest.raises(ResectError, match=said):
+    with pytest.raises(ResectError, match=said) as error:
         read(data, tmp_path)
+    assert error.value.fix
 
 
 def test_textures_come_from_the_mesh_s_folder_or_not_at_all(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from resect.geometry.mesh import Material, Mesh
 
 MAX_BYTES = 2**28
 MAX_COUNT = 10_000_000
+_MOST = 1e18  # squares of larger ones overflow float32
 _SIMPLIFY = "Make it smaller first: resect mesh simplify, MeshLab or Blender."
 
 
@@ -83,15 +84,19 @@ def _unit(normals: Float[np.ndarray, "v 3"]) -> Float[Tensor, "v 3"] | None:
 
 
 def _check_finite(where: object, vertices: Float[np.ndarray, "v 3"]) -> None:
-    wrong = np.flatnonzero(~(np.abs(vertices) < 1e30).all(1))  # also NaN; beyond it squares overflow float32
+    wrong = np.flatnonzero(~(np.abs(vertices) < _MOST).all(1))  # also NaN
     if len(wrong):
-        got = f"{vertices[wrong[0]].tolist()} at vertex {wrong[0]} and {len(wrong) - 1} more"
-        raise ResectError(where, "finite positions", got, "Remove these vertices and their faces.")
+        got = f"{vertices[wrong[0]].tolist()} at vertex {wrong[0]}{_more(wrong)}"
+        raise ResectError(where, f"finite positions below {_MOST:g}", got, "Remove these vertices and their faces.")
 
 
 def _check_range(where: object, what: str, index: Int[np.ndarray, "f k"], count: int) -> None:
     wrong = np.flatnonzero(((index < 0) | (index >= count)).any(1))
     if len(wrong):
-        got = f"{index[wrong[0]].tolist()} in triangle {wrong[0]} and {len(wrong) - 1} more"
+        got = f"{index[wrong[0]].tolist()} in triangle {wrong[0]}{_more(wrong)}"
         fix = "The file is cut short or damaged; export it again."
         raise ResectError(where, f"indices of a {what} from 0 to {count - 1}", got, fix)
+
+
+def _more(wrong: Int[np.ndarray, "n"]) -> str:
+    return f" and at {len(wrong) - 1} more" if len(wrong) > 1 else ""

@@ -103,4 +103,4 @@ def _scene(data: bytes, path: Path, kind: str) -> Any:
 
 
 def _empty(path: Path) -> Mesh:
-    raise ResectError(path, "a surface of triangles", "none")
+    raise ResectError(path, "a surface of triangles", "none", "Export the surface, not points or lines alone.")

@@ -18,6 +18,7 @@ from resect.geometry.mesh import Material, Mesh
 
 HEADER = re.compile(rb"(ST)?(C)?(N)?OFF(?![A-Za-z])")
 
+_AGAIN = "The file is cut short or damaged; export it again."
 Maybe = Float[np.ndarray, "v k"] | None
 
 
@@ -27,14 +28,14 @@ def read_off(data: bytes, path: Path) -> Mesh:
     numbered = [(n, line) for n, line in numbered if line]
     header = HEADER.match(numbered[0][1]) if numbered else None
     if header is None:
-        raise ResectError(path, "OFF in the first line", "something else")
+        raise ResectError(path, "OFF in the first line", "something else", _AGAIN)
     st, c, n = (g is not None for g in header.groups())
     rest = numbered[0][1][header.end() :].strip()
     body = [(numbered[0][0], rest)] if rest else []
     body += numbered[1:]
     counts = numbers(body[0][1], f"{path}, line {body[0][0]}") if body else np.empty(0)
     if len(counts) < 2 or not (counts >= 0).all() or not (counts < 1e12).all():
-        raise ResectError(path, "numbers of vertices and faces", repr(rest.decode(errors="replace")[:40]))
+        raise ResectError(path, "numbers of vertices and faces", repr(rest.decode(errors="replace")[:40]), _AGAIN)
     vertex_count, face_count = int(counts[0]), int(counts[1])
     check_counts(path, vertex_count, face_count)
     rows = body[1 : 1 + vertex_count + face_count]
@@ -66,7 +67,7 @@ def _vertices(
     values, width = table(rows, 12, path, lines)
     least = int(width.min())
     if least < 3:
-        raise ResectError(f"{path}, line {lines[width.argmin()]}", "x, y and z", f"{least} numbers")
+        raise ResectError(f"{path}, line {lines[width.argmin()]}", "x, y and z", f"{least} numbers", _AGAIN)
     has_normals, has_colors, has_uv = has
     place = 3
     normals = colors = uv = None
@@ -91,7 +92,7 @@ def _faces(
     wrong = np.flatnonzero((corners < 1) | (corners > width - 1))
     if len(wrong):
         got = repr(rows[wrong[0]].decode(errors="replace")[:40])
-        raise ResectError(f"{path}, line {lines[wrong[0]]}", "a number of corners and as many indices", got)
+        raise ResectError(f"{path}, line {lines[wrong[0]]}", "a number of corners and as many indices", got, _AGAIN)
     step = np.arange(int(corners.sum())) - np.repeat(corners.cumsum() - corners, corners)
     index = indices(flat[np.repeat(begin + 1, corners) + step])
     corner, polygon = fan(corners)

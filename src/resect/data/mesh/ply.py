@@ -29,6 +29,8 @@ _FULL = {"u1": 255.0, "u2": 65535.0}
 _UV_NAMES = (("s", "t"), ("u", "v"), ("texture_u", "texture_v"), ("texture_s", "texture_t"))
 _COLOR_NAMES = (("red", "green", "blue"), ("r", "g", "b"), ("diffuse_red", "diffuse_green", "diffuse_blue"))
 _MAX_HEADER = 2**16
+_MOST_DIGITS = 12
+_AGAIN = "The file is damaged, or no mesh; export it again."
 
 
 def read_ply(data: bytes, path: Path) -> Mesh:
@@ -39,10 +41,11 @@ def read_ply(data: bytes, path: Path) -> Mesh:
     check_counts(path, *(next((e.count for e in elements if e.name == n), 0) for n in ("vertex", "face")))
     vertices = _columns(vertex, (("x", "y", "z"),))
     if vertices is None:
-        raise ResectError(path, "properties x, y and z of the vertices", ", ".join(vertex) or "none")
+        raise ResectError(path, "properties x, y and z of the vertices", ", ".join(vertex) or "none", _AGAIN)
     polygons = face.get("vertex_indices", face.get("vertex_index"))
     if not isinstance(polygons, Lists):
-        raise ResectError(path, "a list 'vertex_indices' of the faces", ", ".join(face) or "none")
+        fix = "Points alone cannot be rendered; export the surface."
+        raise ResectError(path, "a list 'vertex_indices' of the faces", ", ".join(face) or "none", fix)
     corner, polygon = fan(polygons.count)
     faces = indices(polygons.values[corner].astype(np.float64))
     uv, uv_faces, notes = _texture_coordinates(vertex, face, polygons, corner, faces)
@@ -79,16 +82,17 @@ def _header(data: bytes, path: Path) -> tuple[int, str, list[Element], list[str]
             elements.append(_element(words, path))
         elif words[:1] == ["property"]:
             if not elements:
-                raise ResectError(path, "an element before its properties", repr(line))
+                raise ResectError(path, "an element before its properties", repr(line), _AGAIN)
             elements[-1].properties.append(_property(words, path))
     if kind not in ("ascii", "binary_little_endian", "binary_big_endian"):
-        raise ResectError(path, "format ascii, binary_little_endian or binary_big_endian", repr(kind))
+        raise ResectError(path, "format ascii, binary_little_endian or binary_big_endian", repr(kind), _AGAIN)
     return found.end(), kind, elements, [p.encode("latin-1").decode("utf-8", "replace") for p in pictures]
 
 
 def _element(words: list[str], path: Path) -> Element:
-    if len(words) != 3 or not words[2].isdecimal() or len(words[2]) > 12:
-        raise ResectError(path, "'element NAME COUNT'", repr(" ".join(words)[:80]))
+    if len(words) != 3 or not words[2].isdecimal() or len(words[2]) > _MOST_DIGITS:
+        expected = f"'element NAME COUNT', a count of at most {_MOST_DIGITS} digits"
+        raise ResectError(path, expected, repr(" ".join(words)[:80]), _AGAIN)
     return Element(words[1], int(words[2]), [])
 
 
@@ -96,7 +100,8 @@ def _property(words: list[str], path: Path) -> Property:
     scalar = len(words) == 3 and words[1] in _TYPES
     listed = len(words) == 5 and words[1] == "list" and words[2] in _TYPES and words[3] in _TYPES
     if not scalar and not listed:
-        raise ResectError(path, "'property TYPE NAME' or 'property list TYPE TYPE NAME'", repr(" ".join(words)[:80]))
+        expected = "'property TYPE NAME' or 'property list TYPE TYPE NAME'"
+        raise ResectError(path, expected, repr(" ".join(words)[:80]), _AGAIN)
     return Property(words[-1], _TYPES[words[-2]], _TYPES[words[2]] if listed else None)
 
 

@@ -43,7 +43,7 @@ def read_mesh(path: Path | str, *, meters_per_unit: float | None = None) -> Mesh
     if meters_per_unit is not None and not (math.isfinite(meters_per_unit) and meters_per_unit > 0):
         raise ResectError("meters_per_unit", "a positive number", str(meters_per_unit))
     if not path.is_file():
-        raise ResectError(path, "a mesh file", "a folder" if path.is_dir() else "no file")
+        raise ResectError(path, "a mesh file", "a folder" if path.is_dir() else "no file", "Check the path.")
     size = path.stat().st_size
     if size > MAX_BYTES:
         raise ResectError(path, f"at most {MAX_BYTES >> 20} MB", f"{size >> 20} MB", "Simplify it first.")
@@ -74,7 +74,7 @@ def _reader(data: bytes, path: Path) -> Callable[[bytes, Path], Mesh]:
     known = next((name for mark, name in _FOREIGN if data.startswith(mark)), None)
     if known is None and b"<COLLADA" in start:
         known = "COLLADA"
-    fix = "Save it as OBJ, PLY or GLB, with Blender or MeshLab." if known else ""
+    fix = "Save it as OBJ, PLY or GLB, with Blender or MeshLab." if known else "Copy it again, or check the path."
     raise ResectError(path, expected, known or ("an empty file" if not data else "something else"), fix)
 
 

@@ -24,7 +24,8 @@ def numbers(text: bytes, where: object) -> Float[np.ndarray, "n"]:
             return np.fromstring(text, sep=" ")
     except (ValueError, DeprecationWarning):
         word = next((w for w in text.split() if not _is_number(w)), text[:20])
-        raise ResectError(where, "a number", repr(word.decode(errors="replace")[:40])) from None
+        fix = "The file is cut short or damaged; export it again."
+        raise ResectError(where, "a number", repr(word.decode(errors="replace")[:40]), fix) from None
 
 
 def ragged(
