@@ -187,9 +187,9 @@ def test_the_brute_force_sees_a_triangle_where_it_is() -> None:
 def test_occupancy(tmp_path: Path) -> None:
     flags = ("--quick", "--threads", 1, "--shapes", tmp_path / "shapes", "--network", tmp_path / "network")
     rows, record = ran("occupancy", *flags, out=tmp_path / "occupancy.json")
-    assert [row["what"] for row in rows] == ["network", "mean shape", "nearest silhouette"]
+    assert [row["what"] for row in rows] == ["network", "first 6 steps", "mean shape", "nearest silhouette"]
     assert all(0 <= row["iou"] <= 1 for row in rows)
-    assert record["steps"] == 6
+    assert record["steps"] == [6, 6]
 
 
 def test_viewpoint(tmp_path: Path) -> None:
