@@ -92,20 +92,36 @@ def fit_jointly(
     delta = torch.zeros(6, dtype=code.dtype, requires_grad=True)
     adam = torch.optim.Adam([{"params": [change], "lr": s.rate}, {"params": [delta], "lr": s.turn_rate}])
     pose = SE3(cam_from_object.R.to(code), cam_from_object.t.to(code))
-    kept = first = Joint(code, pose, *[seen.overlap(code, pose)] * 2)
-    for k in range(s.steps):
-        soft = s.soft[0] * (s.soft[1] / s.soft[0]) ** (k / max(1, s.steps - 1))
+    kept: Joint | None = None
+    for k in range(s.steps + 1):
         now, at = code + scale * change, _moved(pose, delta, s.radius)
-        loss = seen.loss(now, at, soft) + s.hold * change.square().mean()
-        adam.zero_grad()
-        loss.backward()
-        adam.step()
-        with torch.no_grad():
-            now, at = code + scale * change, _moved(pose, delta, s.radius)
-            overlap = seen.overlap(now, at)
-        if overlap > kept.overlap:
-            kept = replace(first, code=now, cam_from_object=at, overlap=overlap)
+        nearest = seen.most_inside(now, at)
+        overlap = seen.overlap(nearest)
+        if kept is None:
+            kept = Joint(code, pose, overlap, overlap)
+        elif overlap > kept.overlap:
+            kept = replace(kept, code=now.detach(), cam_from_object=_detached(at), overlap=overlap)
+        if k < s.steps:
+            soft = s.soft[0] * (s.soft[1] / s.soft[0]) ** (k / max(1, s.steps - 1))
+            loss = seen.loss(now, at, nearest, soft) + s.hold * change.square().mean()
+            adam.zero_grad()
+            loss.backward()
+            adam.step()
+    assert kept is not None
     return kept
+
+
+@dataclass(frozen=True, eq=False)
+class _Nearest:
+    """The point of each ray that is most inside.
+
+    Attributes:
+        logit: there.
+        depth: how far away it is.
+    """
+
+    logit: Float[Tensor, "n"]
+    depth: Float[Tensor, "n"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,14 +155,13 @@ class _Outline:
         camera = photo.known_camera()
         return cls(logit, camera.rays(pixels), mask[row, column], pitch * camera.pixel_rad, s.samples, s.radius)
 
-    def loss(self, code: Float[Tensor, "c"], pose: SE3, soft: float) -> Float[Tensor, ""]:
+    def loss(self, code: Float[Tensor, "c"], pose: SE3, nearest: _Nearest, soft: float) -> Float[Tensor, ""]:
         """Mean cross-entropy of the distance to the outline, `soft` pitches of the rays wide.
 
         What is most inside along a ray, over how fast that changes from ray to ray, is that distance: logits of a
         network are steep in one place and flat in another, and would pull the outline in or out.
         """
-        with torch.no_grad():
-            depth = self._most_inside(code, pose)[1]
+        depth = nearest.depth
         points = self._points(pose, depth[:, None])[:, 0]
         inside = self.logit(points, code)
         (slope,) = torch.autograd.grad(inside.sum(), points, retain_graph=True)
@@ -154,14 +169,14 @@ class _Outline:
         distance = inside / (soft * step.maximum(_FLAT * step.median()).clamp_min(1e-9))
         return torch.nn.functional.binary_cross_entropy_with_logits(distance, self.mask.to(inside))
 
-    @torch.no_grad()
-    def overlap(self, code: Float[Tensor, "c"], pose: SE3) -> float:
+    def overlap(self, nearest: _Nearest) -> float:
         """Intersection over union of outline and mask."""
-        covered = self._most_inside(code, pose)[0] > 0
+        covered = nearest.logit > 0
         return float((covered & self.mask).sum() / (covered | self.mask).sum().clamp_min(1))
 
-    def _most_inside(self, code: Tensor, pose: SE3) -> tuple[Float[Tensor, "n"], Float[Tensor, "n"]]:
-        """The greatest logit along each ray, and how far away it is."""
+    @torch.no_grad()
+    def most_inside(self, code: Float[Tensor, "c"], pose: SE3) -> _Nearest:
+        """Where along each ray the logit is greatest."""
         away = pose.t.norm()
         along = torch.linspace(-self.radius, self.radius, self.samples).to(pose.t)
         depth = (away + along).clamp_min(1e-3).expand(len(self.rays), -1)
@@ -170,11 +185,15 @@ class _Outline:
         found = torch.cat([self.logit(part, code) for part in flat.split(_CHUNK)]).reshape(points.shape[:2])
         outside = points.norm(dim=-1) > self.radius
         best, index = torch.where(outside, -20.0, found).max(1)
-        return best, depth.gather(1, index[:, None])[:, 0]
+        return _Nearest(best, depth.gather(1, index[:, None])[:, 0])
 
     def _points(self, pose: SE3, depth: Float[Tensor, "n k"]) -> Float[Tensor, "n k 3"]:
         """Along the rays, in the object's frame."""
         return (self.rays.to(pose.t)[:, None] * depth[..., None] - pose.t) @ pose.R
+
+
+def _detached(pose: SE3) -> SE3:
+    return SE3(pose.R.detach(), pose.t.detach())
 
 
 def _moved(pose: SE3, delta: Float[Tensor, "6"], radius: float) -> SE3:
