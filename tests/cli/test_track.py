@@ -102,6 +102,19 @@ def test_what_is_missing_is_said(folder: Path, tmp_path: Path) -> None:
     assert not out.exists()
 
 
+def test_frames_are_looked_at_before_the_first_is_followed(folder: Path, tmp_path: Path) -> None:
+    first = folder / "frames" / "0000.png"
+    Image.new("RGB", (48, 36)).save(tmp_path / "0001.png")
+    (tmp_path / "0002.png").write_text("no picture")
+    for name, words in (
+        ("0001.png", "0001.png: expected a frame of the size of 0000.png, 96x72"),
+        ("0002.png", "an image"),
+    ):
+        rest = command(folder, tmp_path / "t.txt", "--mask", folder / "mask.png")[2:]
+        said = resect("track", first, tmp_path / name, *rest)
+        assert (said.code, words in said.err, "FOUND" in said.err) == (2, True, False)
+
+
 @pytest.mark.parametrize(
     ("names", "stamps"),
     [

@@ -36,6 +36,8 @@ def test_score_of_two_trajectories(files: tuple[Path, Path], tmp_path: Path) -> 
     torch.testing.assert_close(read_trajectory(tmp_path / "a.txt").positions, read_trajectory(files[1]).positions[3:])
     assert "without a report" in resect("score", *files, "--report", tmp_path / "r").err
     assert resect("score", *files, "--align", "none", "--delta", "2", "--delta-unit", "s").code == 0
+    astray = resect("score", files[0], tmp_path / "astray.txt", "--align", "sim3")
+    assert (astray.code, "astray.txt: expected" in astray.err, "nrecognized" in astray.err) == (2, True, False)
     late = resect("score", *files, "--offset", "100")
     assert late.code == 2
     assert "clock" in late.err

@@ -94,7 +94,8 @@ def _guarded(verb: str, arguments: list[str]) -> int:
             raise unknown_name("verb", verb, VERBS)
         return int(importlib.import_module(VERBS[verb][0]).run(arguments))
     except ResectError as error:
-        return _bad(f"resect {verb}: {error}" if verb in VERBS else f"resect: {error}")
+        name = f"resect {verb}" if verb in VERBS else "resect"
+        return _bad(str(error) if error.where.startswith(name) else f"{name}: {error}")
     except KeyboardInterrupt as error:
         what = f"interrupted: {error}" if str(error) else "interrupted"
         again = "; the same command goes on from what was saved" if verb in _RESUME else ""

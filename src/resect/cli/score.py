@@ -1,6 +1,7 @@
 """`resect score`: errors, recalls and a report of a pose file; other kinds of answers are in `score_kinds`."""
 
 import importlib
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,6 +41,7 @@ def run(arguments: Sequence[str]) -> int:
     kind = kind_of(arguments)
     if kind is not None:
         return int(importlib.import_module(kind.module).run(arguments))
+    _refuse_missing(arguments)
     others = f"Also scores {', '.join(k.name for k in KINDS)}; give the files, then --help, for their flags."
     description = f"Errors and recalls of a pose file. {others}"
     example = "resect score poses.csv PHOTOS --scene runs/place"
@@ -54,11 +56,17 @@ def run(arguments: Sequence[str]) -> int:
     if folder is not None:
         refuse_old_report(folder, flags.overwrite)
     is_list = flags.truth.is_file() and flags.truth.suffix.lower() != ".json"
-    if not flags.answers.exists():
-        raise ResectError(flags.answers, "a pose file, or the folder of a network", "nothing there", "Check the path.")
     photos = None if is_list else read(flags.truth, poses=flags.poses)
     found = score(flags.answers, flags.truth if photos is None else photos, train=flags.train)
     if folder is not None:
         say(f"report: {report_score(flags.answers, found, photos, scene, folder)}")
     result(flags.common, found.as_json(), found.text())
     return 0
+
+
+def _refuse_missing(arguments: Sequence[str]) -> None:
+    """What is to be scored tells which flags there are; so a path that is wrong is said before flags are."""
+    for path in list(itertools.takewhile(lambda a: not a.startswith("-"), arguments))[:2]:
+        if not Path(path).exists():
+            expected = "a pose file, a trajectory, or what else can be scored"
+            raise ResectError(path, expected, "nothing there", "Check the path.")

@@ -88,6 +88,7 @@ def run(arguments: Sequence[str]) -> int:
 
     files = _files(flags.frames)
     stamps = _stamps(files, flags.fps)
+    _check_frames(files)
 
     def load(k: int) -> "Photo":
         return read_photo(files[k], camera_file=flags.camera, fov_deg=flags.fov_deg)
@@ -171,6 +172,19 @@ def _stamps(files: Sequence[Path], fps: float | None) -> list[str]:
             got = f"{files[k + 1].name} after {files[k].name}"
             raise ResectError(files[k + 1], "frames whose names are increasing time stamps", got, fix)
     return [str(int(v)) if v == int(v) else f.stem for v, f in zip(values, files, strict=True)]
+
+
+def _check_frames(files: Sequence[Path]) -> None:
+    """Pictures of one size, before the first is followed."""
+    from resect.data.image import read_header
+
+    first = read_header(files[0]).upright
+    for file in files[1:]:
+        size = read_header(file).upright
+        if size != first:
+            want, got = (f"{width}x{height}" for width, height in (first, size))
+            fix = "Give the frames of one camera, none of them resized or cropped."
+            raise ResectError(file, f"a frame of the size of {files[0].name}, {want}", got, fix)
 
 
 def _at(text: str, names: Sequence[str]) -> tuple[int, Path]:

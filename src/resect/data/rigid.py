@@ -72,7 +72,8 @@ def numbers(where: object, text: str, count: int | None = None) -> list[float]:
     """Finite numbers from a line of text, separated by blanks or commas."""
     values = [number(where, word) for word in text.replace(",", " ").split()]
     if count is not None and len(values) != count:
-        raise ResectError(where, f"{count} numbers", f"{len(values)}")
+        fix = "The file is cut short, or has other columns."
+        raise ResectError(where, f"{count} numbers", f"{len(values)}", fix)
     return values
 
 
