@@ -40,7 +40,7 @@ def test_shapes_are_made_and_learned(tables: Path, tmp_path: Path, capsys: pytes
     assert "3 shapes" in said.err
     made = Occupancy.load(out)
     assert made.categories == ("table",)
-    assert made.encode(read_shapes(tables, "test").photo(0, 0)).shape == (8,)
+    assert made.encode(read_shapes(tables, "test").photo(0, 0)).shape == (2, 8)
     assert main(["fit", "occupancy", str(tables), "--out", str(out), *TINY]) == 2  # finished: not trained again unasked
     assert "--overwrite" in capsys.readouterr().err
     assert main(["fit", "occupancy", str(tables), "--out", str(out), "--overwrite", *TINY]) == 0

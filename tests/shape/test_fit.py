@@ -71,7 +71,7 @@ def test_a_run_of_other_settings_or_shapes_is_not_resumed(
 def test_points_as_input(chairs: Path, tiny: OccupancySettings) -> None:
     made = fit(read_shapes(chairs), replace(tiny, input="points", cloud=50))
     code = made.encode_points(torch.rand(30, 3))
-    assert code.shape == (8,)
+    assert code.shape == (1, 8)
     assert made.occupancy(torch.rand(7, 3), code).shape == (7,)
     with pytest.raises(ResectError, match="encode_points"):
         made.encode(read_shapes(chairs).photo(0, 0))
@@ -124,7 +124,7 @@ def test_pretrained_weights_go_into_the_encoder(tiny: OccupancySettings, tmp_pat
 def test_the_published_preset_takes_a_step(chairs: Path) -> None:
     settings = replace(PublishedOccupancySettings(), batch=2, points=128, steps=1, tensorboard=False)
     made = fit(read_shapes(chairs), settings)
-    assert made.encode(read_shapes(chairs).photo(0, 0)).shape == (256,)
+    assert made.encode(read_shapes(chairs).photo(0, 0)).shape == (1, 256)
 
 
 def test_it_begins_from_another_network_of_the_same_sizes(chairs: Path, tiny: OccupancySettings) -> None:

@@ -34,7 +34,7 @@ def test_the_level_is_the_threshold_as_a_logit(made: Occupancy, tiny: OccupancyS
 
 
 def test_occupancy_is_differentiable_in_points_and_code(made: Occupancy) -> None:
-    points, code = torch.rand(5, 3, requires_grad=True), torch.randn(8, requires_grad=True)
+    points, code = torch.rand(5, 3, requires_grad=True), torch.randn(2, 8, requires_grad=True)
     torch.nn.init.normal_(made.network.decoder.block0.fc_1.weight)  # type: ignore[union-attr, arg-type]
     torch.nn.init.normal_(made.network.decoder.bn.conv_gamma.weight)
     made.occupancy(points, code).sum().backward()
@@ -45,12 +45,27 @@ def test_occupancy_is_differentiable_in_points_and_code(made: Occupancy) -> None
     assert len(made.occupancy(torch.zeros(0, 3), code)) == 0
 
 
+def test_a_mirrored_photo_shows_the_mirrored_shape(made: Occupancy, chairs: Path) -> None:
+    for layer in (made.network.decoder.block0.fc_1.weight, made.network.decoder.bn.conv_gamma.weight):  # type: ignore[union-attr]
+        torch.nn.init.normal_(layer)  # type: ignore[arg-type]
+    photo, points = read_shapes(chairs).photo(0, 0), torch.rand(40, 3)
+    alpha = None if photo.alpha is None else photo.alpha.flip(1)
+    flipped = replace(photo, image=photo.image.flip(1), alpha=alpha)
+    found = made.occupancy(points, made.encode(photo))
+    assert float(found.std()) > 1e-3
+    there = made.occupancy(points * torch.tensor([1.0, 1.0, -1.0]), made.encode(flipped))
+    assert torch.allclose(there, found, atol=1e-4)
+    alone = Occupancy(made.network, replace(made.settings, mirror=False))
+    assert alone.encode(photo).shape == (1, 8)
+    assert not torch.allclose(alone.occupancy(points, alone.encode(photo)), found, atol=1e-3)
+
+
 def test_the_mesh_is_where_the_field_says(made: Occupancy, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(made, "occupancy", lambda points, code: code[0] - points.norm(dim=-1))
-    mesh = made.mesh(code=torch.tensor([0.3]), cells=16, halvings=1)
+    monkeypatch.setattr(made, "occupancy", lambda points, code: code[0, 0] - points.norm(dim=-1))
+    mesh = made.mesh(code=torch.tensor([[0.3]]), cells=16, halvings=1)
     assert torch.allclose(mesh.vertices.norm(dim=-1), torch.tensor(0.3), atol=2e-3)
     with pytest.raises(ResectError, match="nothing"):
-        made.mesh(code=torch.tensor([-0.3]), cells=8)
+        made.mesh(code=torch.tensor([[-0.3]]), cells=8)
     with pytest.raises(ResectError, match="both or neither"):
         made.mesh()
 
@@ -89,7 +104,7 @@ def test_a_released_checkpoint_is_read(settings: OccupancySettings, legacy: bool
     made = read_published(tmp_path / "onet.pt")
     assert made.settings == settings
     points, code = torch.rand(1, 20, 3), torch.randn(1, settings.code)
-    assert torch.equal(made.occupancy(points[0], code[0]), network.decoder(points, code)[0])
+    assert torch.equal(made.occupancy(points[0], code), network.decoder(points, code)[0])
     assert {"encoder", "decoder"} == {name.split(".")[0] for name in made.network.state_dict()}
 
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from resect.data.shapes import ShapeSet
 from resect.errors import ResectError
-from resect.shape.look import look
+from resect.shape.look import look, mirrored
 from resect.shape.settings import OccupancySettings
 from resect.training.loop import Turn
 
@@ -114,5 +114,5 @@ class Shelf:
             return self.cloud(index, g), points, inside
         image = self.picture(index, int(g.integers(self.views(index))))
         if s.mirror and g.random() < 0.5:  # mirrored in the plane z = 0, the shape shows the mirrored picture
-            image, points = image.flip(-1), points * torch.tensor([1.0, 1.0, -1.0])
+            image, points = image.flip(-1), mirrored(points)
         return image, points, inside

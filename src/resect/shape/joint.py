@@ -60,15 +60,15 @@ class Joint:
         overlap_before: the same where it began.
     """
 
-    code: Float[Tensor, "c"]
+    code: Float[Tensor, "k c"]
     cam_from_object: SE3
     overlap: float
     overlap_before: float
 
 
 def fit_jointly(
-    logit: Callable[[Float[Tensor, "n 3"], Float[Tensor, "c"]], Float[Tensor, "n"]],
-    code: Float[Tensor, "c"],
+    logit: Callable[[Float[Tensor, "n 3"], Float[Tensor, "k c"]], Float[Tensor, "n"]],
+    code: Float[Tensor, "k c"],
     cam_from_object: SE3,
     photo: Photo,
     settings: JointSettings | None = None,
@@ -155,7 +155,7 @@ class _Outline:
         camera = photo.known_camera()
         return cls(logit, camera.rays(pixels), mask[row, column], pitch * camera.pixel_rad, s.samples, s.radius)
 
-    def loss(self, code: Float[Tensor, "c"], pose: SE3, nearest: _Nearest, soft: float) -> Float[Tensor, ""]:
+    def loss(self, code: Float[Tensor, "k c"], pose: SE3, nearest: _Nearest, soft: float) -> Float[Tensor, ""]:
         """Mean cross-entropy of the distance to the outline, `soft` pitches of the rays wide.
 
         What is most inside along a ray, over how fast that changes from ray to ray, is that distance: logits of a
@@ -175,7 +175,7 @@ class _Outline:
         return float((covered & self.mask).sum() / (covered | self.mask).sum().clamp_min(1))
 
     @torch.no_grad()
-    def most_inside(self, code: Float[Tensor, "c"], pose: SE3) -> _Nearest:
+    def most_inside(self, code: Float[Tensor, "k c"], pose: SE3) -> _Nearest:
         """Where along each ray the logit is greatest."""
         away = pose.t.norm()
         along = torch.linspace(-self.radius, self.radius, self.samples).to(pose.t)

@@ -1,7 +1,7 @@
 """A photo as an occupancy network sees it: the object on white, cut to a square, small."""
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from resect.data.image import resize_area
@@ -11,6 +11,7 @@ from resect.shape.settings import OccupancySettings
 from resect.types import Photo
 
 _MARGIN = 1.1  # side of the square, in longer sides of the object's box
+_MOST_BORDER = 0.5  # of it an object may touch that is cut off by the picture's edge
 _WHITE = 0.06  # a pixel that differs less from white is background, where nothing else tells
 
 
@@ -41,6 +42,26 @@ def look(photo: Photo, settings: OccupancySettings) -> Float[Tensor, "3 s s"]:
             raise ResectError(photo.name, "a photo with an object in it", got, "Give a mask.")
         box = box_of(seen)
     return _cut(image, box, settings.side)
+
+
+def before_white(photo: Photo) -> Bool[Tensor, "h w"]:
+    """Where a photo is not white: the object, if its background is white.
+
+    Raises:
+        ResectError: most of the photo's border is not white, or nothing else is.
+    """
+    seen = ((1 - photo.image.float()) > _WHITE).any(-1)
+    border = torch.cat([seen[0], seen[-1], seen[1:-1, 0], seen[1:-1, -1]])
+    if bool(seen.any()) and float(border.float().mean()) <= _MOST_BORDER:
+        return seen
+    got = "a border of other colours" if bool(seen.any()) else "nothing that is not white"
+    fix = "Give --mask, or a box in a --batch table."
+    raise ResectError(photo.name, "an object before white, or a mask", got, fix)
+
+
+def mirrored(points: Float[Tensor, "*n 3"]) -> Float[Tensor, "*n 3"]:
+    """Points in the plane z = 0's mirror: what is true of them there shows the flipped picture."""
+    return points * torch.tensor([1.0, 1.0, -1.0]).to(points)
 
 
 def _cut(image: Float[Tensor, "h w 3"], box: tuple[float, float, float, float], side: int) -> Float[Tensor, "3 s s"]:

@@ -42,7 +42,7 @@ class OccupancySettings(TrainingSettings):
     near: float = 0.7
     """Share of them near the surface, where the data have such points."""
     mirror: bool = True
-    """Also learn from each picture flipped, of the shape with z negated."""
+    """Also learn from each picture flipped, of the shape with z negated; answers are the mean of both."""
     threshold: float = 0.5
     """Probability from which a point counts as inside."""
     batch: int = 16
