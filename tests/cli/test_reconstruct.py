@@ -2,6 +2,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -110,9 +111,48 @@ def test_without_a_camera_there_is_a_mesh_and_no_pose(
     white = str(tmp_path / "white.png")
     assert main(["reconstruct", photo, white, "--shape", str(perfect), "--out", str(out), "--threads", "1"]) == 3
     said = capsys.readouterr()
-    assert "no pose without camera" in said.out
+    assert "no pose without --camera" in said.out
     assert "white.png" in said.err
     assert not (out / "poses.csv").exists()
+
+
+def test_masks_must_fit_and_backgrounds_be_plain(
+    chairs: Path, perfect: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from PIL import Image
+
+    photo = read_shapes(chairs, "test").images(1)[0]
+    Image.new("L", (48, 48), 255).save(tmp_path / "small.png")
+    Image.new("L", (96, 96), 0).save(tmp_path / "empty.png")
+    wall, cut = Image.new("RGB", (96, 96), (200, 120, 90)), Image.open(photo)
+    wall.paste(cut, mask=cut.getchannel("A"))
+    wall.save(tmp_path / "wall.png")
+    for k, (arguments, says) in enumerate(
+        (
+            ([str(photo), "--mask", str(tmp_path / "small.png")], "the photo's size 96x96, got 48x48"),
+            ([str(photo), "--mask", str(tmp_path / "empty.png")], "an empty one"),
+            ([str(tmp_path / "wall.png")], "an object before white, or a mask"),
+        )
+    ):
+        out = str(tmp_path / f"out{k}")
+        assert main(["reconstruct", *arguments, "--shape", str(perfect), "--out", out, *FOV]) == 2
+        assert says in capsys.readouterr().err
+
+
+def test_a_white_background_is_as_good_as_a_mask(chairs: Path, perfect: Path, tmp_path: Path) -> None:
+    from PIL import Image
+
+    shapes, out = read_shapes(chairs, "test"), tmp_path / "out"
+    cut = Image.open(shapes.images(0)[0])
+    white = Image.new("RGB", cut.size, "white")
+    white.paste(cut, mask=cut.getchannel("A"))
+    white.save(tmp_path / "white.png")
+    assert main(["reconstruct", str(tmp_path / "white.png"), "--shape", str(perfect), "--out", str(out), *FOV]) == 0
+    (row, *_) = read_poses(out / "poses.csv").rows
+    assert row.cam_from_world is not None
+    assert float(so3.angle(row.cam_from_world.R, shapes.cam_from_obj(0, 0).R).rad2deg()) < 5
+    overlay = np.asarray(Image.open(out / "white.overlay.png").convert("RGB"))
+    assert (overlay == (57, 255, 20)).all(-1).any()  # the outline
 
 
 def test_bad_input_is_said_before_any_work(

@@ -71,7 +71,7 @@ class Made:
         row: of the table.
         photo: with its target.
         mesh: in the object's frame.
-        estimate: its pose; `None` without a camera or anything that tells where the object is.
+        estimate: its pose; `None` without a camera.
         joint: what fitting shape and pose together did, where it was asked for.
     """
 
@@ -109,7 +109,8 @@ def run(arguments: Sequence[str]) -> int:
     facts = [_facts(m) for m in made]
     value = {"out": str(flags.out), "made": facts, "failed": problems}
     result(flags.common, value, "\n".join(_line(f) for f in facts))
-    return BAD_INPUT if not made else SOME_FAILED if problems else DONE
+    lost = problems or any(m.estimate is not None and not m.estimate.ok for m in made)
+    return BAD_INPUT if not made else SOME_FAILED if lost else DONE
 
 
 def _rows(flags: ReconstructArguments) -> "list[ViewRow]":
@@ -133,17 +134,18 @@ def _rows(flags: ReconstructArguments) -> "list[ViewRow]":
 
 def _reconstruct(network: Any, row: "ViewRow", flags: ReconstructArguments) -> Made:
     from resect.data import read_photo
-    from resect.data.image import read_mask
+    from resect.data.target import target_from_mask
+    from resect.shape.look import before_white
     from resect.types import Target
 
     photo = read_photo(row.photo, camera_file=flags.camera, fov_deg=flags.fov_deg, name=row.name)
-    height, width = photo.image.shape[:2]
     category = network.categories[0] if network.categories else ""
-    mask = read_mask(row.mask, width, height) if row.mask is not None else None
+    mask = target_from_mask(photo, row.mask).mask if row.mask is not None else None
     if mask is None and photo.alpha is not None:
         mask = photo.alpha > 0.5
-    if mask is not None or row.box is not None:
-        photo = replace(photo, target=Target(category or "object", category=category, box=row.box, mask=mask))
+    if mask is None and row.box is None:
+        mask = before_white(photo)
+    photo = replace(photo, target=Target(category or "object", category=category, box=row.box, mask=mask))
     code = network.encode(photo)
     mesh = _surface(network, code, row, flags)
     estimate = _pose(mesh, photo, row, flags)
@@ -207,7 +209,7 @@ def _pose(mesh: "Mesh", photo: "Photo", row: "ViewRow", flags: ReconstructArgume
     from resect.refine.object.refiner import ObjectInversion
     from resect.scenes.mesh.scene import MeshScene
 
-    if photo.camera is None or photo.target is None:
+    if photo.camera is None:
         return None
     around = UprightViews.around(mesh)
     prior: Prior = around
@@ -227,8 +229,10 @@ def _viewpoint_network(folder: Path, device: str) -> "Viewpoint":
 
 
 def _write(made: Made, flags: ReconstructArguments) -> None:
+    from resect.data.image import png_bytes
     from resect.data.mesh import write_mesh
-    from resect.evaluation.pictures import overlay, painter, shrink, slide, to_pil
+    from resect.evaluation.outlines import outlined
+    from resect.evaluation.pictures import painter, slide, to_pil
     from resect.scenes.mesh.scene import MeshScene
     from resect.scenes.mesh.shade import Light
 
@@ -239,11 +243,11 @@ def _write(made: Made, flags: ReconstructArguments) -> None:
     if estimate is None or camera is None or estimate.cam_from_world is None:
         return
     camera = camera.fit_within(512)
-    paint = painter(MeshScene(made.mesh, background=(1.0, 1.0, 1.0), light=Light()))
+    scene = MeshScene(made.mesh, background=(1.0, 1.0, 1.0), light=Light())
+    paint = painter(scene)
     assert paint is not None
     picture = to_pil(made.photo.image)
-    render = to_pil(paint(camera, estimate.cam_from_world))
-    overlay(shrink(picture, camera), render, "blend").save(target.with_suffix(".overlay.png"))
+    target.with_suffix(".overlay.png").write_bytes(png_bytes(outlined([(made.photo, estimate, scene)])))
     path = [step.cam_from_world[0] for step in estimate.trace if len(step.cam_from_world)]
     target.with_suffix(".gif").write_bytes(slide(picture, [*path, estimate.cam_from_world], camera, paint))
 
@@ -291,7 +295,8 @@ def _facts(made: Made) -> dict[str, Any]:
     facts: dict[str, Any] = {"photo": made.row.name, "faces": len(made.mesh.faces)}
     if made.estimate is None:
         return facts
-    facts["status"] = made.estimate.status.name
+    status = made.estimate.status
+    facts |= {"status": status.name, "sentence": status.sentence, "advice": status.advice}
     pose = made.estimate.cam_from_world
     if pose is not None and made.estimate.modes is not None:
         facts["viewpoint_deg"] = [round(x, 2) for x in viewpoint_deg(made.estimate)]
@@ -308,6 +313,6 @@ def _line(facts: dict[str, Any]) -> str:
         azimuth, elevation, _ = facts["viewpoint_deg"]
         seen = f"{text}, seen from azimuth {azimuth:.1f}°, elevation {elevation:.1f}° ({facts['status']})"
         return f"{seen}; overlap {facts['overlap'][0]} → {facts['overlap'][1]}" if "overlap" in facts else seen
-    return (
-        f"{text}, pose: {facts['status']}" if "status" in facts else f"{text}; no pose without camera and mask or box"
-    )
+    if "status" not in facts:
+        return f"{text}; no pose without --camera or --fov-deg"
+    return f"{text}, no pose: {facts['status']}. {facts['sentence']} {facts['advice']}"
