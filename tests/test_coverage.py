@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from resect.cli.main import VERBS
+from resect.cli.main import VERBS, main
 
 ROOT = Path(__file__).parents[1]
 STATES = {"works", "renamed", "superseded", "declined", "missing"}
@@ -50,3 +50,33 @@ def test_named_commands_exist(command: str) -> None:
     for word in words:
         if word.startswith("--") and word != "--help":
             assert word[2:].rpartition(".")[2].replace("-", "_") in there, word
+
+
+_OWN = (
+    "estimate",
+    "predict",
+    "track",
+    "reconstruct",
+    "render",
+    "compare",
+    "import",
+    "mesh",
+)  # flags do not depend on files
+
+
+def own_commands() -> dict[tuple[str, ...], set[str]]:
+    """Verb, with the second word of `mesh` → the flags that are named with it, as they are written."""
+    found: dict[tuple[str, ...], set[str]] = {}
+    for command in COMMANDS:
+        verb, *words = command.split()[1:]
+        if verb in _OWN:
+            flags = {word for word in words if word.startswith("--")}
+            found.setdefault((verb, words[0]) if verb == "mesh" else (verb,), set()).update(flags)
+    return found
+
+
+@pytest.mark.parametrize("verb", own_commands())
+def test_flags_are_those_of_their_verb(verb: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*verb, "--help"]) == 0
+    there = set(re.findall(r"--[a-z][\w.-]*", capsys.readouterr().out))
+    assert own_commands()[verb] <= there | {"--help"}
