@@ -10,8 +10,9 @@ from scipy.spatial.transform import Rotation
 
 from resect.data import make_split, read
 from resect.data.pose_list import read_pose_list
-from resect.data.scene_csv import COLUMNS, read_scene_csv, rotation_direction
+from resect.data.scene_csv import COLUMNS, read_scene_csv, rotation_direction, write_scene_csv
 from resect.data.scenes import read_scenes
+from resect.data.synthetic import SyntheticSettings, make_capture
 from resect.errors import ResectError
 from resect.geometry.look_at import look_at
 from resect.geometry.se3 import SE3
@@ -126,6 +127,33 @@ def test_cambridge_reads_alike_from_its_own_lists_and_from_labels(tmp_path: Path
         assert "4 photos" in " ".join(photos.notes)
 
 
+@pytest.mark.parametrize("short", ["seq1/frame00000.png 1 2 3 1 0 0", "seq1/frame00000.png", "a.png 1 x 3 1 0 0 0"])
+def test_a_cut_first_row_is_no_heading(tmp_path: Path, short: str) -> None:
+    cambridge(tmp_path, "Hall", ring(6))
+    path = tmp_path / "Hall" / "dataset_test.txt"
+    path.write_text("\n".join([*path.read_text().splitlines()[:3], short]) + "\n")
+    with pytest.raises(ResectError, match=r"dataset_test\.txt:4"):
+        read(tmp_path / "Hall")
+
+
+def test_a_list_leaves_cameras_and_units_of_any_format(tmp_path: Path) -> None:
+    make_capture(SyntheticSettings(photos=9, width=64, height=48, path="orbit"), tmp_path / "room")
+    photos = read(tmp_path / "room")
+    count = write_scene_csv({"room": (photos, make_split(photos, "every:3"))}, tmp_path / "few.csv", fraction=0.5)
+    for found in (read(tmp_path / "room", poses=tmp_path / "few.csv"), read(tmp_path / "few.csv")):
+        assert len(found) == count == 6
+        assert (found.format, found.world.meters_per_unit) == (photos.format, photos.world.meters_per_unit)
+        order = [photos.names.index(name) for name in found.names]
+        assert found.cameras == tuple(photos.cameras[i] for i in order)
+        same(found.truth.cam_from_world, photos.truth.cam_from_world[order])
+        assert [found.names[i] for i in make_split(found).test] == [photos.names[i] for i in (0, 3, 6)]
+        assert f"3 of 9 photos are not in it and were left out ({tmp_path / 'room'})" in " ".join(found.notes)
+        assert found[0].camera == found.cameras[0]
+    write_list(tmp_path / "others.csv", [row("room", "train", "room/none.png", ring(1)[0], inverse=True)])
+    with pytest.raises(ResectError, match=r"e\.g\. room/none\.png"):
+        read(tmp_path / "room", poses=tmp_path / "others.csv")
+
+
 def test_several_places(tmp_path: Path) -> None:
     rows = seven(tmp_path, "alpha", ring(3)) + seven(tmp_path, "beta", ring(4, seed=1))
     path = write_list(tmp_path / "all.csv", rows)
@@ -143,7 +171,7 @@ def test_several_places(tmp_path: Path) -> None:
     with pytest.raises(ResectError, match="two of the name"):
         read_scenes([tmp_path / "alpha", tmp_path / "alpha"])
     (tmp_path / "beta").rename(tmp_path / "elsewhere")
-    with pytest.raises(ResectError, match="4 photos of 'beta'"):
+    with pytest.raises(ResectError, match=r"4 photos of 'beta'.*beside the folders"):
         read_scenes([path])
 
 

@@ -63,7 +63,7 @@ def _listed(path: Path, scene: str, part: Part) -> list[SceneRow]:
     rows: list[SceneRow] = []
     for where, line in text_lines(path) if path.is_file() else []:
         words = line.split()
-        if len(words) != 8 and not rows:
+        if not rows and words[1:] and not any(map(_is_number, words[1:])):
             continue  # the heading
         if len(words) != 8:
             raise ResectError(where, "file X Y Z W P Q R", line[:80])
@@ -73,6 +73,14 @@ def _listed(path: Path, scene: str, part: Part) -> list[SceneRow]:
     if path.is_file() and not rows:
         raise ResectError(path, "at least one photo", "none")
     return rows
+
+
+def _is_number(word: str) -> bool:
+    try:
+        float(word)
+    except ValueError:
+        return False
+    return True
 
 
 def _focals(path: Path) -> dict[str, float]:

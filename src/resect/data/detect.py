@@ -6,9 +6,10 @@ from pathlib import Path
 from resect.data.cambridge import fits_cambridge, read_cambridge
 from resect.data.colmap import find_model, read_colmap
 from resect.data.instances import is_instances, read_instances
+from resect.data.labelled import labelled
 from resect.data.llff import FILE, read_llff
 from resect.data.objects import fits_objects, flatten, read_objects
-from resect.data.scene_csv import is_scene_csv
+from resect.data.scene_csv import is_scene_csv, read_scene_csv, rows_of
 from resect.data.seven_scenes import find_frames, read_seven_scenes
 from resect.data.transforms import find_transforms, read_transforms
 from resect.data.tum import fits_tum, read_tum
@@ -67,8 +68,8 @@ def read(path: Path | str, poses: Path | str | None = None) -> PhotoSet:
 
     Args:
         path: the data folder, or the file; a list's images lie beside it.
-        poses: a pose list to use instead of the poses in the folder (7-Scenes lists, label lists of scenes as CSV,
-            TUM trajectories).
+        poses: a pose list to use instead of the poses in the folder (7-Scenes lists, TUM trajectories; for any
+            format label lists of scenes as CSV).
 
     Raises:
         ResectError: no known format, nothing readable, or bad input, naming the file and the frame.
@@ -85,6 +86,9 @@ def read(path: Path | str, poses: Path | str | None = None) -> PhotoSet:
         raise ResectError(listed, "a pose list", "no file")
     name = detected(path)
     if name is not None:
+        if listed is not None and name not in _WITH_LIST and is_scene_csv(listed):
+            rows, notes = read_scene_csv(listed)
+            return labelled(_FORMATS[name][2](path, None), rows_of(rows, path.resolve().name, listed), listed, notes)
         if listed is not None and name not in _WITH_LIST:
             got = f"a folder in format {name}"
             fix = "Leave the list out: these photos have poses of their own."

@@ -97,7 +97,7 @@ def gather(
         truth=Truth(poses),
         world=world or World(),
         load=lambda i: loaders[i].read(),
-        given_split=_given_split(found),
+        given_split=given_split([f.part for f in found]),
         notes=tuple(said),
     )
 
@@ -188,8 +188,8 @@ def _missing_note(root: Path, missing: list[str], total: int) -> list[str]:
     return [f"{len(missing)} of {total} listed images are missing and were skipped: {shown} (of {root})"]
 
 
-def _given_split(frames: list[Frame]) -> Split | None:
-    parts = [f.part for f in frames]
+def given_split(parts: Sequence[Part | None]) -> Split | None:
+    """The split that photos come with, by which half each belongs to; `None` unless both halves are there."""
     held_out = "val" if "val" in parts else "test"
     if "train" not in parts or held_out not in parts:
         return None

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from resect.data.cambridge import with_rows
 from resect.data.detect import detected, read
+from resect.data.labelled import labelled
 from resect.data.pose_list import ListedPose
 from resect.data.scene_csv import SceneRow, read_scene_csv
 from resect.data.seven_scenes import find_frames, with_poses
@@ -60,7 +61,10 @@ def _places(path: Path) -> dict[str, PhotoSet]:
 def _listed(path: Path, rows: list[SceneRow], notes: list[str]) -> PhotoSet:
     root = path.parent / rows[0].scene
     if not root.is_dir():
-        raise ResectError(root, f"the folder of the {len(rows)} photos of '{rows[0].scene}'", "nothing there")
+        fix = f"A list stands beside the folders of its places: move it to where '{rows[0].scene}' is."
+        raise ResectError(root, f"the folder of the {len(rows)} photos of '{rows[0].scene}'", "nothing there", fix)
     if find_frames(root):
         return with_poses(root, [ListedPose(r.name, r.cam_from_world, None, r.part) for r in rows], path, notes)
+    if detected(root) not in (None, "cambridge"):
+        return labelled(read(root), rows, path, notes)
     return with_rows(root, rows, notes)
