@@ -43,6 +43,21 @@ def test_score_of_two_trajectories(files: tuple[Path, Path], tmp_path: Path) -> 
     assert "clock" in late.err
 
 
+def test_rows_that_could_be_a_path_are_scored_as_single_photos(files: tuple[Path, Path], tmp_path: Path) -> None:
+    truth, estimate = tmp_path / "truth.kitti", tmp_path / "estimate.kitti"
+    poses = read_trajectory(files[1])
+    write_trajectory(poses, truth, "kitti")
+    apart = torch.linspace(0, 0.195, 20, dtype=torch.float64)  # a path's alignment would take most of it away
+    moved = SE3(poses.world_from_cam.R, poses.positions + apart[:, None] * poses.positions.new_tensor([1, 0, 0]))
+    write_trajectory(Trajectory(poses.seconds, moved, poses.stamps), estimate, "kitti")
+    assert "ate_rmse" in resect("score", estimate, truth, "--json").json
+    said = resect("score", estimate, truth, "--single", "--json")
+    assert (said.code, said.json["photos"]) == (0, 20), said.err
+    assert said.json["median_translation"] == pytest.approx(0.0975, abs=1e-6)
+    assert said.json["recall"]["5deg_5cm"] == pytest.approx(0.25)
+    assert "--single" in resect("score", estimate, truth, "--help").out
+
+
 def test_compare_and_convert(files: tuple[Path, Path], tmp_path: Path) -> None:
     said = resect("compare", *files, "--truth", files[1], "--align", "sim3", "--json", "--out", tmp_path / "c")
     assert said.code == 0, said.err

@@ -31,6 +31,9 @@ class ScoreArguments:
     """The scene, so that the report can lay its renders on the photos."""
     report: Path | None = None
     """Folder for report.html; by default beside the pose file when --scene is given."""
+    single: bool = False
+    """Of two files that could be trajectories (KITTI, TUM): each row is the pose of a photo by itself, with medians and
+    recalls as of any poses, in place of errors of a path."""
     overwrite: bool = False
     """Write over an existing report."""
     common: CommonFlags = COMMON

@@ -95,10 +95,14 @@ KINDS = (
 
 
 def kind_of(arguments: Sequence[str]) -> Kind | None:
-    """The kind of the first two paths among the arguments; `None` for a pose file, or where there are not two."""
+    """The kind of the first two paths among the arguments; `None` for a pose file, or where there are not two.
+
+    `--single` says that rows which could be a path are poses of single photos.
+    """
     from resect.cli.rotation_data import is_solids
 
     paths = [Path(a) for a in arguments if not a.startswith("-") and (Path(a).exists() or is_solids(a))]
     if len(paths) < 2:
         return None
-    return next((kind for kind in KINDS if kind.fits(paths[0], paths[1])), None)
+    kinds = [kind for kind in KINDS if kind.fits is not trajectories or "--single" not in arguments]
+    return next((kind for kind in kinds if kind.fits(paths[0], paths[1])), None)

@@ -43,7 +43,10 @@ class ScoreTrajectoryArguments:
 
 def run(arguments: Sequence[str]) -> int:
     """Prints the score; writes a report and the aligned trajectory where asked for."""
-    description = "Absolute and relative errors (ATE, RPE) of a camera's path."
+    description = (
+        "Absolute and relative errors (ATE, RPE) of a camera's path. "
+        "Where the rows are poses of single photos, --single gives their medians and recalls instead."
+    )
     example = "resect score estimate.txt groundtruth.txt --align sim3 --report runs/path"
     flags = parse(ScoreTrajectoryArguments, arguments, prog="resect score", description=description, example=example)
     start(flags.common)
