@@ -73,10 +73,13 @@ def test_relative_regressors(photos: Path, net: Path, tmp_path: Path) -> None:
 
 def test_several_places(photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "both"
-    command = ["fit", "ms-transformer", f"a={photos}", f"b={photos}", "--out", str(out)]
+    command = ["fit", "ms-transformer", f"b={photos}", f"a={photos}", "--out", str(out)]
     flags = {"pretrained": backbone(), "side": 32, "width": 8, "heads": 2, "head": 8, "views": 1, "steps": 2}
     flags = [f"--ms-transformer.{key}={value}" for key, value in {**flags, "batch": 4}.items()]
     assert main([*command, *flags, *ONE]) == 0
+    assert f"now: resect predict {photos} --scene {out}:b" in capsys.readouterr().err
+    assert main(["info", str(out)]) == 0
+    assert f'places: ["{out}:a", "{out}:b"]' in capsys.readouterr().out
     assert list(read_json(out / "artifact.json")["extra"]["places"]) == ["a", "b"]
     few = ["--pose-decoder.steps=2", "--pose-decoder.views=1", "--pose-decoder.batch=4", *ONE]
     command = ["fit", "pose-decoder", f"a={photos}", f"b={photos}", "--teacher", str(out)]
@@ -95,5 +98,35 @@ def test_several_places(photos: Path, tmp_path: Path, capsys: pytest.CaptureFixt
     photo = str(photos / "images" / "0000.png")
     assert main(["estimate", photo, "--scene", f"{tmp_path / 'decoder'}:a", *ONE]) == 0
     assert main(["estimate", photo, "--scene", str(out), "--out", str(answers), *ONE]) == 0
+    assert "  from ms-transformer:" in capsys.readouterr().out  # which place it is
     assert sorted(p.name for p in (answers / "attention").iterdir()) == ["0000.position.png", "0000.rotation.png"]
     assert main(["fit", "posenet", str(photos), str(photos), "--out", str(tmp_path / "two"), *tiny("posenet")]) == 2
+
+
+def test_weights_are_looked_for_before_anything_is_written(
+    photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "net"
+    command = ["fit", "posenet", str(photos), "--out", str(out)]
+    assert main([*command, *tiny("posenet", pretrained="none.pth")]) == 2
+    assert "none.pth: expected a file of weights, got no file" in capsys.readouterr().err
+    assert not out.exists()
+
+
+def test_parents_of_another_split_or_place_are_refused(
+    photos: Path, net: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    few = ["--pose-decoder.steps=2", "--pose-decoder.views=1", "--pose-decoder.batch=4", "--teacher", str(net), *ONE]
+    out = ["--out", str(tmp_path / "decoder")]
+    assert main(["fit", "pose-decoder", str(photos), "--test", "every:4", *out, *few]) == 2
+    assert "learned from 1 of 3, e.g. images/0004.png" in capsys.readouterr().err
+    other = tmp_path / "other"
+    make_capture(SyntheticSettings(photos=9, width=64, height=48, path="around"), other)
+    assert main(["fit", "pose-decoder", str(other), *out, *few]) == 2
+    assert "expected what was learned in this place" in capsys.readouterr().err
+    assert not (tmp_path / "decoder").exists()
+
+
+def test_info_of_a_regressor(net: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["info", str(net)]) == 0
+    assert "exact: each answer says, by its covariance" in capsys.readouterr().out

@@ -68,6 +68,7 @@ def facts_of(answer: Answer, near: "Given | None" = None) -> dict[str, Any]:
     facts["cam_from_world_t"] = pose.t.tolist()
     facts["camera_center"] = pose.center.tolist()
     facts["modes"] = len(estimate.modes)
+    facts["source"] = estimate.modes.source[0] if estimate.modes.source else None
     if estimate.camera is not None:
         facts["focal_px"] = estimate.camera.fx
     covariance = estimate.covariance
@@ -88,5 +89,6 @@ def line_of(row: dict[str, Any]) -> str:
     quaternion = " ".join(f"{x:.5f}" for x in row["cam_from_world_wxyz"])
     spread = f"  ± {row['sigma_units']:.4f} units, {row['sigma_deg']:.3f}°" if "sigma_deg" in row else ""
     far = row.get("near_sigmas", 0.0)
+    start = f"  from {row['source']}" if row.get("source") else ""
     doubt = f"  but {far:.0f} σ from --near" if far > _SURPRISING_SIGMAS else ""
-    return f"{row['photo']}: {row['status']}  centre {center}  cam_from_world wxyz {quaternion}{spread}{doubt}"
+    return f"{row['photo']}: {row['status']}  centre {center}  cam_from_world wxyz {quaternion}{spread}{start}{doubt}"

@@ -20,6 +20,8 @@ REGRESSORS = ("posenet", "ms-transformer", "pose-decoder", "image-decoder", "rpr
 _SEVERAL = ("ms-transformer", "pose-decoder")
 _TAUGHT = ("pose-decoder", "rpr", "iapr")
 """What the names begin with."""
+_SAME = 1e-3
+"""Poses of one photo that are nearer than this part of the scene's scale are the same."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,7 @@ class FitRegressorArguments:
     out: Path
     """Folder to make."""
     poses: Path | None = None
-    """List that picks the poses of a 7-Scenes or Cambridge folder."""
+    """List that picks the poses of a 7-Scenes or Cambridge folder; as label list (CSV), of any folder."""
     test: str | None = None
     """Photos held out: every:8, blocks:20:4, file:NAMES, given or none; by default the format's own, else every:8."""
     teacher: Path | None = None
@@ -68,6 +70,8 @@ def fit_regressor(name: str, flags: FitRegressorArguments, settings: Any) -> int
     further |= {"rendered": flags.rendered} if flags.views_from else {}
     parents = tuple(zoo.load(p) for p in (flags.teacher, flags.decoder, flags.begin) if p is not None)
     places = _read(name, flags)
+    _have_weights(settings)
+    _refuse_strangers(flags, places)
     if flags.overwrite:
         clear(flags.out)
     elif not (flags.out / "place.json").is_file() and not (flags.out / "places.json").is_file():
@@ -82,10 +86,59 @@ def fit_regressor(name: str, flags: FitRegressorArguments, settings: Any) -> int
     if (flags.out / "places.json").is_file():
         note(flags.out, tuple(places))
     counts = {key: [len(split.train), len(split.test)] for key, (_, split) in places.items()}
-    first, which = flags.data[0].partition("=")[2] or flags.data[0], f":{next(iter(places))}" if len(places) > 1 else ""
-    say(f"now: resect predict {first} --scene {flags.out}{which} --out poses.csv")
+    say(f"now: {_next_command(name, flags, tuple(places))}")
     result(flags.common, {"out": str(flags.out), "places": counts}, str(flags.out))
     return 0
+
+
+def _next_command(name: str, flags: FitRegressorArguments, places: tuple[str, ...]) -> str:
+    """What to try with what was made."""
+    source, which = flags.data[0], ""
+    if len(places) > 1:
+        key = source.partition("=")[0] if "=" in source else Path(source).resolve().name
+        which = f":{key if key in places else places[0]}"
+        source = source if key in places else "PHOTOS"
+    source = source.partition("=")[2] or source
+    if name.startswith("image-decoder"):
+        return f"resect render {flags.out} {source} --out renders"
+    return f"resect predict {source} --scene {flags.out}{which} --out poses.csv"
+
+
+def _have_weights(settings: Any) -> None:
+    """The backbone's weights are looked for, and fetched, before anything is written."""
+    from resect.nn.backbone.make import find_weights
+
+    pretrained = getattr(settings, "pretrained", "")
+    if pretrained and not (path := find_weights(settings.backbone, pretrained)).is_file():
+        raise ResectError(path, "a file of weights", "no file", "Check the path.")
+
+
+def _refuse_strangers(flags: FitRegressorArguments, places: "Mapping[str, tuple[PhotoSet, Split]]") -> None:
+    """An error where a parent has learned from another place, or from photos that are held out here."""
+    if len(places) != 1:
+        return
+    from resect.place import read_place
+
+    ((photos, split),) = places.values()
+    index = {name: i for i, name in enumerate(photos.names)}
+    given = {"--views-from": flags.views_from, "--teacher": flags.teacher, "--decoder": flags.decoder}
+    for flag, folder in given.items():
+        if folder is None or not (folder / "place.json").is_file():
+            continue
+        facts = read_place(folder)
+        theirs = [k for k, name in enumerate(facts.names) if name in index]
+        if not theirs:
+            say(f"note: {flag} {folder} has learned from none of these photos: is it of the same place and world?")
+            continue
+        own = [index[facts.names[k]] for k in theirs]
+        apart = photos.truth.cam_from_world[own].center - facts.cam_from_world[theirs].center
+        far, again = float(apart.norm(dim=-1).max()), "Fit it on the same photos, with the same --poses and --test."
+        if far > _SAME * facts.scene_scale:
+            raise ResectError(f"{flag} {folder}", "what was learned in this place", f"poses {far:.3g} away", again)
+        held = [photos.names[i] for i in own if i in split.test]
+        if held:
+            got = f"one that learned from {len(held)} of {len(split.test)}, e.g. {held[0]}"
+            raise ResectError(f"{flag} {folder}", "one that has not seen what is held out", got, again)
 
 
 def _read(name: str, flags: FitRegressorArguments) -> "dict[str, tuple[PhotoSet, Split]]":

@@ -77,7 +77,16 @@ def _artifact(path: Path) -> dict[str, Any]:
     size = round(weights.stat().st_size / 1e6, 1) if weights.is_file() else None
     inside = sorted(p.parent.name for p in path.glob("priors/*/artifact.json"))
     shown = {k: facts[k] for k in ("version", "settings", "parents")}
-    return {"what": f"artefact '{facts['kind']}'", "megabytes": size, "priors": inside, **_place(path), **shown}
+    places = sorted(p.parent.name for p in path.glob("places/*/artifact.json"))
+    known = {"places": [f"{path}:{name}" for name in places]} if places else {}
+    return {
+        "what": f"artefact '{facts['kind']}'",
+        "megabytes": size,
+        "priors": inside,
+        **known,
+        **_place(path),
+        **shown,
+    }
 
 
 def _place(path: Path) -> dict[str, Any]:
@@ -96,8 +105,11 @@ def _exactness(path: Path, meters_per_unit: float | None) -> str:
     from resect.artifact import read_json, settings_from_json
     from resect.evaluation.wording import angle, length
     from resect.refine.judge import ErrorModel
+    from resect.zoo import role_of
 
     file = path / "errors.json"
+    if not file.is_file() and role_of(path) == "prior":
+        return "each answer says, by its covariance"
     if not file.is_file():
         return "not measured: too few photos to leave some out, or a NeRF, which is measured by --nerf.measured"
     errors = settings_from_json(ErrorModel, read_json(file), file)

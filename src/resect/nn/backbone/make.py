@@ -104,7 +104,11 @@ def find_weights(name: str, pretrained: str) -> Path:
         raise ResectError(pretrained, "an address with #sha256= and 64 digits", f"{len(digest)} digits")
     path = _cache() / address.rpartition("/")[2]
     if not path.is_file():
-        fetch(address, path, most_bytes=_MOST_BYTES, sha256=digest if len(digest) == 64 else "")
+        try:
+            fetch(address, path, most_bytes=_MOST_BYTES, sha256=digest if len(digest) == 64 else "")
+        except ResectError as error:
+            fix = f"{error.fix} Without a network, give the file itself as 'pretrained'."
+            raise ResectError(error.where, error.expected, error.got, fix) from None
     if not checksum(path).startswith(digest.lower()):
         path.unlink()
         raise ResectError(path, f"SHA-256 {digest} …", "another file", "It was removed; try again.")
