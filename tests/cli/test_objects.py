@@ -9,6 +9,7 @@ import torch
 from PIL import Image
 from shell import Said, resect
 
+from resect.cli.asked import Asking
 from resect.data.bop import read_results, write_bop
 from resect.data.image import png_bytes
 from resect.data.mesh import write_mesh
@@ -19,6 +20,7 @@ from resect.geometry.camera import Camera
 from resect.geometry.mesh import Mesh
 from resect.geometry.se3 import SE3
 from resect.geometry.solids import box
+from resect.known_objects import KnownObjects
 from resect.refine.object.refiner import ObjectInversion
 from resect.refine.object.settings import ObjectSettings
 from resect.scenes.mesh.scene import MeshScene
@@ -165,6 +167,19 @@ def test_detections_name_their_objects(desk: Path, tmp_path: Path) -> None:
     other = estimate(desk, "--detections", tmp_path / "found.json")
     assert other.code == 2
     assert "--scene ID=MESH" in other.err
+
+
+def test_bop_detections_are_found_by_the_folder_of_their_scene(desk: Path, tmp_path: Path) -> None:
+    """As BOP hands them out; the photo itself is called by its file's name alone."""
+    results = [{"scene_id": s, "image_id": 3, "category_id": 3, "bbox": [s, 10, 20, 20], "score": 1} for s in (1, 2)]
+    (tmp_path / "found.json").write_text(json.dumps(results))
+    objects = KnownObjects({"3": desk / "ell.ply"})
+    ask = Asking(detections=tmp_path / "found.json").reader(objects)
+    photo = Photo("000003.png", torch.zeros(120, 160, 3), CAMERA, "made")
+    ((asked, begin),) = ask(photo, Path("test/000002/rgb/000003.png"))
+    assert (asked.name, begin) == ("000003.png", None)
+    assert asked.target is not None
+    assert asked.target.box == (2, 10, 22, 30)
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -75,7 +75,7 @@ class Asking:
         starts = self._read_starts(objects)
 
         def ask(photo: "Photo", file: Path) -> "list[tuple[Photo, Hypotheses | None]]":
-            asked = self._pointed(photo, file, objects) if found is None else _detected(photo, found, objects)
+            asked = self._pointed(photo, file, objects) if found is None else _detected(photo, file, found, objects)
             return [(a, None if starts is None else starts(photo.name)) for a in asked]
 
         return ask
@@ -148,11 +148,14 @@ def _detecting(
     return ask
 
 
-def _detected(photo: "Photo", detections: "Detections", objects: "KnownObjects") -> "list[Photo]":
+def _detected(photo: "Photo", file: Path, detections: "Detections", objects: "KnownObjects") -> "list[Photo]":
     from resect.priors.detections import GivenDetections
 
-    found = [p for p, _ in GivenDetections(detections, tuple(objects.files)).detect(photo, _MOST)]
-    there = detections.of(photo.name)
+    # Found by the whole path: the scene's number stands in a folder, and the photo's name is short.
+    whole = replace(photo, name=file.absolute().as_posix())
+    asked = GivenDetections(detections, tuple(objects.files)).detect(whole, _MOST)
+    found = [replace(p, name=photo.name) for p, _ in asked]
+    there = detections.of(whole.name)
     if not there:
         fix = "They are found by the photo's name, or by its number and its scene's."
         raise ResectError(detections.path, f"detections in '{photo.name}'", "none", fix)

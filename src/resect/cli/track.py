@@ -93,7 +93,7 @@ def run(arguments: Sequence[str]) -> int:
     def load(k: int) -> "Photo":
         return read_photo(files[k], camera_file=flags.camera, fov_deg=flags.fov_deg)
 
-    objects = _objects(flags, [f.name for f in files], load)
+    objects = _objects(flags, files, load)
     with bar("tracking") as progress:
         found = track(
             load, [float(s) for s in stamps], objects, settings,
@@ -195,7 +195,7 @@ def _at(text: str, names: Sequence[str]) -> tuple[int, Path]:
     return names.index(frame) if frame else 0, Path(file)
 
 
-def _objects(flags: TrackArguments, names: Sequence[str], load: "Callable[[int], Photo]") -> "list[TrackedObject]":
+def _objects(flags: TrackArguments, files: Sequence[Path], load: "Callable[[int], Photo]") -> "list[TrackedObject]":
     from resect import zoo
     from resect.cli.knowledge import Sigma, read_starts
     from resect.data.target import target_from_mask
@@ -205,7 +205,7 @@ def _objects(flags: TrackArguments, names: Sequence[str], load: "Callable[[int],
     from resect.tracking.masks import MaskSettings
     from resect.tracking.run import TrackedObject
 
-    found = []
+    found, names = [], [f.name for f in files]
     for k, path in enumerate(flags.scene):
         scene: Any = zoo.load(path, role="scene")
         mesh = getattr(scene, "mesh", None)
@@ -232,7 +232,9 @@ def _objects(flags: TrackArguments, names: Sequence[str], load: "Callable[[int],
             found.append(TrackedObject(scene, ObjectInversion(), None, guess, first=first, symmetries=same))
         else:
             found.append(
-                TrackedObject(scene, ObjectInversion(), prior, target=_detector(flags.detections), symmetries=same)
+                TrackedObject(
+                    scene, ObjectInversion(), prior, target=_detector(flags.detections, files), symmetries=same
+                )
             )
     return found
 
@@ -264,15 +266,16 @@ def _same(models_info: Path | None, mesh: Path) -> "Symmetries":
     return infos[key].symmetries
 
 
-def _detector(path: Path | None) -> "Callable[[Photo], Photo]":
+def _detector(path: Path | None, files: Sequence[Path]) -> "Callable[[Photo], Photo]":
     from resect.data.detections import read_detections
     from resect.data.target import with_target
 
     assert path is not None
     detections = read_detections(path)
+    whole = {f.name: f.absolute().as_posix() for f in files}  # the scene's number stands in a folder
 
     def added(photo: "Photo") -> "Photo":
-        best = detections.of(photo.name)[:1]
+        best = detections.of(whole[photo.name])[:1]
         return with_target(photo, best[0].target(photo)) if best else photo
 
     return added
