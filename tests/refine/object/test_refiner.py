@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 import torch
 from solids_in_view import CAMERA, apart, disturbed, painted, photograph, pose, wall
@@ -53,6 +55,20 @@ def test_a_box_is_enough() -> None:
     assert answer.cam_from_world is not None
     degrees, _ = apart(SE3(answer.cam_from_world.R[None], answer.cam_from_world.t[None]), truth)
     assert degrees < 4.0
+
+
+def test_an_answer_that_the_box_contradicts_is_none() -> None:
+    scene, truth = painted(), pose(7)
+    pixels, _ = CAMERA.project(truth.apply(scene.mesh.vertices[None])[0])
+    (left, top), (right, bottom) = pixels.amin(0).tolist(), pixels.amax(0).tolist()
+    small = (left, top, left + (right - left) / 8, top + (bottom - top) / 8)  # as of an object eight times as far away
+    start = Hypotheses(truth, torch.zeros(1))
+    found = {}
+    for name, visible in {"right": (left, top, right, bottom), "wrong": small}.items():
+        photo = replace(photograph(scene, truth), target=Target("1", box=visible))
+        found[name] = ObjectInversion().refine(scene, photo, start).status
+    assert found["right"].ok
+    assert found["wrong"] is Status.NO_AGREEMENT
 
 
 def test_a_photo_without_the_object_gets_a_status_and_no_pose() -> None:

@@ -105,10 +105,10 @@ class ObjectInversion:
                 candidates = self._ordered(work, starts, candidates, count)
         modes = self._modes(sight, known, starts, candidates)
         first = modes.cam_from_world[:1]
-        looks = float(sight.likeness(first))
+        least = s.least_told if known.information is not None or starts.target is not None else s.least
+        agrees = bool(sight.likeness(first) >= least) and sight.fits_box(first)
         loss = -float(fine.rank(first)), -float(looked[candidates.parent[0] == parents][0])
-        expected = known.information is not None or starts.target is not None
-        status = self._status(modes, looks >= (s.least_told if expected else s.least), improved)
+        status = self._status(modes, agrees, improved)
         return Estimate(status, modes, tuple(work.trace), work.meter.cost, loss=loss)
 
     def _ordered(self, work: Work, starts: Hypotheses, candidates: Candidates, count: int) -> Candidates:

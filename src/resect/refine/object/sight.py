@@ -67,6 +67,13 @@ class Sight:
         """How much H poses look like the photo, as the status is decided by; −∞ out of view."""
         return likeness(self.view, self.region, self.lens.shown(poses), self.settings.likeness)
 
+    def fits_box(self, pose: SE3) -> bool:
+        """Whether a pose (1) does not contradict the box."""
+        if self.box is None:
+            return True
+        s = self.settings.box
+        return bool(box_density(self.lens.shown(pose).inside, self.box, s) >= s.least)
+
     def rank(self, poses: SE3) -> Float[Tensor, "h"]:
         """Score of H poses against each other, higher is better; −∞ out of view."""
         shown, s = self.lens.shown(poses), self.settings
