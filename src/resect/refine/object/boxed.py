@@ -24,14 +24,14 @@ class BoxSettings:
         hidden: chance of a side to be hidden.
         beyond: mean distance of a hidden side from the visible box.
         around: pixels farther out are not looked at: a part of the object that lies there is hidden.
-        least: log density below which an answer contradicts the box: three of its sides are nowhere near.
+        least: log density below which an answer contradicts the box: three sides are 1.2 such lengths away, or more.
     """
 
     sigma: float = 0.03
     hidden: float = 0.2
     beyond: float = 0.3
     around: float = 0.12
-    least: float = -20.0
+    least: float = -18.0
 
 
 def box_density(inside: Bool[Tensor, "h y x"], box: Box, s: BoxSettings) -> Float[Tensor, "h"]:
