@@ -47,13 +47,13 @@ def seven(root: Path, scene: str, poses: SE3) -> list[str]:
     return rows
 
 
-def cambridge(root: Path, scene: str, poses: SE3) -> list[str]:
+def cambridge(root: Path, scene: str, poses: SE3, inverse: bool = False) -> list[str]:
     rows, listed = [], {"train": list[str](), "test": list[str]()}
     for i in range(len(poses)):
         name, split = f"seq1/frame{i:05d}.png", "test" if i == 0 else "train"
         write_noise(root / scene / name, 96, 54)
         rows.append(row(scene, split, f"{scene}/{name}", poses[i], inverse=False))
-        values = poses[i].center.tolist() + wxyz(poses[i].R)
+        values = poses[i].center.tolist() + wxyz(poses[i].R.mT if inverse else poses[i].R)
         listed[split].append(" ".join([name, *map(repr, values)]))
     for split, lines in listed.items():
         head = "Visual Landmark Dataset V1\nImageFile, Camera Position [X Y Z W P Q R]\n\n"
@@ -125,6 +125,17 @@ def test_cambridge_reads_alike_from_its_own_lists_and_from_labels(tmp_path: Path
         assert [c.fx for c in photos.cameras[:3]] == pytest.approx([80.5, 81.0, 744 * 54 / 480])
         assert (photos.cameras[0].cx, photos.cameras[0].cy) == (48, 27)
         assert "4 photos" in " ".join(photos.notes)
+
+
+@pytest.mark.parametrize("inverse", [False, True])
+def test_cambridges_own_lists_may_go_the_other_way(tmp_path: Path, inverse: bool) -> None:
+    cambridge(tmp_path, "Hall", ring(12), inverse)
+    photos = read(tmp_path / "Hall")
+    same(
+        SE3.stack([photos.truth.cam_from_world[photos.names.index(f"seq1/frame{i:05d}.png")] for i in range(12)]),
+        ring(12),
+    )
+    assert ("world_from_cam" in " ".join(photos.notes)) == inverse
 
 
 @pytest.mark.parametrize("short", ["seq1/frame00000.png 1 2 3 1 0 0", "seq1/frame00000.png", "a.png 1 x 3 1 0 0 0"])

@@ -1,19 +1,23 @@
 """Cambridge Landmarks: `dataset_train.txt` and `dataset_test.txt` beside `seqN/frameNNNNN.png`.
 
-A line is `seq1/frame00001.png X Y Z W P Q R`: camera centre in metres and a quaternion wxyz, cam_from_world. The focal
-length of each photo stands in `reconstruction.nvm` (VisualSFM), at the photo's size, about its centre.
+A line is `seq1/frame00001.png X Y Z W P Q R`: camera centre in metres and a quaternion wxyz, cam_from_world; the other
+way round where only so the cameras look at a common place, as in lists that others have made. The focal length of each
+photo stands in `reconstruction.nvm` (VisualSFM), at the photo's size, about its centre.
 """
 
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
+import torch
+
 from resect.data.gather import Frame, Part, gather
 from resect.data.pose_list import text_lines
 from resect.data.rigid import number, numbers, rigid_from_quaternion
-from resect.data.scene_csv import SceneRow, read_scene_csv, rows_of
+from resect.data.scene_csv import SceneRow, read_scene_csv, rotation_direction, rows_of
 from resect.errors import ResectError
 from resect.geometry.camera import Camera
+from resect.geometry.se3 import SE3
 from resect.types import PhotoSet, World
 
 FILES: tuple[tuple[str, Part], ...] = (("dataset_train.txt", "train"), ("dataset_test.txt", "test"))
@@ -37,7 +41,14 @@ def read_cambridge(root: Path, poses: Path | None = None) -> PhotoSet:
     if poses is not None:
         rows, notes = read_scene_csv(poses)
         return with_rows(root, rows_of(rows, root.name, poses), notes)
-    return with_rows(root, [row for name, part in FILES for row in _listed(root / name, root.name, part)])
+    rows = [row for name, part in FILES for row in _listed(root / name, root.name, part)]
+    center = torch.stack([row.cam_from_world.t for row in rows])
+    rotation = torch.stack([row.cam_from_world.R for row in rows])
+    way, note = rotation_direction(center, rotation, [root.name] * len(rows), "cam_from_world")
+    turn = rotation if way == "cam_from_world" else rotation.mT
+    found = SE3(turn, -(turn @ center[..., None])[..., 0])
+    rows = [replace(row, cam_from_world=found[i]) for i, row in enumerate(rows)]
+    return with_rows(root, rows, [] if way == "cam_from_world" else [f"{FILES[0][0]}: {note}"])
 
 
 def with_rows(root: Path, rows: list[SceneRow], said: Sequence[str] = ()) -> PhotoSet:
@@ -60,6 +71,7 @@ def _camera(width: int, height: int, focal: float | None) -> Camera:
 
 
 def _listed(path: Path, scene: str, part: Part) -> list[SceneRow]:
+    """The rows as they stand: centres and rotations."""
     rows: list[SceneRow] = []
     for where, line in text_lines(path) if path.is_file() else []:
         words = line.split()
@@ -69,7 +81,7 @@ def _listed(path: Path, scene: str, part: Part) -> list[SceneRow]:
             raise ResectError(where, "file X Y Z W P Q R", line[:80])
         values = numbers(where, " ".join(words[1:]), 7)
         pose = rigid_from_quaternion(where, values[3:], values[:3])
-        rows.append(SceneRow(scene, words[0], replace(pose, t=-(pose.R @ pose.t)), part))
+        rows.append(SceneRow(scene, words[0], pose, part))
     if path.is_file() and not rows:
         raise ResectError(path, "at least one photo", "none")
     return rows

@@ -124,13 +124,16 @@ def write_scene_csv(
     return len(lines) - 1
 
 
-def rotation_direction(center: Tensor, rotation: Tensor, scenes: Sequence[str]) -> tuple[Direction, str]:
+def rotation_direction(
+    center: Tensor, rotation: Tensor, scenes: Sequence[str], otherwise: Direction = "world_from_cam"
+) -> tuple[Direction, str]:
     """Which way rotations go, by where the cameras of each scene look, and how that was decided.
 
     Args:
         center: (n, 3) camera centres.
         rotation: (n, 3, 3).
         scenes: of each row.
+        otherwise: what is taken where it cannot be told.
     """
     evidence, weight = 0.0, 0
     for scene in sorted(set(scenes)):
@@ -140,11 +143,11 @@ def rotation_direction(center: Tensor, rotation: Tensor, scenes: Sequence[str]) 
             evidence += int(i.sum()) * (ways[0] - ways[1])
             weight += int(i.sum())
     evidence /= max(1, weight)
-    way: Direction = "cam_from_world" if evidence > _CLEAR else "world_from_cam"
     if abs(evidence) > _CLEAR:
+        way: Direction = "cam_from_world" if evidence > 0 else "world_from_cam"
         return way, f"Its quaternions are {way}: so the cameras look at a common place."
-    said = "Whether its quaternions are cam_from_world or world_from_cam cannot be told; world_from_cam was taken."
-    return way, f"{said} 'resect data check' compares poses with photos."
+    said = f"Whether its quaternions are cam_from_world or world_from_cam cannot be told; {otherwise} was taken."
+    return otherwise, f"{said} 'resect data check' compares poses with photos."
 
 
 def _together(center: Tensor, cam_from_world: Tensor) -> float:
