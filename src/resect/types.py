@@ -23,7 +23,11 @@ class Status(Enum):
     """How an estimate ended: (succeeded, what happened, what to do)."""
 
     OK = (True, "The render agrees with the photo.", "")
-    AMBIGUOUS = (True, "More than one pose explains the photo.", "Look at all modes; add a prior such as --near.")
+    AMBIGUOUS = (
+        True,
+        "More than one pose explains the photo.",
+        "Look at all modes, or say where the camera is about: --near, or --start for objects.",
+    )
     NOT_IMPROVED = (
         True,
         "The start already agrees with the photo, and no better pose was found.",

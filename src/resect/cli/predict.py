@@ -55,7 +55,7 @@ class PredictArguments:
     """How poses are refined; "neighbours" combines training poses, by a pose decoder as --scene, with the settings
     --neighbours.*. A category is refined with the settings --category.*"""
     depth: bool = True
-    """Use the depth of photos that come with it (RGB-D)."""
+    """Depth that comes with photos (RGB-D) counts; --no-depth leaves it out."""
     split: Literal["test", "train", "all"] = "test"
     """Which photos."""
     count: int | None = None
