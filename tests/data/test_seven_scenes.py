@@ -28,6 +28,9 @@ def test_sequences_and_their_given_split(tmp_path: Path) -> None:
     assert photos.world.meters_per_unit == 1
     split = make_split(photos)
     assert (split.rule, split.train, split.test) == ("given", (0, 2), (1,))
+    assert "not here" not in " ".join(photos.notes)
+    (tmp_path / "TestSplit.txt").write_text("sequence2\nsequence9\n")
+    assert "not here: [9]" in " ".join(read(tmp_path).notes)
 
 
 def test_pose_files_are_world_from_cam_in_pixel_centres(tmp_path: Path) -> None:

@@ -68,7 +68,7 @@ def read_seven_scenes(root: Path, poses: Path | None = None) -> PhotoSet:
         rows = [numbers(where, line, 4) for where, line in text_lines(pose_file)]
         frames.append(_frame(root, file, parts, camera, rigid_from_matrix(pose_file, rows).inverse()))
     note = "Poses are the depth camera's track; a list made by structure from motion (--poses) is more exact."
-    return _gathered(root, frames, "7scenes", [note])
+    return _gathered(root, frames, "7scenes", [note, *_absent(files, parts)])
 
 
 def _pose_file(image: Path) -> Path:
@@ -126,6 +126,7 @@ def with_poses(root: Path, listed: list[ListedPose], poses: Path, said: Sequence
         raise ResectError(poses, f"poses of the photos in {root}", f"{len(listed)} others, e.g. {listed[0].name}")
     notes = [f"Poses are from {poses.name}.", *said]
     notes += [f"{unlisted} of {len(files)} photos are not in it and were left out ({root})."] if unlisted else []
+    notes += _absent(files, parts)
     lost = len(listed) - len(frames)
     notes += [f"{lost} of its {len(listed)} poses are of photos that are not in {root}."] if lost else []
     notes += quaternion_order_note(SE3.stack([f.cam_from_world for f in frames]), "wxyz", inverse=False)
@@ -161,6 +162,13 @@ def _parts(root: Path) -> dict[int, Part]:
                 raise ResectError(where, "sequenceN", line[:40])
             parts[sequence] = part
     return parts
+
+
+def _absent(files: Sequence[Path], parts: dict[int, Part]) -> list[str]:
+    """What is to be said of sequences that the split names and nobody has."""
+    here = {_number(_SEQUENCE, path.parent.name) for path in files}
+    lost = sorted(set(parts) - here)
+    return [f"TrainSplit.txt or TestSplit.txt name sequences that are not here: {lost}."[:200]] if lost else []
 
 
 def _sequence_of(root: Path, listed: list[ListedPose], path: Path) -> int | None:
