@@ -309,6 +309,9 @@ class PlaceFacts:
 def read_place(folder: Path) -> PlaceFacts:
     """The facts of a place, checked."""
     path = folder / "place.json"
+    if not path.is_file() and (folder / "artifact.json").is_file():
+        fix = "Fit it on its photos; of an imported NeRF: 'resect import CHECKPOINT --photos FOLDER'."
+        raise ResectError(path, "cameras and scale of the photos that it was learned from", "no file", fix)
     facts = artifact.read_json(path)
     try:
         camera = artifact.settings_from_json(Camera, facts["camera"], path)

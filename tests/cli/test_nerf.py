@@ -3,7 +3,11 @@
 from pathlib import Path
 
 import pytest
+import torch
 from shell import TINY, resect
+
+from resect.scenes.nerf.march import CoarseAndFine
+from resect.scenes.nerf.settings import NerfSettings
 
 QUICK = ("--threads", 1, "--json")
 SMALL = (
@@ -45,3 +49,18 @@ def test_a_field_learns_from_its_renders(nerf: Path, capture: Path, tmp_path: Pa
     assert said.code == 0, said.err
     assert said.json == {"out": str(tmp_path / "field"), "train": 8, "test": 2}
     assert "rendering 8 photos" in said.err
+
+
+def test_an_imported_nerf_is_a_place_where_its_photos_are_given(capture: Path, tmp_path: Path) -> None:
+    sizes = NerfSettings(depth=2, width=16, octaves=3, view_octaves=2)
+    torch.save({"network_fn_state_dict": CoarseAndFine(sizes, 0).coarse.state_dict()}, tmp_path / "a.tar")
+    lying = ("--near", 0.5, "--far", 4, "--samples", 8, 8)
+    said = resect("import", tmp_path / "a.tar", "--out", tmp_path / "made", "--photos", capture, *lying, *QUICK)
+    assert said.code == 0, said.err
+    said = resect("render", tmp_path / "made", "--orbit", 2, "--max-side", 16, "--out", tmp_path / "o.gif", *QUICK)
+    assert said.code == 0, said.err
+    said = resect("import", tmp_path / "a.tar", "--out", tmp_path / "bare", *lying, *QUICK)
+    assert "--photos" in said.err
+    said = resect("render", tmp_path / "bare", "--orbit", 2, "--out", tmp_path / "p.gif", *QUICK)
+    assert said.code == 2
+    assert "resect import CHECKPOINT --photos" in said.err

@@ -25,10 +25,10 @@ class ImportArguments:
     categories: tuple[str, ...] = ()
     """Names of the classes that a network is told, in its order, where it is told any."""
     photos: Path | None = None
-    """Of a NeRF: the photos it was learned from; needed for captures that look ahead (LLFF). Of a σSRN: the folder of
-    all instances that it was learned from."""
+    """Of a NeRF: the photos it was learned from; needed for captures that look ahead (LLFF), for 'resect estimate' and
+    for 'resect render'. Of a σSRN: the folder of all instances that it was learned from."""
     near: float = 2.0
-    """Of a NeRF without such photos: first sample before a camera, units of its world."""
+    """Of a NeRF that does not look ahead: first sample before a camera, units of its world."""
     far: float = 6.0
     """Last sample."""
     background: Literal["white", "black"] = "white"
@@ -84,12 +84,19 @@ def _rotations(flags: ImportArguments) -> tuple[str, str, dict[str, object]]:
 
 def _nerf(flags: ImportArguments) -> tuple[str, str, dict[str, object]]:
     from resect.data import read
+    from resect.data.split import make_split
+    from resect.place import note_place
     from resect.scenes.nerf.published import Lying, read_published
 
     lying = Lying(flags.near, flags.far, flags.background, *flags.samples)
-    made = read_published(flags.checkpoint, lying, None if flags.photos is None else read(flags.photos))
+    photos = None if flags.photos is None else read(flags.photos)
+    made = read_published(flags.checkpoint, lying, photos)
     made.save(flags.out)
     s, warped = made.settings, made.space.warp is not None
+    if photos is not None:
+        note_place(photos, make_split(photos, None), "nerf", s, flags.out, resume=False)
+    else:
+        say("'resect estimate' and 'resect render' need its photos too: import it with --photos FOLDER")
     where = "warped, in the frame of its photos' mean camera" if warped else f"from {lying.near:g} to {lying.far:g}"
     return "nerf", f"NeRF of {s.depth} layers of {s.width}, {where}", {"depth": s.depth, "width": s.width}
 
