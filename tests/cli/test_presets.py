@@ -6,8 +6,11 @@ from pathlib import Path
 import pytest
 from shell import resect
 
+from resect.cli.fit import FitArguments
+from resect.cli.options import parse_with_settings
 from resect.cli.preset_file import INERF, NERF, with_preset
 from resect.errors import ResectError
+from resect.scenes.nerf.settings import NerfSettings
 
 LEGO = """expname = blender_paper   # a remark
 datadir = ./data/x
@@ -58,6 +61,30 @@ def test_unknown_keys_name_the_nearest(tmp_path: Path) -> None:
     said = resect("fit", "nerf", tmp_path, "--out", tmp_path / "o", "--config", tmp_path / "a.txt")
     assert said.code == 2
     assert "n_importance" in said.err
+    (tmp_path / "a.txt").write_text("sampling_strateg = random\n")
+    with pytest.raises(ResectError, match="Did you mean 'sampling_strategy'"):
+        with_preset(["--config", str(tmp_path / "a.txt")], "nerf", NERF, lambda _: None)
+
+
+def test_keys_of_the_other_program_are_left_out(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("batch_size = 512\nN_rand = 64\n")
+    for prefix, keys, left in (("nerf", NERF, "'batch_size'"), ("inerf", INERF, "'N_rand'")):
+        said = list[str]()
+        found = with_preset(["--config", str(tmp_path / "a.txt")], prefix, keys, said.append)
+        assert len(found) == 2
+        assert [left in line for line in said] == [True]
+
+
+@pytest.mark.parametrize("value", [True, False])
+def test_the_command_line_takes_every_flag_of_a_preset(tmp_path: Path, value: bool) -> None:
+    (tmp_path / "a.txt").write_text(
+        f"lindisp = {value}\nuse_viewdirs = {value}\nno_ndc = {value}\nwhite_bkgd = {value}\nhalf_res = {value}\n"
+    )
+    made = with_preset(["--config", str(tmp_path / "a.txt")], "nerf", NERF, lambda _: None)
+    told = dict.fromkeys(("prog", "description", "example"), "")
+    _, found = parse_with_settings(FitArguments, "nerf", NerfSettings, ["PHOTOS", "--out", "a", *made], **told)
+    assert (found.in_disparity, found.view_directions) == (value, value)
+    assert found.background == ("white" if value else "black")
 
 
 @pytest.mark.parametrize(

@@ -111,6 +111,7 @@ INERF: dict[str, Key] = {
     },
 }
 """Keys of programs that invert one."""
+_OTHERS = ((NERF, "of 'resect fit nerf'"), (INERF, "of 'resect estimate --refiner inerf'"))
 
 
 def with_preset(
@@ -140,9 +141,7 @@ def with_preset(
         return rest
     flags: list[str] = []
     for key, value in read_preset(Path(file)).items():
-        if key.lower() not in keys:
-            raise unknown_name(f"{file}: key", key, keys)
-        found = keys[key.lower()]
+        found = keys.get(key.lower()) or _of_the_other(key, file)
         text = found.value(value) if found.flag else None
         if not found.flag:
             say(f"{file}: '{key}' is left out: {found.why}")
@@ -150,6 +149,14 @@ def with_preset(
             flags += [f"--{prefix}.{found.flag}", *([text] if text else [])]
             flags += [f"--{prefix}.{x}" if i % 2 == 0 else x for i, x in enumerate(found.also)]
     return flags + rest
+
+
+def _of_the_other(key: str, file: str) -> Key:
+    """A key that only the other kind of program knows, as one without use here."""
+    why = next((why for keys, why in _OTHERS if key.lower() in keys), None)
+    if why is None:
+        raise unknown_name(f"{file}: key", key, {**NERF, **INERF})
+    return Key(why=why)
 
 
 def read_preset(path: Path) -> dict[str, str]:

@@ -89,7 +89,8 @@ def space_of(data: PhotoSet, pool: PixelPool, s: NerfSettings) -> Space:
     near = frame.near if s.near is None else s.near * scale
     far = frame.far if s.far is None else s.far * scale
     if not 0 <= near < far:
-        raise ResectError("NerfSettings.near", f"a number below far ({far / scale:g})", f"{near / scale:g}")
+        fix = "Give far too, or leave both out: they are found from the data."
+        raise ResectError("NerfSettings.near", f"a number below far ({far / scale:g})", f"{near / scale:g}", fix)
     box = None
     if frame.case == "object":
         radius, center = 1 / scale, frame.local_from_world.inverse().t

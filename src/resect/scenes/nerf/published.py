@@ -121,5 +121,6 @@ def _space(lying: Lying, photos: PhotoSet | None) -> Space:
     if photos is not None and photos.world.depth_range is not None:
         return ahead(photos.truth.cam_from_world, photos.cameras[0], photos.world.depth_range[0])
     if not 0 < lying.near < lying.far:
-        raise ResectError("--near", "0 < near < far", f"near {lying.near:g}, far {lying.far:g}")
+        fix = "Exchange --near and --far: they are the least and the greatest distance of a sample from its camera."
+        raise ResectError("--near", "0 < near < far", f"near {lying.near:g}, far {lying.far:g}", fix)
     return Space(Sim3.identity(torch.float64), lying.near, lying.far)

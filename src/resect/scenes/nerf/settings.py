@@ -29,7 +29,7 @@ class NerfSettings(TrainingSettings):
     """Along each ray, coarse."""
     finer_samples: int = 32
     """Further ones where the coarse network found something; 0 leaves the second network out."""
-    in_disparity: bool | None = None
+    in_disparity: Literal[True, False] | None = None
     """Coarse samples evenly in inverse distance; when not given: where far is more than ten times near."""
     density_noise: float = 0.0
     """Standard deviation of noise on raw densities, while training only."""
@@ -76,7 +76,8 @@ class NerfSettings(TrainingSettings):
         }
         check(self, within, positive=("centre_share",))
         if self.near is not None and self.far is not None and not 0 <= self.near < self.far:
-            raise ResectError("NerfSettings.near", "0 <= near < far", f"near {self.near}, far {self.far}")
+            fix = "Exchange them, or leave both out: they are found from the data."
+            raise ResectError("NerfSettings.near", "0 <= near < far", f"near {self.near}, far {self.far}", fix)
 
     @property
     def skip(self) -> int | None:
