@@ -21,7 +21,8 @@ def read_published(path: Path | str) -> Occupancy:
     found = read_checkpoint(path)
     model = found.get("model", found) if isinstance(found, dict) else None
     if not isinstance(model, dict) or not all(isinstance(v, Tensor) for v in model.values()):
-        raise ResectError(path, "a checkpoint with the weights under 'model'", "something else")
+        fix = "Other networks than those are not read: 'resect import --help' lists them."
+        raise ResectError(path, "a checkpoint with the weights under 'model'", "something else", fix)
     weights = {_renamed(name): tensor for name, tensor in model.items()}
     settings = _settings(weights, path)
     network = OccupancyNetwork(settings)

@@ -12,6 +12,7 @@ from torch.nn import functional
 from resect.errors import ResectError
 from resect.nn.backbone.make import Backbone, BackboneName, find_weights, make_backbone
 from resect.nn.backbone.mobilenet import SameConv2d
+from resect.nn.backbone.weights import read_checkpoint
 
 # Numbers of parameters that torchvision states for its models, less their classifiers.
 PUBLISHED = {
@@ -151,3 +152,16 @@ def test_published_int8_weights_are_those_of_their_graph() -> None:
     network = make_backbone("tf_mobilenet_v2", str(folder / "mobilenet_v2_imagenet_int8.npz")).eval()
     with torch.no_grad():
         torch.testing.assert_close(network.maps(image)[32], last, rtol=1e-3, atol=1e-3)
+
+
+def test_what_is_no_checkpoint_is_refused_in_our_own_words(tmp_path: Path) -> None:
+    class Code:
+        def __reduce__(self) -> tuple[object, tuple[str]]:
+            return (print, ("run",))
+
+    torch.save({"weights": Code()}, tmp_path / "code.pt")
+    (tmp_path / "text.pt").write_text("hello")
+    for name in ("code.pt", "text.pt"):
+        with pytest.raises(ResectError, match="of another kind") as caught:
+            read_checkpoint(tmp_path / name)
+        assert "weights_only" not in str(caught.value)  # PyTorch's advice is to run what is in there

@@ -26,8 +26,9 @@ def read_checkpoint(path: Path | str) -> Any:
             return load_file(path)
         return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # the unpickler raises whatever the bytes make it raise
-        reason = str(error).partition("\n")[0]
-        fix = "Files that hold code are not read."
+        told = path.suffix == ".safetensors" or isinstance(error, RuntimeError | OSError)
+        reason = str(error).partition("\n")[0] if told else "code, or a file of another kind"  # not: to read it as code
+        fix = "Files that hold code are not read; save its state_dict() alone."
         raise ResectError(path, "a PyTorch file of tensors alone", reason, fix) from None
 
 
