@@ -76,7 +76,8 @@ def _answers(
                 found_here = begin is not None and flags.start is None
                 where = objects.localizer(one.target.object_id)
                 estimate = refine_found(where, one, begin) if found_here else objects.estimate(one, begin)
-            say(f"{path}, {target_name(one.target)}: {estimate.status.name} in {estimate.cost.seconds:.2f} s")
+            of = f"{path}, {target_name(one.target)}" if one.target is not None else str(path)
+            say(f"{of}: {estimate.status.name} in {estimate.cost.seconds:.2f} s")
             found.append(Answer(name, (one, estimate)))
     except ResectError as error:
         say(str(error))
