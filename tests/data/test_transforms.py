@@ -37,6 +37,16 @@ def test_round_trip(photos: PhotoSet, tmp_path: Path) -> None:
     assert again[3].camera_source == "transforms.json"
 
 
+def test_photos_without_the_transparency_of_the_others_are_named(tmp_path: Path) -> None:
+    for i in range(3):
+        write_noise(tmp_path / f"r_{i}.png", mode="RGB" if i == 1 else "RGBA")
+    frames = [_frame(f"r_{i}.png") for i in range(3)]
+    _write(tmp_path, {"fl_x": 30.0, "frames": frames})
+    assert "1 of 3 photos are not transparent where the others are, such as r_1.png" in " ".join(read(tmp_path).notes)
+    _write(tmp_path, {"fl_x": 30.0, "frames": frames[::2]})
+    assert "transparent" not in " ".join(read(tmp_path).notes)
+
+
 def test_round_trip_of_a_fisheye_and_of_a_rational_lens(tmp_path: Path) -> None:
     for i, camera in enumerate(
         (

@@ -88,6 +88,10 @@ def gather(
     turned = sum(loader.header.orientation > 1 and loader.turned > 1 for loader in loaders)
     if turned:
         said.append(f"{turned} photos are turned upright by their EXIF orientation, with their cameras and poses.")
+    opaque = [loader.frame.name for loader in loaders if not loader.header.transparent]
+    if 0 < len(opaque) < len(loaders):
+        some = f"{len(opaque)} of {len(loaders)} photos are not transparent where the others are, such as {opaque[0]}"
+        said.append(f"{some}: what is behind the object counts as part of these.")
     poses = SE3.stack([_upright(loader) for loader in loaders])
     return PhotoSet(
         root=root,

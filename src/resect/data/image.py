@@ -35,12 +35,14 @@ class Header:
         height: stored height in pixels, before EXIF orientation.
         orientation: EXIF orientation, 1 to 8; 1 is upright.
         exif: EXIF tags by number, those of the camera sub-directory included.
+        transparent: whether parts of it may be.
     """
 
     width: int
     height: int
     orientation: int
     exif: dict[int, object]
+    transparent: bool = False
 
     @property
     def upright(self) -> tuple[int, int]:
@@ -49,12 +51,12 @@ class Header:
 
 
 def read_header(path: Path | str) -> Header:
-    """Size, orientation and EXIF tags of an image file, without decoding it."""
+    """Size, orientation, EXIF tags and transparency of an image file, without decoding it."""
     with _opened(Path(path)) as image:
         exif = _exif(image)
         orientation = exif.get(_ORIENTATION_TAG, 1)
         known = orientation if isinstance(orientation, int) and 1 <= orientation <= 8 else 1
-        return Header(image.width, image.height, known, exif)
+        return Header(image.width, image.height, known, exif, _see_through(image))
 
 
 def read_image(path: Path | str, *, upright: bool = True) -> tuple[Float[Tensor, "h w 3"], Float[Tensor, "h w"] | None]:
@@ -223,5 +225,9 @@ def _decoded(image: "Image", path: Path) -> "np.ndarray[tuple[int, ...], np.dtyp
         if not np.isfinite(grey).all() or grey.min() < 0 or grey.max() > 1:
             raise ResectError(path, "float pixels in [0, 1]", "others", "Save it as an ordinary 8- or 16-bit image.")
         return np.repeat(grey[..., None], 3, -1)
-    see_through = image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info
-    return np.asarray(image.convert("RGBA" if see_through else "RGB"), dtype=np.float32) / np.float32(255)
+    mode = "RGBA" if _see_through(image) else "RGB"
+    return np.asarray(image.convert(mode), dtype=np.float32) / np.float32(255)
+
+
+def _see_through(image: "Image") -> bool:
+    return image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info
