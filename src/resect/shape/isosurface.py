@@ -127,7 +127,7 @@ def marching_cubes(value: Float[Tensor, "r r r"], level: float, *, side: float =
     if not bool(value.isfinite().all()):
         raise ResectError("field", "finite values", "others")
     if not bool((value > level).any()):
-        fix = "The network sees no object here: check the photo and its mask, or lower the threshold."
+        fix = "Lower the threshold (--density of a NeRF, or let it learn longer), or check the photo and its mask."
         raise ResectError("surface", "something inside", "nothing", fix)
     below = level - 1e6 * max(float((value - level).abs().max()), 1e-30)  # so the surface ends on the cube's faces
     padded: NDArray[np.float32] = np.pad(value.numpy(), 1, constant_values=below)
