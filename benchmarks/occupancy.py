@@ -82,6 +82,11 @@ class Arguments:
     out: Path | None = RESULTS / "occupancy.json"
     """JSON file to write."""
 
+    @property
+    def more(self) -> Path:
+        """Folder of the network that begins from `network`."""
+        return self.network.with_name(f"{self.network.name}-more")
+
 
 def trained(arguments: Arguments) -> tuple[Occupancy, Occupancy]:
     """The network before and after it learned on; trained, or gone on with, where they are not finished."""
@@ -91,7 +96,7 @@ def trained(arguments: Arguments) -> tuple[Occupancy, Occupancy]:
     first = one_run(arguments.network, settings, arguments)
     steps = settings.steps if arguments.quick else STEPS_AGAIN
     again = replace(settings, steps=steps, **AGAIN)
-    return first, one_run(arguments.network.with_name(arguments.network.name + "-more"), again, arguments, first)
+    return first, one_run(arguments.more, again, arguments, first)
 
 
 def one_run(folder: Path, settings: OccupancySettings, arguments: Arguments, *begin: Occupancy) -> Occupancy:
@@ -206,7 +211,7 @@ def main(args: Sequence[str] | None = None) -> list[dict[str, Any]]:
     rows.append(nearest_row(arguments, network.settings, test))
     rows += [] if arguments.quick else [surface_row(network, test), *cad_rows(network)]
     print(table(rows, COLUMNS))
-    runs = [spent(f) for f in (arguments.network, arguments.network.with_name(arguments.network.name + "-more"))]
+    runs = [spent(f) for f in (arguments.network, arguments.more)]
     facts = {"training_seconds": [s for s, _ in runs], "steps": [n for _, n in runs]}
     save(arguments.out, "occupancy", arguments, rows, **facts)
     return rows

@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from resect.data.pose_list import text_lines
-from resect.data.rigid import number
+from resect.data.rigid import is_number, number
 from resect.errors import ResectError
 
 _LOOKED_AT = 20
@@ -37,7 +37,7 @@ def is_box_list(path: Path) -> bool:
     with path.open("rb") as file:
         lines = file.read(65536).decode("utf-8", "replace").splitlines()
     rows = [line.split() for line in lines if line.strip() and not line.startswith("#")][:_LOOKED_AT]
-    return bool(rows) and all(_is_row(words) for words in rows) and not all(_numeric(words[0]) for words in rows)
+    return bool(rows) and all(_is_row(words) for words in rows) and not all(is_number(words[0]) for words in rows)
 
 
 def read_box_list(path: Path | str) -> BoxList:
@@ -64,15 +64,7 @@ def read_box_list(path: Path | str) -> BoxList:
 
 
 def _is_row(words: list[str]) -> bool:
-    if len(words) < 7 or not all(_numeric(w) for w in words[-6:]):
+    if len(words) < 7 or not all(is_number(w) for w in words[-6:]):
         return False
     values = [float(w) for w in words[-6:]]
     return all(low <= high for low, high in zip(values[::2], values[1::2], strict=True))
-
-
-def _numeric(word: str) -> bool:
-    try:
-        float(word)
-    except ValueError:
-        return False
-    return True

@@ -9,12 +9,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
-import torch
-
 from resect.data.gather import Frame, Part, gather
 from resect.data.pose_list import text_lines
-from resect.data.rigid import number, numbers, rigid_from_quaternion
-from resect.data.scene_csv import SceneRow, read_scene_csv, rotation_direction, rows_of
+from resect.data.rigid import is_number, number, numbers, rigid_from_quaternion
+from resect.data.scene_csv import SceneRow, read_scene_csv, rotation_direction, rows_of, turned_at
 from resect.errors import ResectError
 from resect.geometry.camera import Camera
 from resect.geometry.se3 import SE3
@@ -42,13 +40,13 @@ def read_cambridge(root: Path, poses: Path | None = None) -> PhotoSet:
         rows, notes = read_scene_csv(poses)
         return with_rows(root, rows_of(rows, root.name, poses), notes)
     rows = [row for name, part in FILES for row in _listed(root / name, root.name, part)]
-    center = torch.stack([row.cam_from_world.t for row in rows])
-    rotation = torch.stack([row.cam_from_world.R for row in rows])
-    way, note = rotation_direction(center, rotation, [root.name] * len(rows), "cam_from_world")
-    turn = rotation if way == "cam_from_world" else rotation.mT
-    found = SE3(turn, -(turn @ center[..., None])[..., 0])
+    usual = SE3.stack([row.cam_from_world for row in rows])
+    way, note = rotation_direction(usual.center, usual.R, [root.name] * len(rows), "cam_from_world")
+    if way == "cam_from_world":
+        return with_rows(root, rows)
+    found = turned_at(usual.center, usual.R, way)
     rows = [replace(row, cam_from_world=found[i]) for i, row in enumerate(rows)]
-    return with_rows(root, rows, [] if way == "cam_from_world" else [f"{FILES[0][0]}: {note}"])
+    return with_rows(root, rows, [f"{FILES[0][0]}: {note}"])
 
 
 def with_rows(root: Path, rows: list[SceneRow], said: Sequence[str] = ()) -> PhotoSet:
@@ -71,28 +69,19 @@ def _camera(width: int, height: int, focal: float | None) -> Camera:
 
 
 def _listed(path: Path, scene: str, part: Part) -> list[SceneRow]:
-    """The rows as they stand: centres and rotations."""
     rows: list[SceneRow] = []
     for where, line in text_lines(path) if path.is_file() else []:
         words = line.split()
-        if not rows and words[1:] and not any(map(_is_number, words[1:])):
+        if not rows and words[1:] and not any(map(is_number, words[1:])):
             continue  # the heading
         if len(words) != 8:
             raise ResectError(where, "file X Y Z W P Q R", line[:80])
         values = numbers(where, " ".join(words[1:]), 7)
         pose = rigid_from_quaternion(where, values[3:], values[:3])
-        rows.append(SceneRow(scene, words[0], pose, part))
+        rows.append(SceneRow(scene, words[0], replace(pose, t=-(pose.R @ pose.t)), part))
     if path.is_file() and not rows:
         raise ResectError(path, "at least one photo", "none")
     return rows
-
-
-def _is_number(word: str) -> bool:
-    try:
-        float(word)
-    except ValueError:
-        return False
-    return True
 
 
 def _focals(path: Path) -> dict[str, float]:

@@ -68,6 +68,15 @@ def number(where: object, value: object, *, positive: bool = False) -> float:
     return result
 
 
+def is_number(word: str) -> bool:
+    """Whether a word reads as a number, finite or not."""
+    try:
+        float(word)
+    except ValueError:
+        return False
+    return True
+
+
 def numbers(where: object, text: str, count: int | None = None) -> list[float]:
     """Finite numbers from a line of text, separated by blanks or commas."""
     values = [number(where, word) for word in text.replace(",", " ").split()]

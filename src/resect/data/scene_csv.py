@@ -76,8 +76,7 @@ def read_scene_csv(path: Path, direction: Direction | None = None) -> tuple[list
     center, rotation = torch.stack(centers), torch.stack(rotations)
     scenes = [row["scene"].strip() for row in cells]
     found, note = (direction, "") if direction else rotation_direction(center, rotation, scenes)
-    turn = rotation if found == "cam_from_world" else rotation.mT
-    poses = SE3(turn, -(turn @ center[..., None])[..., 0])
+    poses = turned_at(center, rotation, found)
     rows = [
         SceneRow(scene, row["img_path"].strip(), poses[i], _PARTS.get(row.get("split", "").strip().lower()))
         for i, (scene, row) in enumerate(zip(scenes, cells, strict=True))
@@ -148,6 +147,12 @@ def rotation_direction(
         return way, f"Its quaternions are {way}: so the cameras look at a common place."
     said = f"Whether its quaternions are cam_from_world or world_from_cam cannot be told; {otherwise} was taken."
     return otherwise, f"{said} 'resect data check' compares poses with photos."
+
+
+def turned_at(center: Tensor, rotation: Tensor, way: Direction) -> SE3:
+    """cam_from_world of cameras with these centres (n, 3), whose rotations (n, 3, 3) go that way."""
+    turn = rotation if way == "cam_from_world" else rotation.mT
+    return SE3(turn, -(turn @ center[..., None])[..., 0])
 
 
 def _together(center: Tensor, cam_from_world: Tensor) -> float:

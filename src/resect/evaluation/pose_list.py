@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from resect.data.pose_list import read_pose_list
+from resect.data.rigid import is_number
 from resect.errors import ResectError
 from resect.evaluation.pose_file import (
     PoseList,
@@ -42,7 +43,7 @@ def parse_list(text: str, path: Path, unit: Unit) -> PoseList:
         if len(cells) != width:
             expected = f"{width} columns as in line {first}"
             raise ResectError(f"{path}: line {number}", expected, f"{len(cells)} columns")
-    named = not _is_number(lines[0][1][0])
+    named = not is_number(lines[0][1][0])
     if named and 8 <= width <= 11:
         return _named(lines, path, unit)
     if not named and width == 12:
@@ -52,14 +53,6 @@ def parse_list(text: str, path: Path, unit: Unit) -> PoseList:
     expected = "'file qw qx qy qz tx ty tz', 'time tx ty tz qx qy qz qw' or twelve numbers"
     got = f"{width} columns: {' '.join(lines[0][1])[:120]}"
     raise ResectError(f"{path}: line {first}", expected, got, "Write a Pose file ('resect score --help' shows it).")
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
 
 
 def _numbers(lines: list[tuple[int, list[str]]], start: int, stop: int, path: Path) -> Tensor:

@@ -36,7 +36,7 @@ def look(photo: Photo, settings: OccupancySettings) -> Float[Tensor, "3 s s"]:
         return resize_area(image, settings.side, settings.side).permute(2, 0, 1)
     box = photo.target.box if photo.target is not None and mask is None else None
     if box is None:
-        seen = opaque > 0.5 if opaque is not None else ((1 - image) > _WHITE).any(-1)
+        seen = opaque > 0.5 if opaque is not None else _not_white(image)
         if not bool(seen.any()):
             got = "nothing that is not background"
             raise ResectError(photo.name, "a photo with an object in it", got, "Give a mask.")
@@ -50,13 +50,17 @@ def before_white(photo: Photo) -> Bool[Tensor, "h w"]:
     Raises:
         ResectError: most of the photo's border is not white, or nothing else is.
     """
-    seen = ((1 - photo.image.float()) > _WHITE).any(-1)
+    seen = _not_white(photo.image.float())
     border = torch.cat([seen[0], seen[-1], seen[1:-1, 0], seen[1:-1, -1]])
     if bool(seen.any()) and float(border.float().mean()) <= _MOST_BORDER:
         return seen
     got = "a border of other colours" if bool(seen.any()) else "nothing that is not white"
     fix = "Give --mask, or a box in a --batch table."
     raise ResectError(photo.name, "an object before white, or a mask", got, fix)
+
+
+def _not_white(image: Float[Tensor, "h w 3"]) -> Bool[Tensor, "h w"]:
+    return ((1 - image) > _WHITE).any(-1)
 
 
 def mirrored(points: Float[Tensor, "*n 3"]) -> Float[Tensor, "*n 3"]:

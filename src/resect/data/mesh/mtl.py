@@ -8,6 +8,7 @@ from pathlib import Path
 
 from resect.data.mesh.text import numbers
 from resect.data.mesh.texture import Textures
+from resect.data.rigid import is_number
 from resect.errors import ResectError
 from resect.geometry.mesh import Material
 
@@ -65,15 +66,7 @@ def _file_name(text: str) -> tuple[str, bool]:
             place += _OPTIONS[option]
         elif option:
             first = place
-            while place < min(first + 3, len(words) - 1) and _is_float(words[place]):
+            while place < min(first + 3, len(words) - 1) and is_number(words[place]):
                 place += 1
             moved |= any(float(w) != float(_VECTORS[option]) for w in words[first:place])
     return " ".join(words[place:]), moved
-
-
-def _is_float(word: str) -> bool:
-    try:
-        float(word)
-    except ValueError:
-        return False
-    return True
