@@ -98,6 +98,8 @@ class Arguments:
     """Pictures in a step."""
     rate: float = 1.5e-3
     """Learning rate."""
+    cuts: int = 2
+    """Cuts of each object in a step."""
     every: int = 1
     """Take the first of so many test images in a row, when time is short; the rows say how many objects are left."""
     refine: bool = True
@@ -178,8 +180,8 @@ def detector_of(name: str, args: Arguments) -> PoseCnn:
         data = drawn(name, "train", 2 if args.quick else args.images, SEED, args)
         whole = PoseCnnSettings(
             backbone="tf_mobilenet_v2", pretrained=str(data_folder() / WEIGHTS), held=HELD, steps=args.steps,
-            batch=args.batch, rate=args.rate, clip=5.0, seed=args.seed, device=args.device, tensorboard=False,
-            ahead=max(0, args.workers - 1),
+            batch=args.batch, rate=args.rate, cuts=args.cuts, clip=5.0, seed=args.seed, device=args.device,
+            tensorboard=False, ahead=max(0, args.workers - 1),
         )  # fmt: skip
         parents = () if args.begin is None else (PoseCnn.load(args.begin),)
         fit(data, TINY if args.quick else whole, out=folder, parents=parents, resume=True, progress=_tell)

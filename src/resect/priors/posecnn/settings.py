@@ -45,6 +45,8 @@ class PoseCnnSettings(TrainingSettings):
     """Directions and depths are learned outside of objects too, where they are 0."""
     label_weight: float = 1.0
     """Of the labels in the loss."""
+    dice_weight: float = 1.0
+    """Of how little classes overlap with their cells (Dice), beside the cross-entropy of cells, in the labels' loss."""
     centre_weight: float = 2.0
     """Of directions and depths."""
     surface_weight: float = 0.5
@@ -90,6 +92,7 @@ class PoseCnnSettings(TrainingSettings):
             "surface_width": (8, 4096),
             "patches": (4, 1024),
             "points": (16, 100_000),
+            "dice_weight": (0, 1000),
             "asked": (0, 1),
             "box_jitter": (0, 0.4),
             "turn_deg": (0, 45),
@@ -132,6 +135,7 @@ class PublishedPoseCnnSettings(PoseCnnSettings):
     turn_deg: float = 0.0
     roll_deg: float = 0.0
     everywhere: bool = True
+    dice_weight: float = 0.0
     centre_weight: float = 1.0
     surface_weight: float = 1.0
     least_cells: int = 100
