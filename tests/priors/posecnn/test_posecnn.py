@@ -7,14 +7,13 @@ import pytest
 import torch
 from tests.priors.posecnn.table import CAMERA, MESHES, TINY, picture, poses, table
 from torch import Tensor
-from torch.nn import functional
 
 from resect import zoo
 from resect.errors import ResectError
 from resect.geometry import so3
 from resect.geometry.camera import Camera
 from resect.priors.posecnn.cuts import Cuts, cuts_of, shown_surface
-from resect.priors.posecnn.fit import Batches, _dice_loss, fit, loss_of
+from resect.priors.posecnn.fit import Batches, fit, loss_of
 from resect.priors.posecnn.found import Seen
 from resect.priors.posecnn.frames import Frames
 from resect.priors.posecnn.network import make_network
@@ -169,19 +168,6 @@ def test_every_setting_has_a_finite_loss_and_gradient() -> None:
         assert all(
             p.grad is not None and bool(p.grad.isfinite().all()) for p in network.parameters() if p.requires_grad
         )
-
-
-def test_the_overlap_of_labels_counts_objects_not_cells() -> None:
-    true = torch.zeros(1, 40, 50, dtype=torch.long)
-    true[0, :4, :10], true[0, 20:, 20:] = 1, 2  # 40 cells, 600 cells
-    shown = functional.one_hot(true, 3).movedim(-1, 1).float()
-    few = 6e-4 * 2000
-    assert float(_dice_loss(60 * shown, true)) == pytest.approx(0, abs=1e-6)
-    small, large = 60 * shown, 60 * shown
-    small[:, 1], large[:, 2] = 0, 0  # one of them is taken for background
-    small[:, 0], large[:, 0] = 60 * (true != 2), 60 * (true != 1)
-    assert float(_dice_loss(small, true)) == pytest.approx((1 - few / (40 + few)) / 2, abs=1e-4)
-    assert float(_dice_loss(large, true)) == pytest.approx((1 - few / (600 + few)) / 2, abs=1e-4)
 
 
 def test_objects_without_masks_or_meshes_are_refused() -> None:

@@ -30,8 +30,6 @@ from resect.priors.posecnn.views import Views, cell_pixels, joined, owner_of_cel
 from resect.training.log import Progress
 from resect.training.loop import Turn, finish, run_seed, train
 
-_FEW = 6e-4  # part of all cells that the overlap of a class counts as found beforehand
-
 
 @dataclass(frozen=True, eq=False)
 class Batch:
@@ -184,11 +182,12 @@ def loss_of(objects: tuple[KnownObject, ...], s: PoseCnnSettings) -> Callable[[n
     most = max(len(o.symmetries) for o in objects)
     turns = [torch.cat([o.symmetries, torch.eye(3).expand(most, 3, 3)])[:most] for o in objects]
     symmetries = torch.stack(turns)
+    weight = torch.tensor([1.0] + len(objects) * [s.object_weight])
 
     def loss(network: nn.Module, batch: Batch) -> Mapping[str, Tensor]:
         b = batch
         labels, centres, found = network(b.picture, b.cut, b.kind)
-        label = functional.cross_entropy(labels, b.label) + s.dice_weight * _dice_loss(labels, b.label)
+        label = functional.cross_entropy(labels, b.label, weight=weight.to(labels))
         centre = _centre_loss(centres, b, everywhere=s.everywhere)
         own, same = (known.to(b.rotation)[b.kind] for known in (patches, symmetries))
         off = surface_loss(found, b.place, b.shown, b.rotation, own, same)
@@ -197,19 +196,6 @@ def loss_of(objects: tuple[KnownObject, ...], s: PoseCnnSettings) -> Callable[[n
         return {"loss": total, "labels": label.detach(), "centres": centre.detach(), "surfaces": surface.detach()}
 
     return loss
-
-
-def _dice_loss(labels: Float[Tensor, "b classes i j"], true: Int[Tensor, "b i j"]) -> Tensor:
-    """One less the mean overlap of the objects with their cells: what cells are many or few does not count.
-
-    Of all pictures together, so that a class that is in none of them hardly counts. Milletari, Navab, Ahmadi, "V-Net",
-    3DV 2016; without the squares.
-    """
-    likely = labels.softmax(1)[:, 1:].flatten(2)
-    shown = functional.one_hot(true, labels.shape[1])[..., 1:].flatten(1, 2).mT.to(likely)
-    few = _FEW * true.numel()
-    both, each = (likely * shown).sum((0, 2)), (likely + shown).sum((0, 2))
-    return 1 - ((2 * both + few) / (each + few)).mean()
 
 
 def _centre_loss(centres: Float[Tensor, "b k 3 i j"], b: Batch, *, everywhere: bool) -> Tensor:

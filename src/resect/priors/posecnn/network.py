@@ -20,6 +20,7 @@ from resect.priors.posecnn.settings import PoseCnnSettings
 from resect.priors.posecnn.surface import Surface
 
 _GROUPS = 8
+_DILATIONS = (1, 2)
 
 
 class PoseCnnNetwork(nn.Module):
@@ -39,8 +40,9 @@ class PoseCnnNetwork(nn.Module):
         if not set(s.strides) <= set(known):
             raise ResectError("PoseCnnSettings.strides", f"some of {sorted(known)}", str(s.strides))
         channels = [known[stride] for stride in s.strides]
-        self.labels = _Branch(channels, s.label_width, classes + 1, s.mixed)
-        self.centres = _Branch(channels, s.centre_width, 3 * classes, s.mixed)
+        branch = _MixedBranch if s.mixed else _Branch
+        self.labels = branch(channels, s.label_width, classes + 1)
+        self.centres = branch(channels, s.centre_width, 3 * classes)
         self.surfaces = _SurfaceBranch(channels, s.surface_width, 2 + s.patches, classes)
 
     def train(self, mode: bool = True) -> "PoseCnnNetwork":
@@ -109,19 +111,39 @@ def _shorten(body: nn.Module, stride: int) -> None:
 class _Branch(nn.Module):
     """Each map through a 1 × 1 convolution, enlarged to the first one's size and summed, then to the output."""
 
-    def __init__(self, channels: list[int], width: int, out: int, mixed: bool) -> None:
+    def __init__(self, channels: list[int], width: int, out: int) -> None:
         super().__init__()
         self.embed = nn.ModuleList(nn.Conv2d(c, width, 1) for c in channels)
-        self.mix = nn.Sequential(nn.Conv2d(width, width, 3, padding=1), nn.ReLU()) if mixed else nn.Identity()
         self.out = nn.Conv2d(width, out, 1)
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d):
-                nn.init.kaiming_normal_(module.weight)
-                nn.init.zeros_(module.bias)  # type: ignore[arg-type]
-        nn.init.normal_(self.out.weight, std=0.01)
+        _begin(self, self.out)
 
     def forward(self, maps: list[Tensor]) -> Tensor:
-        found: Tensor = self.out(self.mix(_summed(self.embed, maps)))
+        found: Tensor = self.out(_summed(self.embed, maps))
+        return found
+
+
+class _MixedBranch(nn.Module):
+    """All maps but the first are summed at the second one's size and mixed by layers that look ever farther; the sum is
+    halved in width, enlarged, joined by the first map and goes to the output.
+    """
+
+    def __init__(self, channels: list[int], width: int, out: int) -> None:
+        super().__init__()
+        self.embed = nn.ModuleList(nn.Conv2d(c, width, 1) for c in channels[1:])
+        self.norm = _norm(width)
+        self.mix = nn.ModuleList(nn.Sequential(*_normed(width, dilation)) for dilation in _DILATIONS)
+        self.narrow, self.fine = nn.Conv2d(width, width // 2, 1), nn.Conv2d(channels[0], width // 2, 1)
+        self.out = nn.Conv2d(width // 2, out, 1)
+        _begin(self, self.out)
+
+    def forward(self, maps: list[Tensor]) -> Tensor:
+        first, *rest = maps
+        x = functional.relu(
+            self.norm(sum(_as_large(layer(m), rest[0]) for layer, m in zip(self.embed, rest, strict=True)))
+        )
+        for layer in self.mix:
+            x = x + layer(x)
+        found: Tensor = self.out(functional.relu(_as_large(self.narrow(x), first) + self.fine(first)))
         return found
 
 
@@ -141,15 +163,33 @@ class _SurfaceBranch(nn.Module):
         return torch.einsum("now,nwij->noij", self.weight[kind], found) + self.bias[kind, :, None, None]
 
 
-def _normed(width: int) -> tuple[nn.Module, ...]:
-    """A layer whose norm does not ask how many cuts there are."""
-    return nn.Conv2d(width, width, 3, padding=1, bias=False), nn.GroupNorm(math.gcd(_GROUPS, width), width), nn.ReLU()
+def _norm(width: int) -> nn.GroupNorm:
+    """Does not ask how many pictures there are."""
+    return nn.GroupNorm(math.gcd(_GROUPS, width), width)
+
+
+def _normed(width: int, dilation: int = 1) -> tuple[nn.Module, ...]:
+    return nn.Conv2d(width, width, 3, padding=dilation, dilation=dilation, bias=False), _norm(width), nn.ReLU()
+
+
+def _begin(branch: nn.Module, out: nn.Conv2d) -> None:
+    """First weights: no answer is likely."""
+    for module in branch.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+    nn.init.normal_(out.weight, std=0.01)
 
 
 def _summed(embed: nn.ModuleList, maps: list[Tensor]) -> Tensor:
-    seen = [functional.relu(layer(m)) for layer, m in zip(embed, maps, strict=True)]
-    large = [functional.interpolate(x, size=maps[0].shape[-2:], mode="bilinear", align_corners=False) for x in seen[1:]]
-    return torch.stack([seen[0], *large]).sum(0)
+    seen = [_as_large(functional.relu(layer(m)), maps[0]) for layer, m in zip(embed, maps, strict=True)]
+    return torch.stack(seen).sum(0)
+
+
+def _as_large(x: Tensor, other: Tensor) -> Tensor:
+    size = other.shape[-2:]
+    return x if x.shape[-2:] == size else functional.interpolate(x, size=size, mode="bilinear", align_corners=False)
 
 
 def make_network(settings: PoseCnnSettings, classes: int, seed: int) -> PoseCnnNetwork:

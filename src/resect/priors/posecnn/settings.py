@@ -23,16 +23,16 @@ class PoseCnnSettings(TrainingSettings):
     """Of the picture, pixels: of the training photos' camera; others are resampled to it."""
     height: int = 240
     """Of the picture, pixels."""
-    strides: tuple[int, ...] = (4, 8, 16)
+    strides: tuple[int, ...] = (4, 8, 16, 32)
     """Of the backbone's maps that are looked at."""
     cell: int = 4
     """Pixels along a side of a cell that has a label and a direction of its own."""
-    label_width: int = 48
+    label_width: int = 96
     """Channels before the labels."""
     centre_width: int = 64
     """Channels before directions and depths."""
     mixed: bool = True
-    """Whether a 3×3 convolution follows the sum of the maps."""
+    """Whether 3×3 convolutions follow the sum of the maps, of which the first then joins at the end."""
     cut: int = 64
     """Side of the cuts of boxes that rotations are seen in, pixels."""
     cuts: int = 2
@@ -45,8 +45,8 @@ class PoseCnnSettings(TrainingSettings):
     """Directions and depths are learned outside of objects too, where they are 0."""
     label_weight: float = 1.0
     """Of the labels in the loss."""
-    dice_weight: float = 1.0
-    """Of how little classes overlap with their cells (Dice), beside the cross-entropy of cells, in the labels' loss."""
+    object_weight: float = 6.0
+    """How much more a cell of an object counts in the loss of the labels than one of the background, which are many."""
     centre_weight: float = 2.0
     """Of directions and depths."""
     surface_weight: float = 0.5
@@ -92,7 +92,7 @@ class PoseCnnSettings(TrainingSettings):
             "surface_width": (8, 4096),
             "patches": (4, 1024),
             "points": (16, 100_000),
-            "dice_weight": (0, 1000),
+            "object_weight": (0.01, 1000),
             "asked": (0, 1),
             "box_jitter": (0, 0.4),
             "turn_deg": (0, 45),
@@ -106,6 +106,8 @@ class PoseCnnSettings(TrainingSettings):
         check(self, within)
         if not self.strides or list(self.strides) != sorted(set(self.strides)):
             raise ResectError("PoseCnnSettings.strides", "ascending strides of the backbone", str(self.strides))
+        if self.mixed and len(self.strides) < 2:
+            raise ResectError("PoseCnnSettings.strides", "two or more where maps are mixed", str(self.strides))
         if self.patches > self.points:
             raise ResectError(
                 "PoseCnnSettings.patches", f"at most as many as points ({self.points})", str(self.patches)
@@ -135,7 +137,7 @@ class PublishedPoseCnnSettings(PoseCnnSettings):
     turn_deg: float = 0.0
     roll_deg: float = 0.0
     everywhere: bool = True
-    dice_weight: float = 0.0
+    object_weight: float = 1.0
     centre_weight: float = 1.0
     surface_weight: float = 1.0
     least_cells: int = 100
