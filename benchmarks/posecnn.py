@@ -13,8 +13,8 @@ Specification, fixed before the first number was taken with it (docs/decisions/p
   on 40 drawn photos of seed 900, objects at least half visible.
 - "meshes-apart": the same by the specification that was written first: no heaps, litter, textures or further shadows,
   exposures that differ less (docs/decisions/posecnn.md, "Photos"); learned from such photos, tested on such.
-- The network: `PoseCnnSettings` with MobileNetV2's int8 weights, its first four blocks held, `--steps` steps of
-  `--batch` pictures. Nothing is chosen on test photos.
+- The network: `PoseCnnSettings` with MobileNetV2's int8 weights, all of which are held, `--steps` steps of
+  `--batch` pictures, each of which the backbone sees in `--looks` ways. Nothing is chosen on test photos.
 - "detected": a detection of the right class whose mask overlaps by IoU 0.25 or more; "iou": mean over all objects asked
   for, 0 where missed; 5°5cm and ADD(-S) < 0.1 d over all objects asked for. "refined": every detection's pose refined
   against the mesh by the default refiner. "box": the baseline; the box of the true mask, every rotation laid into it,
@@ -67,7 +67,6 @@ FIRST: dict[str, Any] = {
     "textured": 0.0, "heap": 0.0, "litter": (0, 0), "shadowed": 0.0, "exposure": (0.0, 0.15), "ambient": AMBIENT
 }  # fmt: skip
 WEIGHTS = "weights/mobilenet_v2_imagenet/mobilenet_v2_imagenet_int8.npz"
-HELD = tuple(f"backbone.body.features.{i}." for i in range(4))
 FILES = {
     "banana": "ycb_banana/textured_simple_reoriented.obj",
     "cow": "cow_mesh/cow.obj",
@@ -90,15 +89,19 @@ class Arguments:
 
     sets: tuple[Literal["lmo", "lmo-drawn", "meshes", "meshes-apart"], ...] = ("lmo", "lmo-drawn", "meshes")
     """What is learned and tested."""
-    images: int = 750
+    images: int = 1500
     """Drawn photos to learn from."""
-    steps: int = 750
+    steps: int = 2500
     """Of training."""
-    batch: int = 8
+    batch: int = 16
     """Pictures in a step."""
+    looks: int = 3
+    """Ways in which each drawn photo is changed."""
+    memory_gb: float = 8.0
+    """Most of the photos and of what the backbone makes of them to keep in memory."""
     rate: float = 1.5e-3
     """Learning rate."""
-    cuts: int = 2
+    cuts: int = 1
     """Cuts of each object in a step."""
     every: int = 1
     """Take the first of so many test images in a row, when time is short; the rows say how many objects are left."""
@@ -179,9 +182,10 @@ def detector_of(name: str, args: Arguments) -> PoseCnn:
     if not (folder / "artifact.json").is_file():
         data = drawn(name, "train", 2 if args.quick else args.images, SEED, args)
         whole = PoseCnnSettings(
-            backbone="tf_mobilenet_v2", pretrained=str(data_folder() / WEIGHTS), held=HELD, steps=args.steps,
-            batch=args.batch, rate=args.rate, cuts=args.cuts, clip=5.0, seed=args.seed, device=args.device,
-            tensorboard=False, ahead=max(0, args.workers - 1),
+            backbone="tf_mobilenet_v2", pretrained=str(data_folder() / WEIGHTS), held=("backbone.",),
+            looks=args.looks, steps=args.steps, batch=args.batch, rate=args.rate, cuts=args.cuts, clip=5.0,
+            memory_gb=args.memory_gb, seed=args.seed, device=args.device, tensorboard=False,
+            ahead=max(0, args.workers - 1),
         )  # fmt: skip
         parents = () if args.begin is None else (PoseCnn.load(args.begin),)
         fit(data, TINY if args.quick else whole, out=folder, parents=parents, resume=True, progress=_tell)

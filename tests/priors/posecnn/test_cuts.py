@@ -9,8 +9,8 @@ from tests.priors.posecnn.table import CAMERA, MESHES, TINY, poses, table
 from resect.geometry import so3
 from resect.geometry.camera import Camera
 from resect.geometry.se3 import SE3
+from resect.priors.posecnn.batches import Batches
 from resect.priors.posecnn.cuts import Cuts, cuts_of, owned, pictures_of, shown_surface, turn_to
-from resect.priors.posecnn.fit import Batches
 from resect.priors.posecnn.frames import Frames
 from resect.priors.posecnn.objects import KnownObject, known_objects, spread_out
 from resect.scenes.mesh.scene import MeshScene

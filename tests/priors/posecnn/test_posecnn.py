@@ -12,10 +12,12 @@ from resect import zoo
 from resect.errors import ResectError
 from resect.geometry import so3
 from resect.geometry.camera import Camera
+from resect.priors.posecnn.batches import Batches
 from resect.priors.posecnn.cuts import Cuts, cuts_of, shown_surface
-from resect.priors.posecnn.fit import Batches, fit, loss_of
+from resect.priors.posecnn.fit import fit
 from resect.priors.posecnn.found import Seen
 from resect.priors.posecnn.frames import Frames
+from resect.priors.posecnn.loss import loss_of
 from resect.priors.posecnn.network import make_network
 from resect.priors.posecnn.objects import known_objects
 from resect.priors.posecnn.prior import PoseCnn, ready

@@ -22,6 +22,9 @@ from resect.priors.posecnn.surface import Surface
 _GROUPS = 8
 _DILATIONS = (1, 2)
 
+Pictures = Float[Tensor, "b 3 y x"] | list[Tensor]
+"""Pictures in [0, 1], or what a backbone makes of them (`PoseCnnNetwork.maps`)."""
+
 
 class PoseCnnNetwork(nn.Module):
     """The network.
@@ -73,21 +76,23 @@ class PoseCnnNetwork(nn.Module):
         )
         return labels, centres.unflatten(1, (self.classes, 3))
 
-    def surface(self, cuts: Float[Tensor, "n 3 side side"], kind: Int[Tensor, "n"]) -> Surface:
+    def surface(self, cuts: Pictures, kind: Int[Tensor, "n"]) -> Surface:
         """What the cuts of objects of these classes show, in parts of the first stride.
 
         Args:
             cuts: pictures of them (`cuts.pictures_of`).
             kind: class of each, from 0.
         """
-        found = self.surfaces(self.maps(cuts), kind)
+        found = self.surfaces(self.seen(cuts), kind)
         return Surface(found[:, 0], found[:, 1], found[:, 2:])
 
-    def forward(
-        self, picture: Float[Tensor, "b 3 y x"], cuts: Float[Tensor, "n 3 side side"], kind: Int[Tensor, "n"]
-    ) -> tuple[Tensor, Tensor, Surface]:
+    def forward(self, picture: Pictures, cuts: Pictures, kind: Int[Tensor, "n"]) -> tuple[Tensor, Tensor, Surface]:
         """Labels, centres and surfaces of a batch; see `dense` and `surface`."""
-        return *self.dense(self.maps(picture)), self.surface(cuts, kind)
+        return *self.dense(self.seen(picture)), self.surface(cuts, kind)
+
+    def seen(self, pictures: Pictures) -> list[Float[Tensor, "b c i j"]]:
+        """The backbone's maps of pictures, unless that is what they are."""
+        return pictures if isinstance(pictures, list) else self.maps(pictures)
 
 
 def _shorten(body: nn.Module, stride: int) -> None:

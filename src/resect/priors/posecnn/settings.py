@@ -18,7 +18,9 @@ class PoseCnnSettings(TrainingSettings):
     whitened: bool = True
     """Colours less ImageNet's mean, over its spread; the published network takes them as they are."""
     held: tuple[str, ...] = ()
-    """Parameters that are not trained, by the beginning of their names."""
+    """Parameters that are not trained, by the beginning of their names; "backbone." for all of the backbone."""
+    looks: int = 0
+    """Where all of the backbone is held: ways in which each photo is changed, once; 0 changes it anew in each step."""
     width: int = 320
     """Of the picture, pixels: of the training photos' camera; others are resampled to it."""
     height: int = 240
@@ -82,6 +84,7 @@ class PoseCnnSettings(TrainingSettings):
     def __post_init__(self) -> None:
         super().__post_init__()
         within = {
+            "looks": (0, 10_000),
             "width": (32, 4096),
             "height": (32, 4096),
             "cell": (1, 32),
