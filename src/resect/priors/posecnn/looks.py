@@ -35,7 +35,9 @@ class Looks:
             )
         self.batches, self.network = batches, network
         self._kept: dict[int, Batch] = {}
-        self._left = batches.settings.memory_gb * 2**30
+        s = batches.settings
+        photos = 4 * s.width * s.height * len(batches.frames)  # bytes that they may take themselves
+        self._left = s.memory_gb * 2**30 - photos
 
     def batch(self, turn: Turn) -> Batch:
         """As of `Batches`."""
