@@ -165,3 +165,17 @@ def test_what_is_no_checkpoint_is_refused_in_our_own_words(tmp_path: Path) -> No
         with pytest.raises(ResectError, match="of another kind") as caught:
             read_checkpoint(tmp_path / name)
         assert "weights_only" not in str(caught.value)  # PyTorch's advice is to run what is in there
+
+
+def test_wide_maps_are_what_the_next_block_expands() -> None:
+    made = make_backbone("mobilenet_v2").eval()
+    image = torch.rand(1, 3, 64, 96, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        plain, wide, to_16 = made.maps(image), made.wide_maps(image), made.wide_maps(image, 16)
+        expanded = made.body.features[7].conv[0](plain[8])  # type: ignore[index, union-attr]
+    assert {k: v.shape[1] for k, v in wide.items()} == made.wide_channels()
+    assert {k: v.shape[1] for k, v in to_16.items()} == {k: v for k, v in made.wide_channels(16).items() if k < 32}
+    assert torch.equal(wide[8], expanded)
+    assert torch.equal(to_16[16], plain[16])
+    vgg = make_backbone("vgg16").eval()
+    assert vgg.wide_channels() == vgg.map_channels

@@ -71,6 +71,19 @@ class Backbone(nn.Module):
         found: dict[int, Tensor] = self.body.maps((image - self.mean) / self.std, deepest)  # type: ignore[operator]
         return found
 
+    def wide_maps(
+        self, image: Float[Tensor, "b 3 h w"], deepest: int = 32, *, whitened: bool = True
+    ) -> dict[int, Float[Tensor, "b c i j"]]:
+        """The same where the network is widest at a stride, if it is elsewhere."""
+        look: Any = getattr(self.body, "wide_maps", self.body.maps)
+        found: dict[int, Tensor] = look((image - self.mean) / self.std if whitened else image, deepest)
+        return found
+
+    def wide_channels(self, deepest: int = 32) -> dict[int, int]:
+        """Channels of `wide_maps`, by stride."""
+        asked: Any = getattr(self.body, "wide_channels", None)
+        return self.map_channels if asked is None else asked(deepest)
+
 
 def make_backbone(name: BackboneName, pretrained: str = "") -> Backbone:
     """A backbone with random or pretrained weights.

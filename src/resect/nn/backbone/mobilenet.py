@@ -15,6 +15,8 @@ from resect.nn.backbone.stages import maps_by_stride
 
 _STAGES = ((1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1))
 """Expansion, channels, blocks, stride of the first one."""
+_EXPANDING = {8: 7, 16: 14}
+"""Block that halves what has this stride, and expands it first by the factor of its stage."""
 
 
 class MobileNetV2(nn.Module):
@@ -39,6 +41,25 @@ class MobileNetV2(nn.Module):
     def maps(self, image: Float[Tensor, "b 3 h w"], deepest: int = 32) -> dict[int, Float[Tensor, "b c i j"]]:
         """The last features at each stride (2, 4, 8, 16, 32), no further than asked for."""
         return maps_by_stride(self.features, image, deepest)
+
+    def wide_maps(self, image: Float[Tensor, "b 3 h w"], deepest: int = 32) -> dict[int, Float[Tensor, "b c i j"]]:
+        """As `maps`, but at strides 8 and 16, up to the deepest, as the next block expands them: where the published
+        detector looks, too.
+        """
+        found = self.maps(image, deepest)
+        return {stride: self._expanded(stride, x) if stride < deepest else x for stride, x in found.items()}
+
+    def wide_channels(self, deepest: int = 32) -> dict[int, int]:
+        """Channels of `wide_maps`, by stride."""
+        wide = {stride: 6 * self.map_channels[stride] for stride in _EXPANDING if stride < deepest}
+        return {**self.map_channels, **wide}
+
+    def _expanded(self, stride: int, x: Tensor) -> Tensor:
+        if stride not in _EXPANDING:
+            return x
+        expand: nn.Module = self.features[_EXPANDING[stride]].conv[0]  # type: ignore[index, assignment]
+        y: Tensor = expand(x)
+        return y
 
 
 class _InvertedResidual(nn.Module):

@@ -38,7 +38,7 @@ class PoseCnnNetwork(nn.Module):
         super().__init__()
         s, self.settings, self.classes = settings, settings, classes
         self.backbone = make_backbone(s.backbone, s.pretrained)  # type: ignore[arg-type]
-        known = self.backbone.map_channels
+        known = self.backbone.wide_channels(s.strides[-1])
         _shorten(self.backbone.body, s.strides[-1])
         if not set(s.strides) <= set(known):
             raise ResectError("PoseCnnSettings.strides", f"some of {sorted(known)}", str(s.strides))
@@ -58,7 +58,7 @@ class PoseCnnNetwork(nn.Module):
 
     def maps(self, picture: Float[Tensor, "b 3 y x"]) -> list[Float[Tensor, "b c i j"]]:
         """The backbone's maps at the settings' strides."""
-        found = self.backbone.maps(picture) if self.settings.whitened else self.backbone.body.maps(picture)  # type: ignore[operator]
+        found = self.backbone.wide_maps(picture, self.settings.strides[-1], whitened=self.settings.whitened)
         return [found[stride] for stride in self.settings.strides]
 
     def dense(
