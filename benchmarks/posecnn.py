@@ -95,11 +95,11 @@ class Arguments:
     """Of training."""
     batch: int = 16
     """Pictures in a step."""
-    looks: int = 3
+    looks: int = 2
     """Ways in which each drawn photo is changed."""
-    memory_gb: float = 8.0
+    memory_gb: float = 10.0
     """Most of the photos and of what the backbone makes of them to keep in memory."""
-    rate: float = 1.5e-3
+    rate: float = 2e-3
     """Learning rate."""
     cuts: int = 1
     """Cuts of each object in a step."""
