@@ -53,3 +53,16 @@ def test_too_few_cells_have_no_centre() -> None:
     assert find_centres(at, direction, torch.Generator(), least=10) == []
     assert find_centres(at[:0], direction[:0], torch.Generator()) == []
     assert find_centres(at, torch.ones(5, 2), torch.Generator(), least=2) == []  # all parallel
+
+
+def test_cells_out_of_reach_do_not_vote() -> None:
+    near, toward = cells((30.0, 20.0))
+    far = near[:60] + torch.tensor([200.0, 0.0])  # of another instance, a fifth of all; some look this way
+    at = torch.cat([near, far])
+    direction = torch.cat([toward, torch.tensor([230.0, 20.0]) - far])
+    reach = torch.full((len(at),), 45.0)
+    first, second = find_centres(at, direction, torch.Generator().manual_seed(1), reach=reach, least_share=0.1, most=4)
+    torch.testing.assert_close(first.centre, torch.tensor([30.0, 20.0]), atol=1e-2, rtol=0)
+    torch.testing.assert_close(second.centre, torch.tensor([230.0, 20.0]), atol=1e-2, rtol=0)
+    assert not bool(first.voters[300:].any())
+    assert not bool(second.voters[:300].any())

@@ -5,9 +5,13 @@ from dataclasses import dataclass
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
+from torch.nn.functional import normalize
 
-from resect.priors.posecnn.hough import Vote, find_centres
+from resect.priors.posecnn.hough import Vote, agreement, find_centres
 from resect.priors.posecnn.settings import PoseCnnSettings
+
+_FARTHER = 1.25  # than its size says may a cell of an object be from its centre: depths are estimates
+_NEAREST = 0.1  # depth of a cell in that of the mean object: nearer ones are not believed
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,7 +65,9 @@ class PoseSpread:
     away: float = 0.08
 
 
-def find(seen: Seen, s: PoseCnnSettings, cells: Float[Tensor, "n 2"], unit: float) -> list[Found]:
+def find(
+    seen: Seen, s: PoseCnnSettings, cells: Float[Tensor, "n 2"], unit: float, sizes: Float[Tensor, "k-1"]
+) -> list[Found]:
     """Objects in a picture; those behind the camera are none.
 
     Args:
@@ -69,6 +75,7 @@ def find(seen: Seen, s: PoseCnnSettings, cells: Float[Tensor, "n 2"], unit: floa
         s: how votes are counted.
         cells: middles of the cells, pixels.
         unit: that depths count in.
+        sizes: how far from its centre an object reaches in the picture at depth 1, by class.
     """
     label, found = seen.probability.argmax(0), list[Found]()
     for kind in range(len(seen.centres)):
@@ -76,25 +83,43 @@ def find(seen: Seen, s: PoseCnnSettings, cells: Float[Tensor, "n 2"], unit: floa
         if len(index) < s.least_cells:
             continue
         values = seen.centres[kind].flatten(1).T[index]
+        at, direction, depth = cells[index], normalize(values[:, :2], dim=-1), unit * values[:, 2]
+        reach = _FARTHER * sizes[kind] / depth.clamp_min(_NEAREST * unit)
         votes = find_centres(
-            cells[index],
-            values[:, :2],
+            at,
+            direction,
             torch.Generator().manual_seed(kind),
+            reach=reach,
             agreeing=s.agreeing,
             least=s.least_cells,
             least_share=s.least_votes,
             most=s.instances,
         )
-        found += [_found(seen, kind, k, index, vote, unit * values[:, 2]) for k, vote in enumerate(votes)]
+        if votes:
+            agree = agreement(torch.stack([v.centre for v in votes]), at, direction, reach)
+            owner = torch.where(agree.amax(0) > -1, agree.argmax(0), -1)
+            own = [index[owner == k] for k in range(len(votes))]
+            found += [_found(seen, s, kind, k, own[k], v, depth[v.voters]) for k, v in enumerate(votes)]
     return [f for f in found if f.depth > 0]
 
 
 def _found(
-    seen: Seen, kind: int, instance: int, index: Int[Tensor, "n"], vote: Vote, depths: Float[Tensor, "n"]
+    seen: Seen,
+    s: PoseCnnSettings,
+    kind: int,
+    instance: int,
+    own: Int[Tensor, "n"],
+    vote: Vote,
+    depths: Float[Tensor, "m"],
 ) -> Found:
-    mine = index[vote.voters]
+    """An instance by the label's cells that can be its own and agree more with it than with another.
+
+    Those are shown that are likely by the odds of the photos, in which the background was not counted less.
+    """
+    likely = seen.probability.flatten(1)[:, own]
+    sure = own[likely[kind + 1] >= s.object_weight * likely[0]]
     cells = torch.zeros(seen.probability[0].numel(), dtype=torch.bool)
-    cells[mine] = True
-    sure = float(seen.probability[kind + 1].flatten()[mine].mean())
-    depth = float(depths[vote.voters].median())
-    return Found(kind, instance, cells.view(seen.probability.shape[1:]), vote.centre, depth, sure * vote.share)
+    cells[sure if len(sure) >= s.least_cells else own] = True
+    share = min(1.0, len(depths) / max(1, len(own)))
+    score = float(likely[kind + 1].mean()) * share
+    return Found(kind, instance, cells.view(seen.probability.shape[1:]), vote.centre, float(depths.median()), score)

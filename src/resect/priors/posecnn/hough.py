@@ -5,6 +5,7 @@ where it points to. All candidates and cells at once, so that vertical direction
 lie outside of the picture. Published: each cell votes along its line, both ways, in a histogram of pixels.
 """
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -37,6 +38,7 @@ def find_centres(
     direction: Float[Tensor, "n 2"],
     generator: torch.Generator,
     *,
+    reach: Float[Tensor, "n"] | None = None,
     agreeing: float = 0.9,
     least: int = 10,
     least_share: float = 0.25,
@@ -48,16 +50,18 @@ def find_centres(
         at: where the cells are, pixels.
         direction: to the centre; any length.
         generator: of the pairs.
+        reach: how far from its centre each cell can be, pixels; anywhere where not given.
         agreeing: cosine above which a cell votes for a centre.
         least: votes that a centre needs.
         least_share: part of all cells that a further centre needs.
         most: centres to find.
     """
     direction = normalize(direction, dim=-1)
+    reach = at.new_full((len(at),), math.inf) if reach is None else reach
     left = torch.ones(len(at), dtype=torch.bool, device=at.device)
     found: list[Vote] = []
     for _ in range(most):
-        vote = _best(at, direction, left, generator, agreeing)
+        vote = _best(at, direction, reach, left, generator, agreeing)
         needed = max(least, least_share * len(at)) if found else least
         if vote is None or int(vote.voters.sum()) < needed:
             break
@@ -68,21 +72,23 @@ def find_centres(
     return found
 
 
-def _best(at: Tensor, direction: Tensor, left: Tensor, generator: torch.Generator, agreeing: float) -> Vote | None:
+def _best(
+    at: Tensor, direction: Tensor, reach: Tensor, left: Tensor, generator: torch.Generator, agreeing: float
+) -> Vote | None:
     index = left.nonzero()[:, 0]
     if len(index) < 2:
         return None
     if len(index) > _MOST_CELLS:
         index = index[torch.randperm(len(index), generator=generator)[:_MOST_CELLS].to(index)]
-    p, d = at[index], direction[index]
+    p, d, far = at[index], direction[index], reach[index]
     pair = torch.randint(len(p), (_PAIRS, 2), generator=generator).to(at.device)
     candidates = meet(p[pair[:, 0]], d[pair[:, 0]], p[pair[:, 1]], d[pair[:, 1]])
     if len(candidates) == 0:
         return None
-    votes = (_cosine(candidates, p, d) > agreeing).sum(1)
+    votes = (agreement(candidates, p, d, far) > agreeing).sum(1)
     centre = candidates[votes.argmax()]
     for _ in range(_REFINEMENTS):  # least squares of the distances to the lines of those that agree well
-        voters = _cosine(centre[None], p, d)[0] > (1 + agreeing) / 2
+        voters = agreement(centre[None], p, d, far)[0] > (1 + agreeing) / 2
         if int(voters.sum()) < 2:
             break
         across = torch.stack([-d[voters, 1], d[voters, 0]], -1)
@@ -90,7 +96,7 @@ def _best(at: Tensor, direction: Tensor, left: Tensor, generator: torch.Generato
         if float(torch.linalg.det(normal)) < 1e-6 * float(normal.trace()) ** 2:
             break
         centre = torch.linalg.solve(normal, across.mT @ (across * p[voters]).sum(-1))
-    voters = left & (_cosine(centre[None], at, direction)[0] > agreeing)
+    voters = left & (agreement(centre[None], at, direction, reach)[0] > agreeing)
     return Vote(centre, voters, float(voters.sum()) / len(at))
 
 
@@ -107,8 +113,16 @@ def meet(
     return (p + t[:, None] * d)[good]
 
 
-def _cosine(centres: Tensor, at: Tensor, direction: Tensor) -> Float[Tensor, "k n"]:
-    """Between each cell's direction and its way to each centre; 1 for a cell that lies in the centre."""
+def agreement(
+    centres: Float[Tensor, "k 2"],
+    at: Float[Tensor, "n 2"],
+    direction: Float[Tensor, "n 2"],
+    reach: Float[Tensor, "n"],
+) -> Float[Tensor, "k n"]:
+    """Cosine between each cell's direction, a unit vector, and its way to each centre; 1 for a cell that lies in the
+    centre, −1 for one that is too far away.
+    """
     way = centres[:, None] - at
     length = way.norm(dim=-1)
-    return torch.where(length < 1.0, torch.ones_like(length), (way * direction).sum(-1) / length.clamp_min(1e-6))
+    cosine = (way * direction).sum(-1) / length.clamp_min(1e-6)
+    return torch.where(length < 1.0, 1.0, torch.where(length > reach, -1.0, cosine))

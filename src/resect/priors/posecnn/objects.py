@@ -35,6 +35,11 @@ class KnownObject:
     diameter: float
     symmetries: Float[Tensor, "s 3 3"]
 
+    @property
+    def radius(self) -> float:
+        """Of the sphere about the middle."""
+        return float((self.points - self.middle).norm(dim=-1).max())
+
     def seen_from_middle(self, points: Float[Tensor, "m 3"]) -> Float[Tensor, "m 3"]:
         """Points less the middle, in diameters."""
         return (points - self.middle) / self.diameter

@@ -60,6 +60,7 @@ class PoseCnn:
         self.camera, self.depth, self.meters_per_unit = camera, depth, meters_per_unit
         self.spread = spread or PoseSpread()
         self._cells = cell_pixels(settings)
+        self._sizes = torch.tensor([camera.fx * o.radius for o in objects])
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -122,7 +123,7 @@ class PoseCnn:
 
     def find(self, seen: Seen) -> list[Found]:
         """Objects by voting, every class."""
-        return find(seen, self.settings, self._cells, self.depth)
+        return find(seen, self.settings, self._cells, self.depth, self._sizes)
 
     def poses(self, seen: Seen, found: list[Found]) -> SE3:
         """One pose an object: the centre's ray at its depth, the rotation of what its cut shows."""
