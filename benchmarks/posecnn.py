@@ -281,7 +281,7 @@ def run_set(name: str, args: Arguments) -> tuple[list[dict[str, Any]], dict[str,
 
     def from_box(photo: Photo, guess: Hypotheses) -> Estimate:
         del guess
-        return localizer(photo).estimate(photo)
+        return refine_found(localizer(photo), photo, None)
 
     rows: list[dict[str, Any]] = []
     scores: dict[str, list[DetectorScore]] = {}

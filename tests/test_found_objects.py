@@ -47,9 +47,32 @@ def test_a_whole_guess_is_refined_as_it_is() -> None:
     assert [len(h) for h in refiner.given] == [1]
 
 
-def test_a_place_alone_is_tried_with_every_rotation() -> None:
+def test_every_rotation_is_laid_into_the_box_where_none_is_known() -> None:
     refiner = Asked()
     refine_found(where(refiner), PHOTO, guess(False))
+    (given,) = refiner.given
+    laid = Views.of(MESHES["brick"]).propose(PHOTO, 200, torch.Generator().manual_seed(0))
+    torch.testing.assert_close(given.cam_from_world.t, laid.cam_from_world.t)
+
+
+def test_a_mask_of_cells_is_left_out_beside_its_box() -> None:
+    seen = list[Photo]()
+
+    class Watching(Asked):
+        def refine(self, scene: object, photo: Photo, hypotheses: Hypotheses) -> Estimate:
+            seen.append(photo)
+            return super().refine(scene, photo, hypotheses)
+
+    assert PHOTO.target is not None
+    assert PHOTO.target.mask is not None
+    refine_found(where(Watching(fails=1)), PHOTO, guess(True))
+    assert [p.target and (p.target.mask, p.target.box) for p in seen] == 2 * [(None, PHOTO.target.box)]
+
+
+def test_a_place_alone_is_tried_with_every_rotation() -> None:
+    assert PHOTO.target is not None
+    refiner = Asked()
+    refine_found(where(refiner), replace(PHOTO, target=replace(PHOTO.target, box=None)), guess(False))
     (given,) = refiner.given
     assert len(given) > 100
     middle = MESHES["brick"].bounds.mean(0).double()

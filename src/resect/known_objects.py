@@ -19,6 +19,7 @@ from resect.data.agreement import Finding
 from resect.data.mesh import read_mesh
 from resect.data.mesh.units import judge_size, parse_units
 from resect.data.model_files import meters_of_models, symmetries_of_models
+from resect.data.target import with_target
 from resect.errors import ResectError, unknown_name
 from resect.geometry.mesh import Mesh, diameter
 from resect.geometry.se3 import SE3
@@ -169,17 +170,24 @@ def find_objects(objects: KnownObjects, detector: Any, photo: Photo) -> list[tup
 
 
 def refine_found(where: Localizer, photo: Photo, guess: Hypotheses | None) -> Estimate:
-    """The pose of a detected object: from the detector's guess, with every rotation where it knows the place alone; if
-    that fails, from every rotation laid into the object's box.
+    """The pose of a detected object: from the detector's guess where it knows the rotation; else, and where that fails,
+    from every rotation laid into the object's box; without a box, at the place that was found.
+
+    Beside a box a detector's mask is left out: it goes by cells, and would be taken at its word pixel by pixel.
     """
-    box = None if photo.target is None else photo.target.box
+    target = photo.target
+    boxed = target is not None and target.box is not None
+    if target is not None and boxed:
+        photo = with_target(photo, replace(target, mask=None))
     if guess is None or not len(guess):
         return where.estimate(photo)
-    if guess.information is not None and not _knows_turn(guess.information[0].double()) and where.scene is not None:
+    if guess.information is not None and not _knows_turn(guess.information[0].double()):
+        if boxed or where.scene is None:
+            return where.estimate(photo)
         middle = where.scene.bounds.mean(0)
         guess = replace(turned_in_place(guess.cam_from_world[0], middle, where.count), target=guess.target)
     first = where.estimate(photo, guess)
-    if first.ok or box is None:
+    if first.ok or not boxed:
         return first
     again = where.estimate(photo)
     return replace(again if again.ok else first, cost=first.cost + again.cost)
