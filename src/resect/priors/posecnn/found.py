@@ -99,7 +99,7 @@ def find(
             agree = agreement(torch.stack([v.centre for v in votes]), at, direction, reach)
             owner = torch.where(agree.amax(0) > -1, agree.argmax(0), -1)
             own = [index[owner == k] for k in range(len(votes))]
-            found += [_found(seen, s, kind, k, own[k], v, depth[v.voters]) for k, v in enumerate(votes)]
+            found += [_found(seen, s, kind, k, own[k], v, depth[v.voters]) for k, v in enumerate(votes) if len(own[k])]
     return [f for f in found if f.depth > 0]
 
 

@@ -41,7 +41,7 @@ def find_centres(
     reach: Float[Tensor, "n"] | None = None,
     agreeing: float = 0.9,
     least: int = 10,
-    least_share: float = 0.25,
+    least_share: float = 0.4,
     most: int = 1,
 ) -> list[Vote]:
     """Centres that cells vote for, the one with most votes first; further ones by the cells that are left.
@@ -53,7 +53,7 @@ def find_centres(
         reach: how far from its centre each cell can be, pixels; anywhere where not given.
         agreeing: cosine above which a cell votes for a centre.
         least: votes that a centre needs.
-        least_share: part of all cells that a further centre needs.
+        least_share: part of the cells in reach of it that a further centre needs.
         most: centres to find.
     """
     direction = normalize(direction, dim=-1)
@@ -62,8 +62,10 @@ def find_centres(
     found: list[Vote] = []
     for _ in range(most):
         vote = _best(at, direction, reach, left, generator, agreeing)
-        needed = max(least, least_share * len(at)) if found else least
-        if vote is None or int(vote.voters.sum()) < needed:
+        if vote is None:
+            break
+        around = int(((at - vote.centre).norm(dim=-1) <= reach).sum()) if found else 0
+        if int(vote.voters.sum()) < max(least, least_share * around):
             break
         found.append(vote)
         left = left & ~vote.voters

@@ -69,12 +69,12 @@ class PoseCnnSettings(TrainingSettings):
     """Most blur; half of the pictures are blurred by motion instead, up to three times as far."""
     noise: float = 0.04
     """Most noise."""
-    least_cells: int = 10
+    least_cells: int = 6
     """Cells of an object below which it is not detected."""
     agreeing: float = 0.9
     """Cosine between a direction and the way to the centre above which a cell votes for it."""
-    least_votes: float = 0.25
-    """Part of a label's cells that must vote for a further instance."""
+    least_votes: float = 0.4
+    """Part of the label's cells in reach that must vote for a further instance."""
     instances: int = 4
     """Most instances of a class in a photo."""
     batch: int = 8
@@ -103,6 +103,7 @@ class PoseCnnSettings(TrainingSettings):
             "noise": (0, 1),
             "least_cells": (2, 10**6),
             "agreeing": (0, 1),
+            "least_votes": (0, 1),
             "least_votes": (0, 1),
             "instances": (1, 100),
         }
