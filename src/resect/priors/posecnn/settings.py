@@ -104,7 +104,6 @@ class PoseCnnSettings(TrainingSettings):
             "least_cells": (2, 10**6),
             "agreeing": (0, 1),
             "least_votes": (0, 1),
-            "least_votes": (0, 1),
             "instances": (1, 100),
         }
         check(self, within)
