@@ -79,7 +79,7 @@ TINY = PoseCnnSettings(
 COLUMNS = {
     "set": "set", "what": "what", "asked": "objects", "detected": "detected", "iou": "iou", "median_deg": "median°",
     "detected_median_deg": "of detected",
-    "5deg_5cm": "5°5cm", "add_s_0.1d": "ADD(-S) 0.1d", "extra": "extra",
+    "5deg_5cm": "5°5cm", "add_s_0.1d": "ADD(-S) 0.1d", "extra": "extra", "accepted_wrong": "accepted, wrong",
 }  # fmt: skip
 
 

@@ -78,6 +78,9 @@ def test_refined_poses_stand_beside_the_starts() -> None:
     facts = score_detector(Told(20.0), table(), refine=refine).as_json()
     assert facts["refined_5deg_5cm"] == 0.5
     assert facts["objects"]["rod"]["refined_add_s_0.1d"] == 0
+    assert facts["refined_accepted_wrong"] == 0
+    kept = score_detector(Told(20.0), table(), refine=lambda _, guess: Estimate(Status.OK, guess)).as_json()
+    assert kept["refined_accepted_wrong"] == kept["asked"]
     assert "refined_median_deg" in score_detector(Told(20.0), table(), refine=refine).text()
 
 

@@ -98,17 +98,25 @@ class DetectorScore:
         facts["detected_median_deg"] = median(torch.tensor(turns)) if turns else None
         if any(c.refined is not None for c in cases):
             facts |= self._poses([c.refined or (math.inf,) * 3 for c in cases], "refined_")
+            facts["refined_accepted_wrong"] = sum(c.accepted and not self._near(c.refined) for c in cases)
         return facts
 
     def _poses(self, errors: Sequence[tuple[float, float, float]], prefix: str) -> dict[str, Any]:
-        n, meters = max(1, len(errors)), self.meters_per_unit
+        n = max(1, len(errors))
         turn = median(torch.tensor([e[0] for e in errors]))
-        near = None if meters is None else sum(e[0] < 5 and e[1] * meters < 0.05 for e in errors) / n
+        near = None if self.meters_per_unit is None else sum(self._near(e) for e in errors) / n
         return {
             f"{prefix}median_deg": None if math.isinf(turn) else turn,
             f"{prefix}5deg_5cm": near,
             f"{prefix}add_s_0.1d": sum(e[2] < 0.1 for e in errors) / n,
         }
+
+    def _near(self, error: tuple[float, float, float] | None) -> bool:
+        """Within 5° and 5 cm; of objects of unknown size, by ADD(-S) within a tenth of the diameter."""
+        if error is None:
+            return False
+        meters = self.meters_per_unit
+        return error[2] < 0.1 if meters is None else error[0] < 5 and error[1] * meters < 0.05
 
 
 def score_detector(
