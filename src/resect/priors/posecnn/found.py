@@ -77,7 +77,8 @@ def find(
         unit: that depths count in.
         sizes: how far from its centre an object reaches in the picture at depth 1, by class.
     """
-    label, found = seen.probability.argmax(0), list[Found]()
+    odds = torch.cat([s.background * seen.probability[:1], seen.probability[1:]])
+    label, found = odds.argmax(0), list[Found]()
     for kind in range(len(seen.centres)):
         index = (label == kind + 1).flatten().nonzero()[:, 0]
         if len(index) < s.least_cells:
@@ -99,27 +100,16 @@ def find(
             agree = agreement(torch.stack([v.centre for v in votes]), at, direction, reach)
             owner = torch.where(agree.amax(0) > -1, agree.argmax(0), -1)
             own = [index[owner == k] for k in range(len(votes))]
-            found += [_found(seen, s, kind, k, own[k], v, depth[v.voters]) for k, v in enumerate(votes) if len(own[k])]
+            found += [_found(seen, kind, k, own[k], v, depth[v.voters]) for k, v in enumerate(votes) if len(own[k])]
     return [f for f in found if f.depth > 0]
 
 
 def _found(
-    seen: Seen,
-    s: PoseCnnSettings,
-    kind: int,
-    instance: int,
-    own: Int[Tensor, "n"],
-    vote: Vote,
-    depths: Float[Tensor, "m"],
+    seen: Seen, kind: int, instance: int, own: Int[Tensor, "n"], vote: Vote, depths: Float[Tensor, "m"]
 ) -> Found:
-    """An instance by the label's cells that can be its own and agree more with it than with another.
-
-    Those are shown that are likely by the odds of the photos, in which the background was not counted less.
-    """
-    likely = seen.probability.flatten(1)[:, own]
-    sure = own[likely[kind + 1] >= s.object_weight * likely[0]]
+    """An instance by the label's cells that can be its own and agree more with it than with another."""
+    probability = seen.probability[kind + 1].flatten()[own]
     cells = torch.zeros(seen.probability[0].numel(), dtype=torch.bool)
-    cells[sure if len(sure) >= s.least_cells else own] = True
-    share = min(1.0, len(depths) / max(1, len(own)))
-    score = float(likely[kind + 1].mean()) * share
+    cells[own] = True
+    score = float(probability.mean()) * min(1.0, len(depths) / len(own))
     return Found(kind, instance, cells.view(seen.probability.shape[1:]), vote.centre, float(depths.median()), score)

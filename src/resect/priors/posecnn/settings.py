@@ -69,6 +69,9 @@ class PoseCnnSettings(TrainingSettings):
     """Most blur; half of the pictures are blurred by motion instead, up to three times as far."""
     noise: float = 0.04
     """Most noise."""
+    background: float = 0.4
+    """Factor of the background's probability where cells are labelled: less finds more objects, and more of what is not
+    there."""
     least_cells: int = 6
     """Cells of an object below which it is not detected."""
     agreeing: float = 0.9
@@ -101,6 +104,7 @@ class PoseCnnSettings(TrainingSettings):
             "turn_deg": (0, 45),
             "roll_deg": (0, 180),
             "noise": (0, 1),
+            "background": (0, 1000),
             "least_cells": (2, 10**6),
             "agreeing": (0, 1),
             "least_votes": (0, 1),
@@ -141,6 +145,7 @@ class PublishedPoseCnnSettings(PoseCnnSettings):
     roll_deg: float = 0.0
     everywhere: bool = True
     object_weight: float = 1.0
+    background: float = 1.0
     centre_weight: float = 1.0
     surface_weight: float = 1.0
     least_cells: int = 100
