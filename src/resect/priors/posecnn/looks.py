@@ -1,7 +1,6 @@
 """Batches for a backbone that is held: what it makes of a changed photo stays true, so it looks a few times only."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,7 +16,7 @@ from resect.training.loop import Turn
 class Looks:
     """Draws batches of features: each photo is changed in `looks` ways, and the backbone's maps of each are kept.
 
-    In half precision, in memory, up to the settings' bound; beyond it they are made again at each use.
+    In half precision, in the memory of the CPU, up to the settings' bound; beyond it they are made again at each use.
 
     Args:
         batches: of pictures.
@@ -54,7 +53,8 @@ class Looks:
         made = self.batches.of([which // self.batches.settings.looks], generator)
         self.network.backbone.eval()
         with torch.no_grad():
-            seen = replace(made, picture=self._maps(made.picture), cut=self._maps(made.cut))
+            rest = {name: x.cpu() for name, x in vars(made).items() if name not in ("picture", "cut")}
+            seen = Batch(picture=self._maps(made.picture), cut=self._maps(made.cut), **rest)
         self._left -= sum(x.nbytes for x in _tensors(seen))
         if self._left > 0:
             self._kept[which] = seen
