@@ -2,15 +2,17 @@
 
 Specification, fixed before the first number was taken with it (docs/decisions/posecnn.md says how photos are drawn):
 
-- "lmo": learns from `--images` drawn photos (seed 100) of the eight models of the LM-O selection, 3 to 9 median
-  diameters away; backgrounds are photos of other places (fox, every second of the kitchen, fern) and textures; the
-  meshes of the other set and litter lie about. Earlier answers were of other photos (docs/decisions/posecnn.md).
-  Tested on the 32 real photos,
-  objects at least 60 % visible by the dataset's own numbers. The copy has no masks: they are rendered here from the
-  true poses of the annotated objects, so that what hides behind objects that are not annotated counts as visible.
-- "lmo-drawn": the same network on 40 drawn photos of seed 900, objects at least half visible.
+- "lmo": learns from `--images` drawn photos (seed 100) of the eight models of the LM-O selection, 3.5 to 9 median
+  diameters away, 320×240 pixels of a camera that sees 31.3° wide: of the focal length of LINEMOD's at 640×480, so that
+  the network sees a photo in its full size. Backgrounds are photos of other places (fox, every second of the kitchen,
+  fern) and textures; the meshes of the other set and litter lie about. Earlier answers were of other photos
+  (docs/decisions/posecnn.md). Tested on the 32 real photos, objects at least 60 % visible by the dataset's own numbers.
+  The copy has no masks: they are rendered here from the true poses of the annotated objects, so that what hides behind
+  objects that are not annotated counts as visible.
+- "lmo-drawn": the same network on 40 drawn photos of seed 900, 640×480 pixels and 58.5° wide, objects at least half
+  visible.
 - "meshes": the same of the banana, the cow, the frying pan and one chair, each scaled to a diameter of 200 mm; tested
-  on 40 drawn photos of seed 900, objects at least half visible.
+  on 40 such drawn photos of seed 900.
 - "meshes-apart": the same by the specification that was written first: no heaps, litter, textures or further shadows,
   exposures that differ less (docs/decisions/posecnn.md, "Photos"); learned from such photos, tested on such.
 - The network: `PoseCnnSettings` with MobileNetV2's int8 weights, all of which are held, `--steps` steps of
@@ -61,7 +63,8 @@ from resect.synthesis.light import AMBIENT
 from resect.types import Estimate, Hypotheses, Photo, Target
 
 SEED, TEST_SEED, TEST_IMAGES, MESH_MM = 100, 900, 40, 200.0
-DISTANCE = {"lmo": (3.0, 9.0), "meshes": (2.5, 7.0), "meshes-apart": (2.5, 7.0)}
+DISTANCE = {"lmo": (3.5, 9.0), "meshes": (2.5, 7.0), "meshes-apart": (2.5, 7.0)}
+SIZES = {"train": (320, 31.3), "test": (640, 58.5)}  # width in pixels, degrees
 VISIBLE = {"lmo": 0.6, "lmo-drawn": 0.5, "meshes": 0.5, "meshes-apart": 0.5}
 FIRST: dict[str, Any] = {
     "textured": 0.0, "heap": 0.0, "litter": (0, 0), "shadowed": 0.0, "exposure": (0.0, 0.15), "ambient": AMBIENT
@@ -160,7 +163,16 @@ def drawn(name: str, split: str, images: int, seed: int, args: Arguments) -> dic
     folder = args.cache / f"{name}-{split}{'-quick' if args.quick else ''}"
     meshes, same = lmo_meshes() if name == "lmo" else shared_meshes()
     most = 8 if name == "lmo" else 6
-    settings = ClutterSetSettings(images=images, seed=seed, objects=(4, most), distance=DISTANCE[name])
+    width, fov = SIZES[split]
+    settings = ClutterSetSettings(
+        images=images,
+        seed=seed,
+        objects=(4, most),
+        distance=DISTANCE[name],
+        width=width,
+        height=3 * width // 4,
+        fov_deg=fov,
+    )
     others = (shared_meshes() if name == "lmo" else lmo_meshes())[0]
     if name == "meshes-apart":
         settings, others = replace(settings, **FIRST), {}

@@ -44,7 +44,7 @@ def planted(made: PoseCnn, i: int, monkeypatch: pytest.MonkeyPatch) -> None:
     label, centre = batch.targets(frame)
     probability = torch.nn.functional.one_hot(label[0], 3).movedim(-1, 0).float() * 0.97 + 0.01
     both = centre.expand(2, -1, -1, -1)
-    monkeypatch.setattr(made, "look", lambda picture: Seen(probability, both, torch.zeros(3, 72, 96)))
+    monkeypatch.setattr(made, "look", lambda _, camera: Seen(probability, both, torch.zeros(3, 72, 96), camera))
     row = frame.kind.argsort()
     cuts = cuts_of(frame.box[row], CAMERA)
     rotation = cuts.turn.mT @ frame.rotation[row]
@@ -133,7 +133,7 @@ def test_the_artefact_is_the_detector(tmp_path: Path) -> None:
     assert found.names == ("brick", "rod")
     assert found.camera == CAMERA
     image = picture(0)[0].permute(2, 0, 1)
-    assert torch.equal(found.look(image).centres, made.look(image).centres)
+    assert torch.equal(found.look(image, CAMERA).centres, made.look(image, CAMERA).centres)
     text = (tmp_path / "a" / "artifact.json").read_text()
     (tmp_path / "a" / "artifact.json").write_text(text.replace('"depth": 1.3', '"depth": -1.3'))
     with pytest.raises(ResectError, match="objects"):

@@ -62,7 +62,7 @@ class Batches:
         self.frames, self.settings, self.depth = frames, settings, depth
         s = settings
         self.changes = Changes(turn_deg=s.turn_deg, roll_deg=s.roll_deg, colour=s.colour, blur_px=s.blur_px)
-        self._cells = cell_pixels(settings)
+        self._cells = cell_pixels(frames.camera, s.cell)
         self._points = torch.stack([o.seen_from_middle(o.points) for o in objects])
         self._diameter = torch.tensor([o.diameter for o in objects])
 

@@ -1,5 +1,6 @@
 """From the network's maps to objects: every class votes for its centres."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -7,8 +8,10 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn.functional import normalize
 
+from resect.geometry.camera import Camera
 from resect.priors.posecnn.hough import Vote, agreement, find_centres
 from resect.priors.posecnn.settings import PoseCnnSettings
+from resect.priors.posecnn.views import cell_pixels
 
 _FARTHER = 1.25  # than its size says may a cell of an object be from its centre: depths are estimates
 _NEAREST = 0.1  # depth of a cell in that of the mean object: nearer ones are not believed
@@ -22,11 +25,13 @@ class Seen:
         probability: of the labels of all cells, background first.
         centres: direction to the centre and depth of all cells, by class.
         picture: itself, which boxes are cut from.
+        camera: of the picture.
     """
 
     probability: Float[Tensor, "k i j"]
     centres: Float[Tensor, "k-1 3 i j"]
     picture: Float[Tensor, "3 y x"]
+    camera: Camera
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,27 +70,25 @@ class PoseSpread:
     away: float = 0.08
 
 
-def find(
-    seen: Seen, s: PoseCnnSettings, cells: Float[Tensor, "n 2"], unit: float, sizes: Float[Tensor, "k-1"]
-) -> list[Found]:
+def find(seen: Seen, s: PoseCnnSettings, unit: float, radii: Sequence[float]) -> list[Found]:
     """Objects in a picture; those behind the camera are none.
 
     Args:
         seen: the network's maps.
         s: how votes are counted.
-        cells: middles of the cells, pixels.
         unit: that depths count in.
-        sizes: how far from its centre an object reaches in the picture at depth 1, by class.
+        radii: how far from its centre an object reaches, by class.
     """
     odds = torch.cat([s.background * seen.probability[:1], seen.probability[1:]])
     label, found = odds.argmax(0), list[Found]()
+    cells = cell_pixels(seen.camera, s.cell)
     for kind in range(len(seen.centres)):
         index = (label == kind + 1).flatten().nonzero()[:, 0]
         if len(index) < s.least_cells:
             continue
         values = seen.centres[kind].flatten(1).T[index]
         at, direction, depth = cells[index], normalize(values[:, :2], dim=-1), unit * values[:, 2]
-        reach = _FARTHER * sizes[kind] / depth.clamp_min(_NEAREST * unit)
+        reach = _FARTHER * seen.camera.fx * radii[kind] / depth.clamp_min(_NEAREST * unit)
         votes = find_centres(
             at,
             direction,

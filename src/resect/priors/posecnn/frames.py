@@ -3,6 +3,7 @@
 All photos are resampled to one camera, so that sizes and directions mean the same everywhere.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -17,6 +18,10 @@ from resect.priors.posecnn.objects import KnownObject
 from resect.priors.posecnn.settings import PoseCnnSettings
 from resect.priors.posecnn.views import Views, seen
 from resect.types import Photo
+
+_WIDEST = 4
+_BORDER = 17  # points along each border of a photo by which it is told how much it shows
+_LEFT_OUT_PX = 0.05
 
 
 class Frames:
@@ -116,3 +121,23 @@ def picture_camera(camera: Camera, settings: PoseCnnSettings) -> Camera:
     cx = settings.width / 2 + (camera.cx - camera.width / 2) * scale
     cy = settings.height / 2 + (camera.cy - camera.height / 2) * scale
     return Camera(camera.fx * scale, camera.fy * scale, cx, cy, settings.width, settings.height)
+
+
+def camera_beside(own: Camera, other: Camera) -> Camera:
+    """The pinhole camera that shows all that `other` shows, and as large as `own` shows it.
+
+    A network that learned from pictures of `own` knows things in this size. The picture is at least as large as that of
+    `own`, at most `_WIDEST` times as wide and as high.
+    """
+    u, v = (torch.linspace(0, n, _BORDER) for n in (other.width, other.height))
+    edge = [torch.stack([u, torch.full_like(u, y)], -1) for y in (0, other.height)]
+    edge += [torch.stack([torch.full_like(v, x), v], -1) for x in (0, other.width)]
+    ray = other.rays(torch.cat(edge))
+    slopes = (ray[:, :2] / ray[:, 2:].clamp_min(1e-3)).double()
+    sides = []
+    for k, (focal, side) in enumerate(((own.fx, own.width), (own.fy, own.height))):
+        low, high = (float(x) for x in (focal * slopes[:, k]).clamp(-_WIDEST * side / 2, _WIDEST * side / 2).aminmax())
+        size = max(side, math.ceil(high - low - _LEFT_OUT_PX))
+        sides.append((size, (size - low - high) / 2))
+    (width, cx), (height, cy) = sides
+    return Camera(own.fx, own.fy, cx, cy, width, height)

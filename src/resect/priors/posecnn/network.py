@@ -8,6 +8,7 @@ time in which surfaces are learned (docs/decisions/posecnn.md).
 """
 
 import math
+from collections.abc import Mapping, Sequence
 
 import torch
 from jaxtyping import Float, Int
@@ -42,7 +43,7 @@ class PoseCnnNetwork(nn.Module):
         _shorten(self.backbone.body, s.strides[-1])
         if not set(s.strides) <= set(known):
             raise ResectError("PoseCnnSettings.strides", f"some of {sorted(known)}", str(s.strides))
-        channels = [known[stride] for stride in s.strides]
+        channels = {stride: known[stride] for stride in s.strides}
         branch = _MixedBranch if s.mixed else _Branch
         self.labels = branch(channels, s.label_width, classes + 1)
         self.centres = branch(channels, s.centre_width, 3 * classes)
@@ -62,18 +63,21 @@ class PoseCnnNetwork(nn.Module):
         return [found[stride] for stride in self.settings.strides]
 
     def dense(
-        self, maps: list[Float[Tensor, "b c i j"]]
+        self, maps: list[Float[Tensor, "b c i j"]], size: tuple[int, int] | None = None
     ) -> tuple[Float[Tensor, "b classes h w"], Float[Tensor, "b classes-1 3 h w"]]:
         """Scores of the labels of all cells, background first; direction to the centre (x, y) and depth by class.
 
         Directions are not normalised; depths count in the mean depth of the training objects.
+
+        Args:
+            maps: of pictures.
+            size: of the pictures, (height, width), where it is not that of the settings.
         """
         s = self.settings
-        size = (-(-s.height // s.cell), -(-s.width // s.cell))
-        labels, centres = (
-            functional.interpolate(branch(maps), size=size, mode="bilinear", align_corners=False)
-            for branch in (self.labels, self.centres)
-        )
+        height, width = size or (s.height, s.width)
+        cells = (-(-height // s.cell), -(-width // s.cell))
+        times = s.strides[0] / s.cell
+        labels, centres = (_enlarged(branch(maps), times, cells) for branch in (self.labels, self.centres))
         return labels, centres.unflatten(1, (self.classes, 3))
 
     def surface(self, cuts: Pictures, kind: Int[Tensor, "n"]) -> Surface:
@@ -116,14 +120,14 @@ def _shorten(body: nn.Module, stride: int) -> None:
 class _Branch(nn.Module):
     """Each map through a 1 × 1 convolution, enlarged to the first one's size and summed, then to the output."""
 
-    def __init__(self, channels: list[int], width: int, out: int) -> None:
+    def __init__(self, channels: Mapping[int, int], width: int, out: int) -> None:
         super().__init__()
-        self.embed = nn.ModuleList(nn.Conv2d(c, width, 1) for c in channels)
+        self.embed = _Embedded(channels, width)
         self.out = nn.Conv2d(width, out, 1)
         _begin(self, self.out)
 
     def forward(self, maps: list[Tensor]) -> Tensor:
-        found: Tensor = self.out(_summed(self.embed, maps))
+        found: Tensor = self.out(self.embed(maps))
         return found
 
 
@@ -132,40 +136,57 @@ class _MixedBranch(nn.Module):
     halved in width, enlarged, joined by the first map and goes to the output.
     """
 
-    def __init__(self, channels: list[int], width: int, out: int) -> None:
+    def __init__(self, channels: Mapping[int, int], width: int, out: int) -> None:
         super().__init__()
-        self.embed = nn.ModuleList(nn.Conv2d(c, width, 1) for c in channels[1:])
+        (first, own), (second, _), *_ = channels.items()
+        self.times = second / first
+        self.embed = _Embedded({k: v for k, v in channels.items() if k != first}, width, relu=False)
         self.norm = _norm(width)
         self.mix = nn.ModuleList(nn.Sequential(*_normed(width, dilation)) for dilation in _DILATIONS)
-        self.narrow, self.fine = nn.Conv2d(width, width // 2, 1), nn.Conv2d(channels[0], width // 2, 1)
+        self.narrow, self.fine = nn.Conv2d(width, width // 2, 1), nn.Conv2d(own, width // 2, 1)
         self.out = nn.Conv2d(width // 2, out, 1)
         _begin(self, self.out)
 
     def forward(self, maps: list[Tensor]) -> Tensor:
         first, *rest = maps
-        x = functional.relu(
-            self.norm(sum(_as_large(layer(m), rest[0]) for layer, m in zip(self.embed, rest, strict=True)))
-        )
+        x = functional.relu(self.norm(self.embed(rest)))
         for layer in self.mix:
             x = x + layer(x)
-        found: Tensor = self.out(functional.relu(_as_large(self.narrow(x), first) + self.fine(first)))
+        x = _enlarged(self.narrow(x), self.times, first.shape[-2:])
+        found: Tensor = self.out(functional.relu(x + self.fine(first)))
         return found
 
 
 class _SurfaceBranch(nn.Module):
     """The maps summed in the same way and mixed; then of each cut the output of its own class."""
 
-    def __init__(self, channels: list[int], width: int, out: int, classes: int) -> None:
+    def __init__(self, channels: Mapping[int, int], width: int, out: int, classes: int) -> None:
         super().__init__()
-        self.embed = nn.ModuleList(nn.Conv2d(c, width, 1) for c in channels)
+        self.embed = _Embedded(channels, width)
         self.mix = nn.Sequential(*(part for _ in range(2) for part in _normed(width)))
         self.weight = nn.Parameter(0.01 * torch.randn(classes, out, width))
         self.bias = nn.Parameter(torch.zeros(classes, out))
 
     def forward(self, maps: list[Tensor], kind: Int[Tensor, "n"]) -> Float[Tensor, "n out i j"]:
-        found = _summed(self.embed, maps)
+        found = self.embed(maps)
         found = found + self.mix(found)
         return torch.einsum("now,nwij->noij", self.weight[kind], found) + self.bias[kind, :, None, None]
+
+
+class _Embedded(nn.Module):
+    """Maps of one picture (stride → channels) through a 1 × 1 convolution each, summed at the first one's size."""
+
+    def __init__(self, channels: Mapping[int, int], width: int, *, relu: bool = True) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(nn.Conv2d(c, width, 1) for c in channels.values())
+        self.times = [stride / next(iter(channels)) for stride in channels]
+        self.relu = relu
+
+    def forward(self, maps: list[Tensor]) -> Tensor:
+        size = maps[0].shape[-2:]
+        each = [layer(m) for layer, m in zip(self.layers, maps, strict=True)]
+        each = [functional.relu(x) for x in each] if self.relu else each
+        return torch.stack([_enlarged(x, t, size) for x, t in zip(each, self.times, strict=True)]).sum(0)
 
 
 def _norm(width: int) -> nn.GroupNorm:
@@ -187,14 +208,13 @@ def _begin(branch: nn.Module, out: nn.Conv2d) -> None:
     nn.init.normal_(out.weight, std=0.01)
 
 
-def _summed(embed: nn.ModuleList, maps: list[Tensor]) -> Tensor:
-    seen = [_as_large(functional.relu(layer(m)), maps[0]) for layer, m in zip(embed, maps, strict=True)]
-    return torch.stack(seen).sum(0)
-
-
-def _as_large(x: Tensor, other: Tensor) -> Tensor:
-    size = other.shape[-2:]
-    return x if x.shape[-2:] == size else functional.interpolate(x, size=size, mode="bilinear", align_corners=False)
+def _enlarged(x: Tensor, times: float, size: Sequence[int]) -> Tensor:
+    """A map of a picture so many times larger. Its last row may reach beyond the picture, which `size` ends: it is as
+    large in a picture of any size.
+    """
+    if times != 1:
+        x = functional.interpolate(x, scale_factor=times, mode="bilinear", align_corners=False)
+    return x[..., : size[0], : size[1]]
 
 
 def make_network(settings: PoseCnnSettings, classes: int, seed: int) -> PoseCnnNetwork:

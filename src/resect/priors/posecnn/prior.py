@@ -21,12 +21,12 @@ from resect.nn.picture import look, shows_nothing
 from resect.priors.lay import information_of
 from resect.priors.posecnn.cuts import cuts_of, pictures_of
 from resect.priors.posecnn.found import Found, PoseSpread, Seen, find
+from resect.priors.posecnn.frames import camera_beside
 from resect.priors.posecnn.network import PoseCnnNetwork, make_network
 from resect.priors.posecnn.objects import KnownObject
 from resect.priors.posecnn.settings import PoseCnnSettings
 from resect.priors.posecnn.store import checked_objects, object_tensors
 from resect.priors.posecnn.surface import rotations_of
-from resect.priors.posecnn.views import cell_pixels
 from resect.types import Hypotheses, Photo, Target
 
 KIND = "posecnn"
@@ -59,8 +59,6 @@ class PoseCnn:
         self.network, self.settings, self.objects = network, settings, objects
         self.camera, self.depth, self.meters_per_unit = camera, depth, meters_per_unit
         self.spread = spread or PoseSpread()
-        self._cells = cell_pixels(settings)
-        self._sizes = torch.tensor([camera.fx * o.radius for o in objects])
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -70,20 +68,21 @@ class PoseCnn:
     def detect(self, photo: Photo, count: int) -> list[tuple[Photo, Hypotheses]]:
         """At most `count` objects, best first, each with its mask, box and one pose; none where nothing is found.
 
-        The photo's camera must be known: the network's picture is resampled to the camera it was trained with.
+        The photo's camera must be known: the network looks at a picture of the focal length that it was trained with,
+        which is the larger the wider the photo's camera sees.
         """
-        photo.known_camera()
-        picture = look(photo, self.camera)
+        camera = camera_beside(self.camera, photo.known_camera())
+        picture = look(photo, camera)
         if bool(shows_nothing(picture)):
             return []
-        seen = self.look(picture)
+        seen = self.look(picture, camera)
         found = sorted(self.find(seen), key=lambda f: -f.score)[:count]
         if not found:
             return []
         poses = self.poses(seen, found)
         answers = []
         for k, one in enumerate(found):
-            mask = self._in_photo(one.cells, photo)
+            mask = self._in_photo(one.cells, seen.camera, photo)
             if not bool(mask.any()):
                 continue
             target = Target(self.names[one.kind], one.instance, box=box_of(mask), mask=mask, score=one.score)
@@ -115,20 +114,21 @@ class PoseCnn:
         del mesh
         return self
 
-    def look(self, picture: Float[Tensor, "3 y x"]) -> Seen:
-        """The network's maps of a picture of its camera."""
+    def look(self, picture: Float[Tensor, "3 y x"], camera: Camera) -> Seen:
+        """The network's maps of a picture of a camera of its focal length."""
         with torch.no_grad():
-            labels, centres = self.network.dense(self.network.maps(picture[None].to(self.settings.device)))
-        return Seen(labels[0].softmax(0).cpu(), centres[0].cpu(), picture)
+            maps = self.network.maps(picture[None].to(self.settings.device))
+            labels, centres = self.network.dense(maps, (camera.height, camera.width))
+        return Seen(labels[0].softmax(0).cpu(), centres[0].cpu(), picture, camera)
 
     def find(self, seen: Seen) -> list[Found]:
         """Objects by voting, every class."""
-        return find(seen, self.settings, self._cells, self.depth, self._sizes)
+        return find(seen, self.settings, self.depth, [o.radius for o in self.objects])
 
     def poses(self, seen: Seen, found: list[Found]) -> SE3:
         """One pose an object: the centre's ray at its depth, the rotation of what its cut shows."""
         known = [self.objects[f.kind] for f in found]
-        ray = self.camera.rays(torch.stack([f.centre for f in found])).double()
+        ray = seen.camera.rays(torch.stack([f.centre for f in found])).double()
         middle = ray / ray[:, 2:] * torch.tensor([[f.depth] for f in found], dtype=torch.float64)
         rotation = self._rotations(seen, found, middle)
         own = torch.stack([o.middle for o in known]).double()
@@ -137,8 +137,8 @@ class PoseCnn:
     def _rotations(self, seen: Seen, found: list[Found], middle: Float[Tensor, "n 3"]) -> Float[Tensor, "n 3 3"]:
         s, known = self.settings, [self.objects[f.kind] for f in found]
         boxes = torch.tensor([box_of(f.cells) for f in found]) * s.cell
-        cuts = cuts_of(boxes, self.camera)
-        pictures = pictures_of(cuts, seen.picture[None], torch.zeros(len(found), dtype=torch.long), self.camera, s.cut)
+        cuts = cuts_of(boxes, seen.camera)
+        pictures = pictures_of(cuts, seen.picture[None], torch.zeros(len(found), dtype=torch.long), seen.camera, s.cut)
         kind = torch.tensor([f.kind for f in found])
         with torch.no_grad():
             surface = self.network.surface(pictures.to(s.device), kind.to(s.device)).cpu()
@@ -163,10 +163,10 @@ class PoseCnn:
         weight = torch.tensor([found.score]).clamp_min(1e-6).log()
         return Hypotheses(pose, weight, information[None], source=(KIND,), target=target)
 
-    def _in_photo(self, cells: Bool[Tensor, "i j"], photo: Photo) -> Bool[Tensor, "h w"]:
-        """Cells of the picture as pixels of the photo."""
+    def _in_photo(self, cells: Bool[Tensor, "i j"], camera: Camera, photo: Photo) -> Bool[Tensor, "h w"]:
+        """Cells of a camera's picture as pixels of the photo."""
         mine, s = photo.known_camera(), self.settings
-        at, seen = self.camera.project(mine.rays(mine.pixels()))
+        at, seen = camera.project(mine.rays(mine.pixels()))
         x, y = (at[:, 0] / s.cell).floor().long(), (at[:, 1] / s.cell).floor().long()
         inside = seen & (x >= 0) & (y >= 0) & (x < cells.shape[1]) & (y < cells.shape[0])
         mask = inside & cells[y.clamp(0, cells.shape[0] - 1), x.clamp(0, cells.shape[1] - 1)]

@@ -23,7 +23,7 @@ def measured_spread(made: PoseCnn, frames: Frames) -> PoseSpread:
     rows: list[Tensor] = []
     for i in range(0, len(frames), max(1, len(frames) // _LOOKED_AT)):
         frame = frames[i]
-        seen = made.look(frame.picture[0].float() / 255)
+        seen = made.look(frame.picture[0].float() / 255, frames.camera)
         found = made.find(seen)
         if found:
             poses = made.poses(seen, found)

@@ -119,9 +119,8 @@ def owner_of_cells(owner: Int[Tensor, "b h w"], settings: PoseCnnSettings) -> In
     return owner[:, y[:, None], x]
 
 
-def cell_pixels(settings: PoseCnnSettings) -> Float[Tensor, "n 2"]:
-    """Middles of the cells in row order, pixels of the picture."""
-    s = settings
-    y = (torch.arange(-(-s.height // s.cell)) + 0.5) * s.cell
-    x = (torch.arange(-(-s.width // s.cell)) + 0.5) * s.cell
+def cell_pixels(camera: Camera, cell: int) -> Float[Tensor, "n 2"]:
+    """Middles of the cells of a camera's picture in row order, pixels of the picture."""
+    y = (torch.arange(-(-camera.height // cell)) + 0.5) * cell
+    x = (torch.arange(-(-camera.width // cell)) + 0.5) * cell
     return torch.stack([x.expand(len(y), -1), y[:, None].expand(-1, len(x))], -1).reshape(-1, 2)
