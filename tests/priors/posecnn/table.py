@@ -18,7 +18,7 @@ from resect.types import Photo, PhotoSet, Target, Truth, World
 CAMERA = Camera.from_fov(0.9, 96, 72)
 TINY = PoseCnnSettings(
     width=96, height=72, label_width=8, centre_width=8, cut=32, surface_width=8, patches=8, points=256,
-    least_cells=6, batch=2, steps=4, mixed=False, tensorboard=False, checkpoint_seconds=1e9,
+    least_cells=6, batch=2, steps=4, turns=1, mixed=False, tensorboard=False, checkpoint_seconds=1e9,
 )  # fmt: skip
 
 

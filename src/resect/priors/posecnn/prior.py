@@ -19,6 +19,7 @@ from resect.geometry.se3 import SE3
 from resect.nn.backbone.weights import load_weights
 from resect.nn.picture import look, shows_nothing
 from resect.priors.lay import information_of
+from resect.priors.posecnn import rolled
 from resect.priors.posecnn.cuts import cuts_of, pictures_of
 from resect.priors.posecnn.found import Found, PoseSpread, Seen, find
 from resect.priors.posecnn.frames import camera_beside
@@ -117,9 +118,8 @@ class PoseCnn:
     def look(self, picture: Float[Tensor, "3 y x"], camera: Camera) -> Seen:
         """The network's maps of a picture of a camera of its focal length."""
         with torch.no_grad():
-            maps = self.network.maps(picture[None].to(self.settings.device))
-            labels, centres = self.network.dense(maps, (camera.height, camera.width))
-        return Seen(labels[0].softmax(0).cpu(), centres[0].cpu(), picture, camera)
+            probability, centres = rolled.dense(self.network, picture.to(self.settings.device), self.settings.turns)
+        return Seen(probability.cpu(), centres.cpu(), picture, camera)
 
     def find(self, seen: Seen) -> list[Found]:
         """Objects by voting, every class."""
@@ -141,7 +141,7 @@ class PoseCnn:
         pictures = pictures_of(cuts, seen.picture[None], torch.zeros(len(found), dtype=torch.long), seen.camera, s.cut)
         kind = torch.tensor([f.kind for f in found])
         with torch.no_grad():
-            surface = self.network.surface(pictures.to(s.device), kind.to(s.device)).cpu()
+            surface = rolled.surface(self.network, pictures.to(s.device), kind.to(s.device), s.turns).cpu()
         distance = (middle.float() * cuts.turn[..., 2]).sum(-1) / torch.tensor([o.diameter for o in known])
         patches = torch.stack([o.seen_from_middle(o.patches) for o in known])
         return cuts.turn.double() @ rotations_of(surface, cuts, distance, patches).double()

@@ -69,6 +69,8 @@ class PoseCnnSettings(TrainingSettings):
     """Most blur; half of the pictures are blurred by motion instead, up to three times as far."""
     noise: float = 0.04
     """Most noise."""
+    turns: Literal[1, 2, 4] = 4
+    """Ways up in which a picture is looked at, upright, upside down, on its sides; their answers are averaged."""
     background: float = 0.4
     """Factor of the background's probability where cells are labelled: less finds more objects, and more of what is not
     there."""
@@ -115,6 +117,8 @@ class PoseCnnSettings(TrainingSettings):
             raise ResectError("PoseCnnSettings.strides", "ascending strides of the backbone", str(self.strides))
         if self.mixed and len(self.strides) < 2:
             raise ResectError("PoseCnnSettings.strides", "two or more where maps are mixed", str(self.strides))
+        if self.turns not in (1, 2, 4):
+            raise ResectError("PoseCnnSettings.turns", "1, 2 or 4", str(self.turns))
         if self.patches > self.points:
             raise ResectError(
                 "PoseCnnSettings.patches", f"at most as many as points ({self.points})", str(self.patches)
@@ -145,6 +149,7 @@ class PublishedPoseCnnSettings(PoseCnnSettings):
     roll_deg: float = 0.0
     everywhere: bool = True
     object_weight: float = 1.0
+    turns: Literal[1, 2, 4] = 1
     background: float = 1.0
     centre_weight: float = 1.0
     surface_weight: float = 1.0
