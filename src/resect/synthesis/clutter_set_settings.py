@@ -15,11 +15,12 @@ class ClutterSetSettings:
     """Of a photo, pixels."""
     height: int = 240
     """Of a photo, pixels."""
-    fov_deg: float = 58.5
-    """Horizontal field of view."""
+    fov_deg: float = 31.3
+    """Horizontal field of view. A detector looks at photos of wider cameras in the size that it learned, so half of what
+    they see gives it four times the pixels of each object."""
     objects: tuple[int, int] = (4, 8)
     """Least and most objects in a photo."""
-    distance: tuple[float, float] = (2.5, 7.0)
+    distance: tuple[float, float] = (3.5, 9.0)
     """Least and most distance of an object's middle, in median diameters of the models."""
     visible: float = 0.5
     """Least visible part of an object that is asked for."""
