@@ -35,7 +35,7 @@ class PoseCnnSettings(TrainingSettings):
     """Channels before directions and depths."""
     mixed: bool = True
     """Whether 3×3 convolutions follow the sum of the maps, of which the first then joins at the end."""
-    cut: int = 64
+    cut: int = 128
     """Side of the cuts of boxes that rotations are seen in, pixels."""
     cuts: int = 2
     """Cuts of each object in a step, each rolled, recoloured and blurred in its own way."""
@@ -142,7 +142,6 @@ class PublishedPoseCnnSettings(PoseCnnSettings):
     label_width: int = 64
     centre_width: int = 128
     mixed: bool = False
-    cut: int = 128
     cuts: int = 1
     surface_width: int = 256
     turn_deg: float = 0.0
