@@ -53,7 +53,7 @@ class PoseCnnSettings(TrainingSettings):
     """Of directions and depths."""
     surface_weight: float = 0.5
     """Of what cuts show."""
-    points: int = 2048
+    points: int = 8192
     """Of each object's surface: which of it is seen is told by the nearest of them."""
     asked: float = 0.5
     """Least visible part of an object that teaches its rotation."""
