@@ -65,6 +65,13 @@ def test_only_pixels_inside_a_mask_are_looked_at() -> None:
     assert found.loss[0] < 0.2 * plain.loss[0]
 
 
+def test_a_photo_of_something_else_is_no_answer() -> None:
+    other = photograph(RayBall(waves=4.0), pose(3))
+    turned = replace(other, image=other.image.flip(0).flip(2))
+    found = Inerf(STEPS, side=64).refine(SCENE, turned, starts(DELTA))
+    assert found.status in (Status.NO_AGREEMENT, Status.NOT_CONVERGED)
+
+
 def test_failures_have_a_status() -> None:
     photo = photograph(SCENE, TRUTH)
     none = Hypotheses(SE3.identity(0), torch.zeros(0))

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import tyro
 
+from resect.cli.estimate_inerf import with_inerf
 from resect.cli.options import COMMON, CommonFlags, parse_with_settings, start
 from resect.cli.output import result, say
 
@@ -108,7 +109,7 @@ def _refiners(flags: BenchmarkArguments, photos: Any) -> dict[str, Any]:
     from resect.localizer import Localizer
     from resect.place import open_place, read_place
     from resect.refine.alone import Alone
-    from resect.refine.inerf import Inerf
+    from resect.refine.first_order import published_inerf
 
     where, scale = open_place(flags.scene, prior=(), seed=flags.common.seed), read_place(flags.scene).scene_scale
     turn, shift = math.radians(flags.sigma[0]), flags.sigma[1] * scale
@@ -121,7 +122,7 @@ def _refiners(flags: BenchmarkArguments, photos: Any) -> dict[str, Any]:
         method: Localizer(where.scene, refiner=Alone(method, length=scale, seed=flags.common.seed), camera=where.camera)
         for method in ("lm", "flow-pnp", "adam")
     }
-    inerf = Localizer(where.scene, refiner=Inerf(seed=flags.common.seed), camera=where.camera)
+    inerf = with_inerf(where, published_inerf(), 1, flags.common.seed)
     known = {"default": default, **{method: localizer.estimate for method, localizer in single.items()}}
     known["inerf"] = _recorded(inerf.estimate, photos, flags.out)
     return {name: known[name] for name in flags.refiners}

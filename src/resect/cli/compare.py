@@ -31,7 +31,7 @@ class CompareArguments:
     align: Literal["none", "se3", "sim3"] = "se3"
     """How trajectories are laid onto the true one first."""
     out: Path | None = None
-    """Folder for a page with curves laid over each other, and a CSV."""
+    """Folder for a page with curves laid over each other, and, of poses, a CSV."""
     overwrite: bool = False
     """Write over what is in --out."""
     common: CommonFlags = COMMON

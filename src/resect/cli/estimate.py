@@ -84,9 +84,9 @@ class EstimateArguments:
     units: str | None = None
     """Length of one unit of the meshes: mm, cm, m, in, or metres per unit. Poses stay in the mesh's own units."""
     refiner: Literal["default", "inerf", "neighbours"] = "default"
-    """How a place's pose is refined: "inerf" is Adam on random pixels as published, with the settings --inerf.*, or
-    those of a preset file of key = value lines, --config FILE; "neighbours" combines training poses, by a pose decoder
-    as --scene. A category is refined with the settings --category.*"""
+    """How a place's pose is refined: "inerf" is Adam on pixels about keypoints as published, with the settings
+    --inerf.*, or those of a preset file of key = value lines, --config FILE; "neighbours" combines training poses, by a
+    pose decoder as --scene. A category is refined with the settings --category.*"""
     count: int | None = None
     """Hypotheses to start from; by default 64, and 4000 rotations for an object."""
     out: Path | None = None
@@ -112,7 +112,7 @@ def run(arguments: Sequence[str]) -> int:
         description=description,
         example=example,
     )
-    _check(flags, chosen["category"])
+    _check(flags, chosen["category"], chosen["inerf"])
     if _of_objects(flags):
         from resect.cli.estimate_objects import run_objects
 
@@ -144,7 +144,7 @@ def run(arguments: Sequence[str]) -> int:
     return BAD_INPUT if unusable == len(answers) else SOME_FAILED if failed else DONE
 
 
-def _check(flags: EstimateArguments, category: CategorySettings) -> None:
+def _check(flags: EstimateArguments, category: CategorySettings, inerf: FirstOrderSettings) -> None:
     """Errors before any work, whatever the scene."""
     at_least("--count", 1 if flags.count is None else flags.count, 1)
     if flags.film == "mp4":
@@ -160,6 +160,9 @@ def _check(flags: EstimateArguments, category: CategorySettings) -> None:
     if category != CategorySettings() and not is_category_folder(Path(flags.scene[0])):
         fix = "Those settings are of folders that 'resect fit sigma-srn' made."
         raise ResectError("--category", "a category as --scene", flags.scene[0], fix)
+    if inerf != FirstOrderSettings() and flags.refiner != "inerf":
+        fix = "Add --refiner inerf, whose settings these are, or leave them (and a --config of iNeRF) out."
+        raise ResectError("--inerf", "--refiner inerf", f"--refiner {flags.refiner}", fix)
     if flags.out is not None:
         refuse_overwrite(flags.out, flags.overwrite)
 

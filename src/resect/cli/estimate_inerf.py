@@ -21,7 +21,8 @@ def with_inerf(where: "Localizer", settings: Any, starts: int, seed: int) -> "Lo
 
     if where.scene is None or "rgb" not in where.scene.channels:
         raise ResectError("--refiner inerf", "a scene with colour", "another")
-    return replace(where, refiner=Inerf(settings, starts=starts, seed=seed))
+    errors = getattr(where.refiner, "errors", None)
+    return replace(where, refiner=Inerf(settings, starts=starts, seed=seed, errors=errors))
 
 
 def write_steps(

@@ -17,6 +17,7 @@ from resect.cli.fit_views import FitViewsArguments, fit_views
 from resect.cli.options import COMMON, CommonFlags, generator, parse_with_settings, refuse_overwrite, start
 from resect.cli.output import result, say
 from resect.cli.preset_file import NERF, with_preset
+from resect.errors import ResectError
 from resect.zoo import ZOO, entry, resolve
 
 _PRESETS = " --config FILE reads the key = value presets of other NeRF programs; flags beside it win."
@@ -119,11 +120,15 @@ def _fit(name: str, flags: FitArguments, settings: Any) -> int:
 
 def _distilled(photos: Any, train: Sequence[int], flags: FitArguments) -> Any:
     """Training photos replaced by a NeRF's renders."""
+    from resect.place import read_place
     from resect.scenes.nerf.scene import Nerf
     from resect.synthesis.distilled import distilled_photos
 
     assert flags.nerf is not None
     nerf = Nerf.load(flags.nerf, flags.common.device)
+    if (flags.nerf / "place.json").is_file() and not set(read_place(flags.nerf).names) & set(photos.names):
+        fix = "Give the NeRF of these photos: its renders stand for them."
+        raise ResectError("--nerf", f"a NeRF of photos in {flags.data}", f"{flags.nerf}, of others", fix)
     say(f"rendering {len(train)} photos from {flags.nerf} while they are learned from")
     return distilled_photos(nerf, photos, train, nerf.settings.max_side)
 

@@ -92,9 +92,10 @@ def _check(flags: RenderArguments) -> None:
     for name in ("spiral", "orbit"):
         at_least(f"--{name}", getattr(flags, name), 0)
     drawn = [name for name in ("turntable", "spiral", "orbit") if getattr(flags, name)]
-    if len(drawn) + (flags.poses is not None) != 1:
+    given = drawn if flags.poses is None else [*drawn, "poses"]
+    if len(given) != 1:
         expected = "poses, or one of --turntable, --spiral and --orbit with a count"
-        raise ResectError("resect render", expected, " and ".join(drawn) or "both or neither")
+        raise ResectError("resect render", expected, " and ".join(given) or "none of them")
     if flags.turntable and not flags.scene.is_file():
         raise ResectError("--turntable", "a mesh", f"{flags.scene}", "Give poses, --spiral or --orbit.")
     if (flags.spiral or flags.orbit) and flags.scene.is_file():

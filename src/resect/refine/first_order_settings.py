@@ -17,7 +17,7 @@ class FirstOrderSettings:
     """Gradient steps."""
     rays: int = 2048
     """Pixels of each step."""
-    pixels: PixelChoice = "random"
+    pixels: PixelChoice = "interest_regions"
     """How they are chosen, afresh for each step; always inside of the target's mask, where there is one."""
     box: int = 5
     """Of interest regions: side of the box that keypoints are grown by, pixels."""
@@ -43,5 +43,5 @@ class FirstOrderSettings:
 
 
 def published_inerf() -> FirstOrderSettings:
-    """The settings of the paper's real scenes: interest regions, 2048 rays."""
-    return FirstOrderSettings(pixels="interest_regions")
+    """The settings of the paper's real scenes: interest regions, 2048 rays; as they stand."""
+    return FirstOrderSettings()

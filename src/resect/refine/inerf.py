@@ -2,7 +2,8 @@
 
 Reference: Yen-Chen et al., "iNeRF: Inverting Neural Radiance Fields for Pose Estimation", IROS 2021. What differs from
 its ports: the pose is always a rotation and a translation; the gradient does not vanish at the start; nothing is noisy;
-the answer is compared with the start on pixels that no step has looked at more often than others.
+the answer is compared with the start on pixels that no step has looked at more often than others, and is given out
+only where its render agrees with the photo.
 """
 
 from dataclasses import dataclass, field, replace
@@ -11,7 +12,9 @@ import torch
 
 from resect.geometry.se3 import SE3
 from resect.protocols import Scene
+from resect.refine.agreement import agreement
 from resect.refine.first_order import FirstOrderSettings, adam, published_inerf
+from resect.refine.judge import ErrorModel, status_of
 from resect.refine.recipe import RefineSettings, Work, has_contrast
 from resect.refine.view import View
 from resect.types import Estimate, Hypotheses, Photo, Status, Step
@@ -29,6 +32,7 @@ class Inerf:
         starts: so many of the hypotheses are followed, the best ones, and the best end is the answer.
         length: world units that count as much as one radian; 1 as published.
         seed: of the pixels.
+        errors: how exact the scene is, by which an answer is judged; typical where not given.
     """
 
     settings: FirstOrderSettings = field(default_factory=published_inerf)
@@ -36,6 +40,7 @@ class Inerf:
     starts: int = 1
     length: float = 1.0
     seed: int = 0
+    errors: ErrorModel | None = None
 
     @torch.no_grad()
     def refine(self, scene: Scene, photo: Photo, hypotheses: Hypotheses) -> Estimate:
@@ -59,14 +64,20 @@ class Inerf:
             )  # fmt: skip
         with work.meter.stage("judge"):
             before, after = self._losses(at, start), self._losses(at, end)
-        order = after.argsort()
-        worse = not bool(after.min() <= before.min())
-        if worse:
-            order, end, after = before.argsort(), start, before
+            improved = bool(after.min() <= before.min())
+            end, after = (end, after) if improved else (start, before)
+            order = after.argsort()
+            agree = agreement(work.view(work.settings.match_side), end[order[:1]]).detail
         modes = replace(best.take(order), cam_from_world=end[order], information=None)
         modes = replace(modes, log_weight=torch.full((len(order),), -torch.inf).index_fill(0, torch.tensor([0]), 0.0))
         sound = bool(end.t.isfinite().all())
-        status = Status.NON_FINITE if not sound else Status.NOT_IMPROVED if worse else Status.OK
+        status = status_of(
+            finite=sound,
+            agreement=float(agree[0]),
+            model=self.errors or ErrorModel(),
+            improved=improved,
+            second_mass=0.0,
+        )
         loss = float(after[order[0]]), float(before.min())
         found = modes if sound else None
         return Estimate(status, found, tuple(trace), work.meter.cost, loss=loss, **known)  # type: ignore[arg-type]

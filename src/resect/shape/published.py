@@ -46,7 +46,8 @@ def _settings(weights: dict[str, Tensor], path: Path | str) -> OccupancySettings
     if any(name.startswith(("encoder_latent.", "decoder.fc_z.")) for name in weights):
         raise ResectError(path, "a network without a latent z", "one with it", "Unconditional models are not read.")
     if not {"decoder.fc_p.weight", "decoder.bn.conv_gamma.weight"} <= weights.keys():
-        raise ResectError(path, "a decoder with conditional batch normalisation", "another network")
+        known = "weights of a NeRF, a network of rotations, a category or an occupancy network, as they were released"
+        raise ResectError(path, known, f"{', '.join(sorted(weights)[:3]) or 'none'}, …")
     width, code = weights["decoder.bn.conv_gamma.weight"].shape[:2]
     blocks = len({name.split(".")[1] for name in weights if name.startswith("decoder.block")})
     published = replace(PublishedOccupancySettings(), code=code, width=width, blocks=blocks)

@@ -16,8 +16,8 @@ class ClutterSetSettings:
     height: int = 240
     """Of a photo, pixels."""
     fov_deg: float = 31.3
-    """Horizontal field of view. A detector looks at photos of wider cameras in the size that it learned, so half of what
-    they see gives it four times the pixels of each object."""
+    """Horizontal field of view. A detector looks at photos of wider cameras in the size that it learned, so half of
+    what they see gives it four times the pixels of each object."""
     objects: tuple[int, int] = (4, 8)
     """Least and most objects in a photo."""
     distance: tuple[float, float] = (3.5, 9.0)

@@ -100,6 +100,35 @@ def test_proposals_are_the_camera_in_the_world() -> None:
     assert len(replace(made, standing={}).propose(photo, 10, torch.Generator())) == 0
 
 
+def test_a_detector_that_knows_no_rotation_says_where_all_the_same() -> None:
+    class Unsure(Told):
+        def detect(self, photo: Photo, count: int) -> list[tuple[Photo, Hypotheses]]:
+            place = torch.diag(torch.tensor([1.0] * 3 + [0.0] * 3, dtype=torch.float64))[None]
+            return [(p, replace(h, information=place)) for p, h in super().detect(photo, count)]
+
+    guess = fit(photos(), parents=(Unsure(),)).propose(photos()[5], 10, torch.Generator())
+    assert guess.information is not None
+    assert bool((torch.linalg.eigvalsh(guess.information) > 0).all())
+    sure = fit(photos(), parents=(Told(),)).propose(photos()[5], 10, torch.Generator())
+    assert sure.information is not None
+    assert float(guess.information[0, 5, 5]) < float(sure.information[0, 5, 5])
+
+
+def test_objects_that_seem_to_be_elsewhere_in_each_photo_have_no_frame() -> None:
+    class Moving(Told):
+        def detect(self, photo: Photo, count: int) -> list[tuple[Photo, Hypotheses]]:
+            g = torch.Generator().manual_seed(int(photo.name[:2]) + 50)
+            found = []
+            for one, guess in super().detect(photo, count):
+                moved = guess.cam_from_world.t.norm() * torch.randn(1, 3, generator=g).double()
+                if one.target is not None and one.target.object_id == "box":
+                    guess = replace(guess, cam_from_world=SE3(guess.cam_from_world.R, moved))
+                found.append((one, guess))
+            return found
+
+    assert set(fit(photos(), parents=(Moving(),)).standing) == {"can"}
+
+
 def test_the_artefact_is_the_prior(tmp_path: Path) -> None:
     made = fit(photos(), out=tmp_path / "a", parents=(Told(),))
     assert (tmp_path / "a" / "detector").is_dir()

@@ -25,10 +25,10 @@ def read_checkpoint(path: Path | str) -> Any:
 
             return load_file(path)
         return torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # the unpickler raises whatever the bytes make it raise
-        told = path.suffix == ".safetensors" or isinstance(error, RuntimeError | OSError)
-        reason = str(error).partition("\n")[0] if told else "code, or a file of another kind"  # not: to read it as code
-        fix = "Files that hold code are not read; save its state_dict() alone."
+    except Exception:  # the unpickler raises whatever the bytes make it raise
+        # PyTorch's own advice is left out: to read the file as code.
+        reason = "code, a file that was cut short, or one of another kind"
+        fix = "Is it whole? Files that hold code are not read; save its state_dict() alone."
         raise ResectError(path, "a PyTorch file of tensors alone", reason, fix) from None
 
 
@@ -52,7 +52,7 @@ def load_weights(
     for name, tensor in wanted.items():
         if not isinstance(given[name], Tensor) or given[name].shape != tensor.shape:
             got = str(tuple(given[name].shape)) if isinstance(given[name], Tensor) else type(given[name]).__name__
-            fix = "Its network has other sizes (lmax, widths, classes) than are asked for."
+            fix = "Its network is built in another way, or has other sizes, than is asked for."
             raise ResectError(f"{where}: {name}", f"shape {tuple(tensor.shape)}", got, fix)
         if tensor.is_floating_point() and not bool(given[name].isfinite().all()):
             fix = "Training went wrong, or the file is damaged."

@@ -1,11 +1,12 @@
 """Known objects that stand in a place say where the camera is: the detector's poses carried into the place's world."""
 
+import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol, Self
 
 import torch
-from jaxtyping import Bool
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from resect import artifact
@@ -80,7 +81,7 @@ class ObjectFrames:
         covariance = carry @ own @ carry.mT + 1e-12 * torch.eye(6, dtype=torch.float64)
         if best.information is not None:
             scale = torch.tensor([float(frame.s)] * 3 + [1.0] * 3, dtype=torch.float64)
-            covariance = covariance + scale[:, None] * torch.linalg.inv(best.information[0].double()) * scale
+            covariance = covariance + scale[:, None] * torch.linalg.inv(_bounded(best)) * scale
         information = torch.linalg.inv(covariance)
         return replace(best, cam_from_world=pose, information=((information + information.mT) / 2)[None], target=None)
 
@@ -177,3 +178,13 @@ def fit(
     if out is not None:
         made.save(out)
     return made
+
+
+def _bounded(guess: Hypotheses) -> Float[Tensor, "6 6"]:
+    """Information on a detected pose; where its rotation is unknown, that it is half a turn off at most."""
+    assert guess.information is not None
+    about = torch.eye(6, dtype=torch.float64)
+    about[:3, 3:] = so3.hat(guess.cam_from_world.t[0].double())
+    turn = torch.diag(torch.tensor([0.0] * 3 + [math.pi**-2] * 3, dtype=torch.float64))
+    back = torch.linalg.inv(about)
+    return guess.information[0].double() + back.mT @ turn @ back

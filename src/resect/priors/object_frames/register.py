@@ -5,6 +5,7 @@ their units are the same. Each detection in a posed photo says what R is, R = R_
 camera's centre lies in both frames, s R c_obj + t = c_world, which is linear in s and t once R is known.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -18,6 +19,8 @@ from resect.geometry.align import mean_rotation
 from resect.geometry.se3 import SE3
 from resect.geometry.sim3 import Sim3
 from resect.priors.object_frames.settings import ObjectFrameSettings
+
+_FIX = "Are these photos of the place with the objects in it? Is the detector good enough?"
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,22 +61,46 @@ def register(sightings: Mapping[str, Sighting], settings: ObjectFrameSettings) -
     """
     turned = {name: found for name, s in sightings.items() if (found := _rotation(s, settings)) is not None}
     if not turned:
-        fix = "Are these photos of the place with the objects in it? Is the detector good enough?"
         seen = ", ".join(f"{name} {len(s.cam_from_obj)}" for name, s in sightings.items()) or "none"
-        raise ResectError("frames of objects", "detections that agree in several photos", f"detections: {seen}", fix)
-    names = list(turned)
-    a, b, of = _equations(sightings, turned)
-    x = _robust(a, b, len(names), settings.rounds)
-    scale, shifts = float(x[0]), x[1:].view(-1, 3)
-    if not scale > 0:
+        raise ResectError("frames of objects", "detections that agree in several photos", f"detections: {seen}", _FIX)
+    far = {name: _spread(sightings, name, found, settings) for name, found in turned.items()}
+    still = {name: found for name, found in turned.items() if far[name] <= settings.agree_shift}
+    if not still:
+        got = ", ".join(f"places of {name} that differ by {x:.2g} of its distance" for name, x in far.items())
+        raise ResectError("frames of objects", "detections that agree in several photos", got, _FIX)
+    standing = _solved(sightings, still, settings)
+    if not all(float(s.world_from_obj.s) > 0 for s in standing.values()):
         raise ResectError("frames of objects", "cameras at different places", "a scale that is not positive")
+    return standing
+
+
+def _solved(
+    sightings: Mapping[str, Sighting], turned: Mapping[str, tuple[Tensor, Tensor]], settings: ObjectFrameSettings
+) -> dict[str, Standing]:
+    """All frames with their one scale."""
+    a, b, of = _equations(sightings, turned)
+    x = _robust(a, b, len(turned), settings.rounds)
+    scale, shifts = float(x[0]), x[1:].view(-1, 3)
     gap = (a @ x - b).view(-1, 3).norm(dim=-1)
     standing = {}
-    for k, name in enumerate(names):
-        rotation, off = turned[name]
+    for k, (name, (rotation, off)) in enumerate(turned.items()):
         frame = Sim3(torch.tensor(scale, dtype=torch.float64), rotation, shifts[k])
-        standing[name] = Standing(frame, int((of == k).sum()), float(off.median()), float(gap[of == k].median()))
+        own = gap[of == k][off < math.radians(settings.agree_deg)]
+        standing[name] = Standing(frame, int((of == k).sum()), float(off.median()), float(own.median()))
     return standing
+
+
+def _spread(
+    sightings: Mapping[str, Sighting], name: str, found: tuple[Tensor, Tensor], settings: ObjectFrameSettings
+) -> float:
+    """How far off the places of the camera are by one object alone, parts of its distance; infinite where it says none.
+
+    Alone, as the one scale of all would make what moves stand still: by putting all cameras in one place.
+    """
+    alone = _solved(sightings, {name: found}, settings)[name]
+    support = found[1] < math.radians(settings.agree_deg)
+    away = float(alone.world_from_obj.s) * float(sightings[name].cam_from_obj.t.double().norm(dim=-1)[support].median())
+    return alone.shift / away if away > 0 else math.inf
 
 
 def _rotation(s: Sighting, settings: ObjectFrameSettings) -> tuple[Float[Tensor, "3 3"], Float[Tensor, "n"]] | None:

@@ -15,10 +15,14 @@ class ObjectFrameSettings:
     """Rotations of an object from different photos that agree within this support each other."""
     share: float = 0.3
     """Part of an object's detections that must support its rotation."""
+    agree_shift: float = 0.25
+    """Most that the places of the camera by those detections may be off, half of them, parts of the camera's distance
+    from the object."""
     rounds: int = 10
     """Of reweighting what disagrees."""
     masked: bool = True
     """New photos are compared with the place where objects were detected alone."""
 
     def __post_init__(self) -> None:
-        check(self, {"least": (2, 10**6), "agree_deg": (0, 180), "share": (0, 1), "rounds": (1, 1000)})
+        shares = {"share": (0, 1), "agree_shift": (0, 100)}
+        check(self, {"least": (2, 10**6), "agree_deg": (0, 180), **shares, "rounds": (1, 1000)})

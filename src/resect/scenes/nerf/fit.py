@@ -82,7 +82,7 @@ def space_of(data: PhotoSet, pool: PixelPool, s: NerfSettings) -> Space:
     frame = find_frame(poses, silhouettes, data.world.depth_range)
     if s.warped == "yes" or (s.warped == "auto" and frame.case == "ahead"):
         if data.world.depth_range is None:
-            fix = "Take --warped no, or photos in LLFF's format."
+            fix = "Take --nerf.warped no, or photos in LLFF's format."
             raise ResectError("NerfSettings.warped", "photos that say how near what they show is", "none", fix)
         return ahead(poses, data.cameras[0], data.world.depth_range[0] if s.near is None else s.near)
     scale = float(frame.local_from_world.s)
