@@ -5,6 +5,9 @@ file's world, from 2 to 6 before the cameras, on white; captures that look ahead
 mean camera, which takes the photos they were learned from.
 
 Of a network that sees no directions and has five outputs the fifth has no use, nor has its layer of directions.
+
+What differs from nerf-pytorch: near and far of unwarped scenes are distances along a ray, not depths; rays go through
+the middles of pixels, not through their corners.
 """
 
 from collections.abc import Mapping
