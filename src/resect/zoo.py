@@ -303,6 +303,12 @@ ZOO: dict[str, Entry] = {
     ),
     "mesh": Entry("scene", "a known object: PLY, OBJ, OFF, STL, GLB or glTF as it is; nothing to learn"),
     "views": Entry("prior", "every rotation of a known object, laid into its visible box or mask", cite=("deep3dbox",)),
+    "inversion": Entry("refiner", "pose in a place: search, match, align, judge; what places are asked with"),
+    "inerf": Entry(
+        "refiner",
+        "pose in a place by Adam on rays about keypoints, as published: 'estimate --refiner inerf'",
+        cite=("inerf",),
+    ),
     "object": Entry(
         "refiner",
         "pose of a known object in clutter: templates, then outline and surface; modes, covariance, status",
