@@ -103,16 +103,26 @@ def find(seen: Seen, s: PoseCnnSettings, unit: float, radii: Sequence[float]) ->
             agree = agreement(torch.stack([v.centre for v in votes]), at, direction, reach)
             owner = torch.where(agree.amax(0) > -1, agree.argmax(0), -1)
             own = [index[owner == k] for k in range(len(votes))]
-            found += [_found(seen, kind, k, own[k], v, depth[v.voters]) for k, v in enumerate(votes) if len(own[k])]
+            found += [_found(seen, s, kind, k, own[k], v, depth[v.voters]) for k, v in enumerate(votes) if len(own[k])]
     return [f for f in found if f.depth > 0]
 
 
 def _found(
-    seen: Seen, kind: int, instance: int, own: Int[Tensor, "n"], vote: Vote, depths: Float[Tensor, "m"]
+    seen: Seen,
+    s: PoseCnnSettings,
+    kind: int,
+    instance: int,
+    own: Int[Tensor, "n"],
+    vote: Vote,
+    depths: Float[Tensor, "m"],
 ) -> Found:
-    """An instance by the label's cells that can be its own and agree more with it than with another."""
-    probability = seen.probability[kind + 1].flatten()[own]
+    """An instance by the label's cells that can be its own and agree more with it than with another.
+
+    What is found by few cells is shown by those that are surer, if any is: the rest makes masks and boxes too large.
+    """
+    probability, nothing = (seen.probability[k].flatten()[own] for k in (kind + 1, 0))
+    sure = probability >= s.shown * nothing
     cells = torch.zeros(seen.probability[0].numel(), dtype=torch.bool)
-    cells[own] = True
+    cells[own[sure] if bool(sure.any()) else own] = True
     score = float(probability.mean()) * min(1.0, len(depths) / len(own))
     return Found(kind, instance, cells.view(seen.probability.shape[1:]), vote.centre, float(depths.median()), score)

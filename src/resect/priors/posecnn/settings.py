@@ -74,7 +74,9 @@ class PoseCnnSettings(TrainingSettings):
     background: float = 0.4
     """Factor of the background's probability where cells are labelled: less finds more objects, and more of what is not
     there."""
-    least_cells: int = 6
+    shown: float = 1.5
+    """How much likelier than the background a cell of an object is that its mask shows."""
+    least_cells: int = 16
     """Cells of an object below which it is not detected."""
     agreeing: float = 0.9
     """Cosine between a direction and the way to the centre above which a cell votes for it."""
@@ -107,6 +109,7 @@ class PoseCnnSettings(TrainingSettings):
             "roll_deg": (0, 180),
             "noise": (0, 1),
             "background": (0, 1000),
+            "shown": (0, 1000),
             "least_cells": (2, 10**6),
             "agreeing": (0, 1),
             "least_votes": (0, 1),
@@ -150,6 +153,7 @@ class PublishedPoseCnnSettings(PoseCnnSettings):
     object_weight: float = 1.0
     turns: Literal[1, 2, 4] = 1
     background: float = 1.0
+    shown: float = 0.0
     centre_weight: float = 1.0
     surface_weight: float = 1.0
     least_cells: int = 100
