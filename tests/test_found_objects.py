@@ -105,3 +105,23 @@ def test_turns_in_place_keep_the_place() -> None:
     found = turned_in_place(pose, own, 64)
     at = found.cam_from_world.apply(own.double().expand(len(found), 1, 3))[:, 0]
     torch.testing.assert_close(at, (pose.t + own).double().expand_as(at))
+
+
+def test_answers_that_lie_elsewhere_than_the_mask_are_none() -> None:
+    true = poses()[0, :1]
+    aside = SE3(true.R, true.t + torch.tensor([[0.3, 0.3, 0.0]]))
+
+    class Sure(Asked):
+        def refine(self, scene: object, photo: Photo, hypotheses: Hypotheses) -> Estimate:
+            del scene, photo, hypotheses
+            return Estimate(Status.AMBIGUOUS if len(self.told) > 1 else Status.OK, self.told)
+
+        def __init__(self, *told: SE3) -> None:
+            self.told = Hypotheses(SE3.cat(list(told)), torch.zeros(len(told)))
+
+    assert refine_found(where(Sure(true)), PHOTO, guess(False)).status is Status.OK
+    assert refine_found(where(Sure(aside)), PHOTO, guess(False)).status is Status.NO_AGREEMENT
+    one = refine_found(where(Sure(aside, true)), PHOTO, guess(False))
+    assert one.status is Status.OK
+    assert one.cam_from_world is not None
+    torch.testing.assert_close(one.cam_from_world.t, true.t[0])

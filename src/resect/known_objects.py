@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
+from torch.nn import functional
 
 from resect import zoo
 from resect.data.agreement import Finding
@@ -28,11 +29,12 @@ from resect.localizer import Localizer
 from resect.priors.given import Given
 from resect.priors.views import turned_in_place
 from resect.protocols import Prior, Scene
-from resect.types import Estimate, Hypotheses, Photo
+from resect.types import Estimate, Hypotheses, Photo, Status
 
 VIEWS = 4000
 """Rotations that are laid into a box: about 12° apart."""
 _MOST_FOUND = 1000
+_COMPARED_PX, _LEAST_OVERLAP = 640, 0.35  # right answers overlap a detector's mask by 0.46 or more, gross errors less
 _NARROW_PX, _WIDE = 4.0, 4.0  # seen smaller, or larger than so many pictures, an object tells nothing
 _SAME_UNITS = "Are mesh and start in the same units, and not one in millimetres and one in metres?"
 
@@ -173,24 +175,50 @@ def refine_found(where: Localizer, photo: Photo, guess: Hypotheses | None) -> Es
     """The pose of a detected object: from the detector's guess where it knows the rotation; else, and where that fails,
     from every rotation laid into the object's box; without a box, at the place that was found.
 
-    Beside a box a detector's mask is left out: it goes by cells, and would be taken at its word pixel by pixel.
+    Beside a box a detector's mask is left out: it goes by cells, and would be taken at its word pixel by pixel. What it
+    is good for is to refuse answers whose silhouettes lie elsewhere.
     """
     target = photo.target
-    boxed = target is not None and target.box is not None
+    boxed, mask = target is not None and target.box is not None, None
     if target is not None and boxed:
-        photo = with_target(photo, replace(target, mask=None))
+        photo, mask = with_target(photo, replace(target, mask=None)), target.mask
+
+    def answer(start: Hypotheses | None = None) -> Estimate:
+        return _within(where, photo, where.estimate(photo, start), mask)
+
     if guess is None or not len(guess):
-        return where.estimate(photo)
+        return answer()
     if guess.information is not None and not _knows_turn(guess.information[0].double()):
         if boxed or where.scene is None:
-            return where.estimate(photo)
+            return answer()
         middle = where.scene.bounds.mean(0)
         guess = replace(turned_in_place(guess.cam_from_world[0], middle, where.count), target=guess.target)
-    first = where.estimate(photo, guess)
+    first = answer(guess)
     if first.ok or not boxed:
         return first
-    again = where.estimate(photo)
+    again = answer()
     return replace(again if again.ok else first, cost=first.cost + again.cost)
+
+
+def _within(where: Localizer, photo: Photo, answer: Estimate, mask: Bool[Tensor, "h w"] | None) -> Estimate:
+    """The modes of an answer whose silhouettes overlap a mask of what was detected; no answer where none does."""
+    if mask is None or where.scene is None or answer.modes is None or not answer.ok:
+        return answer
+    camera, poses = photo.known_camera().fit_within(_COMPARED_PX), answer.modes.cam_from_world.float()
+    alpha = where.scene.render(camera, poses, ("alpha",)).alpha
+    assert alpha is not None
+    inside = alpha.view(len(poses), -1) > 0.5
+    small = functional.interpolate(mask[None, None].float(), size=(camera.height, camera.width), mode="area")
+    asked = small.view(1, -1).to(inside.device) > 0.5
+    overlap = (inside & asked).sum(1) / (inside | asked).sum(1).clamp_min(1)
+    keep = (overlap >= _LEAST_OVERLAP).nonzero()[:, 0].to(poses.t.device)
+    if len(keep) == 0:
+        return replace(answer, status=Status.NO_AGREEMENT)
+    if len(keep) == len(poses):
+        return answer
+    status = Status.OK if len(keep) == 1 and answer.status is Status.AMBIGUOUS else answer.status
+    modes = answer.modes.take(keep)
+    return replace(answer, status=status, modes=replace(modes, log_weight=modes.log_weight.log_softmax(0)))
 
 
 def _knows_turn(information: Float[Tensor, "6 6"]) -> bool:
