@@ -74,7 +74,7 @@ class PoseCnnSettings(TrainingSettings):
     background: float = 0.4
     """Factor of the background's probability where cells are labelled: less finds more objects, and more of what is not
     there."""
-    shown: float = 1.5
+    shown: float = 0.7
     """How much likelier than the background a cell of an object is that its mask shows."""
     least_cells: int = 16
     """Cells of an object below which it is not detected."""
