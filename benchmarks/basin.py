@@ -10,7 +10,7 @@ Specification, fixed before the first number was taken with it:
 - "lm": Levenberg–Marquardt on colours, Cauchy 0.1: the 30-pixel photo and render blurred by 3, then 1.5 pixels (18
   steps in all, as the default refiner settles), then 20 steps on 512 fresh random pixels of the 120-pixel photo.
   "flow-pnp": three times render at 120 pixels, flow to the photo, PnP. Both are resect's own parts, alone.
-- "adam": iNeRF's way on the same field, `refine.first_order.published_inerf()`: 300 steps of Adam, 2048 pixels a step
+- "adam": iNeRF's way on the same field, `refine.first_order.FirstOrderSettings()`: 300 steps of Adam, 2048 pixels each
   from interest regions of the 240-pixel photo, mean squared colour error, rate 0.01 · 0.8^(k/100). What differs from
   the published code: steps are twists in the camera's frame (theirs begins at a saddle), lengths are parts of the
   scene's scale, and derivatives are exact and come with the render.

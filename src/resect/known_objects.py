@@ -13,10 +13,10 @@ from typing import Any
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
-from torch.nn import functional
 
 from resect import zoo
 from resect.data.agreement import Finding
+from resect.data.image import resize_area
 from resect.data.mesh import read_mesh
 from resect.data.mesh.units import judge_size, parse_units
 from resect.data.model_files import meters_of_models, symmetries_of_models
@@ -208,8 +208,7 @@ def _within(where: Localizer, photo: Photo, answer: Estimate, mask: Bool[Tensor,
     alpha = where.scene.render(camera, poses, ("alpha",)).alpha
     assert alpha is not None
     inside = alpha.view(len(poses), -1) > 0.5
-    small = functional.interpolate(mask[None, None].float(), size=(camera.height, camera.width), mode="area")
-    asked = small.view(1, -1).to(inside.device) > 0.5
+    asked = (resize_area(mask.float(), camera.width, camera.height) > 0.5).view(1, -1).to(inside.device)
     overlap = (inside & asked).sum(1) / (inside | asked).sum(1).clamp_min(1)
     keep = (overlap >= _LEAST_OVERLAP).nonzero()[:, 0].to(poses.t.device)
     if len(keep) == 0:

@@ -4,7 +4,7 @@ import torch
 from ball import RayBall, error, photograph, pose
 
 from resect.geometry.se3 import SE3
-from resect.refine.first_order import FirstOrderSettings, adam, published_inerf
+from resect.refine.first_order import FirstOrderSettings, adam
 from resect.refine.objectives import Difference, Gmsd
 from resect.refine.view import Meter, View, view
 
@@ -22,7 +22,7 @@ def test_published_settings_converge_in_both_frames() -> None:
         settings = FirstOrderSettings(steps=150, rays=256, frame=frame)
         end = adam(at, begin, settings, seed=1)
         assert error(end[0], truth)[0] < 0.2 * error(begin[0], truth)[0]
-    assert published_inerf().rays == 2048
+    assert FirstOrderSettings().rays == 2048
 
 
 def test_steps_are_deterministic_and_reported() -> None:

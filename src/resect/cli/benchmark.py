@@ -109,7 +109,7 @@ def _refiners(flags: BenchmarkArguments, photos: Any) -> dict[str, Any]:
     from resect.localizer import Localizer
     from resect.place import open_place, read_place
     from resect.refine.alone import Alone
-    from resect.refine.first_order import published_inerf
+    from resect.refine.first_order import FirstOrderSettings
 
     where, scale = open_place(flags.scene, prior=(), seed=flags.common.seed), read_place(flags.scene).scene_scale
     turn, shift = math.radians(flags.sigma[0]), flags.sigma[1] * scale
@@ -122,9 +122,10 @@ def _refiners(flags: BenchmarkArguments, photos: Any) -> dict[str, Any]:
         method: Localizer(where.scene, refiner=Alone(method, length=scale, seed=flags.common.seed), camera=where.camera)
         for method in ("lm", "flow-pnp", "adam")
     }
-    inerf = with_inerf(where, published_inerf(), 1, flags.common.seed)
     known = {"default": default, **{method: localizer.estimate for method, localizer in single.items()}}
-    known["inerf"] = _recorded(inerf.estimate, photos, flags.out)
+    if "inerf" in flags.refiners:  # it wants a scene with colour
+        inerf = with_inerf(where, FirstOrderSettings(), 1, flags.common.seed)
+        known["inerf"] = _recorded(inerf.estimate, photos, flags.out)
     return {name: known[name] for name in flags.refiners}
 
 

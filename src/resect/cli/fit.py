@@ -105,6 +105,8 @@ def _fit(name: str, flags: FitArguments, settings: Any) -> int:
     for note in photos.notes:
         say(f"note: {note}")
     require(photos.subset(split.train), 2, f"'{name}'")
+    if flags.nerf is not None:
+        _check_nerf(flags.nerf, photos, flags.data)
     if flags.overwrite:
         clear(flags.out)
     elif not (flags.out / "place.json").is_file():
@@ -118,17 +120,22 @@ def _fit(name: str, flags: FitArguments, settings: Any) -> int:
     return 0
 
 
+def _check_nerf(folder: Path, photos: Any, data: Path) -> None:
+    """Its renders are to stand for these photos."""
+    from resect.place import read_place
+
+    if (folder / "place.json").is_file() and not set(read_place(folder).names) & set(photos.names):
+        fix = "Give the NeRF of these photos: its renders stand for them."
+        raise ResectError("--nerf", f"a NeRF of photos in {data}", f"{folder}, of others", fix)
+
+
 def _distilled(photos: Any, train: Sequence[int], flags: FitArguments) -> Any:
     """Training photos replaced by a NeRF's renders."""
-    from resect.place import read_place
     from resect.scenes.nerf.scene import Nerf
     from resect.synthesis.distilled import distilled_photos
 
     assert flags.nerf is not None
     nerf = Nerf.load(flags.nerf, flags.common.device)
-    if (flags.nerf / "place.json").is_file() and not set(read_place(flags.nerf).names) & set(photos.names):
-        fix = "Give the NeRF of these photos: its renders stand for them."
-        raise ResectError("--nerf", f"a NeRF of photos in {flags.data}", f"{flags.nerf}, of others", fix)
     say(f"rendering {len(train)} photos from {flags.nerf} while they are learned from")
     return distilled_photos(nerf, photos, train, nerf.settings.max_side)
 

@@ -31,7 +31,7 @@ class Alone:
         method: "lm" is Levenberg–Marquardt on colours, Cauchy 0.1: it settles under blur at 30 pixels as the default
             refiner does, then takes 512 fresh random pixels of the 120-pixel photo a step; "flow-pnp" renders at 120
             pixels, follows the optical flow to the photo and solves PnP; "adam" is iNeRF's way
-            (`first_order.published_inerf`) on the 240-pixel photo.
+            (`first_order.FirstOrderSettings`) on the 240-pixel photo.
         steps: at most so many; 0 takes 20, 3 and 300.
         length: world units that count as much as one radian; the scene's scale does well.
         seed: of the pixels.
@@ -56,7 +56,7 @@ class Alone:
             case "flow-pnp":
                 found = self._flow_pnp(work, start)
             case "adam":
-                settings = replace(first_order.published_inerf(), steps=self.steps or 300)
+                settings = first_order.FirstOrderSettings(steps=self.steps or 300)
                 view = work.view(240, sharp=True)
                 found = first_order.adam(view, start, settings, length=self.length, seed=self.seed)
             case _:

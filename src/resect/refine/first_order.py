@@ -15,7 +15,6 @@ from torch import Tensor
 from resect.geometry.se3 import SE3
 from resect.protocols import Objective
 from resect.refine.first_order_settings import FirstOrderSettings as FirstOrderSettings
-from resect.refine.first_order_settings import published_inerf as published_inerf
 from resect.refine.moments import Moments
 from resect.refine.pixels import choose, dilate, draw, keypoint_mask
 from resect.refine.view import View

@@ -11,7 +11,7 @@ PixelChoice = Literal["all", "random", "stratified", "gradient", "buckets", "int
 
 @dataclass(frozen=True)
 class FirstOrderSettings:
-    """How iNeRF steps."""
+    """How iNeRF steps; as they stand, the settings of the paper's real scenes."""
 
     steps: int = 300
     """Gradient steps."""
@@ -40,8 +40,3 @@ class FirstOrderSettings:
             raise ResectError(
                 "FirstOrderSettings.rate", "a rate above 0, decay in (0, 1]", f"{self.rate}, {self.decay}"
             )
-
-
-def published_inerf() -> FirstOrderSettings:
-    """The settings of the paper's real scenes: interest regions, 2048 rays; as they stand."""
-    return FirstOrderSettings()

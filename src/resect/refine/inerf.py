@@ -13,7 +13,7 @@ import torch
 from resect.geometry.se3 import SE3
 from resect.protocols import Scene
 from resect.refine.agreement import agreement
-from resect.refine.first_order import FirstOrderSettings, adam, published_inerf
+from resect.refine.first_order import FirstOrderSettings, adam
 from resect.refine.judge import ErrorModel, status_of
 from resect.refine.recipe import RefineSettings, Work, has_contrast
 from resect.refine.view import View
@@ -35,7 +35,7 @@ class Inerf:
         errors: how exact the scene is, by which an answer is judged; typical where not given.
     """
 
-    settings: FirstOrderSettings = field(default_factory=published_inerf)
+    settings: FirstOrderSettings = field(default_factory=FirstOrderSettings)
     side: int = 400
     starts: int = 1
     length: float = 1.0

@@ -25,9 +25,11 @@ def read_checkpoint(path: Path | str) -> Any:
 
             return load_file(path)
         return torch.load(path, map_location="cpu", weights_only=True)
-    except Exception:  # the unpickler raises whatever the bytes make it raise
-        # PyTorch's own advice is left out: to read the file as code.
-        reason = "code, a file that was cut short, or one of another kind"
+    except Exception as error:  # the unpickler raises whatever the bytes make it raise
+        # PyTorch's own words are left out: it advises to read the file as code, or names a number of the system.
+        told = path.suffix == ".safetensors" or isinstance(error, PermissionError)
+        unknown = "code, a file that was cut short, or one of another kind"
+        reason = str(error).partition("\n")[0] if told else unknown
         fix = "Is it whole? Files that hold code are not read; save its state_dict() alone."
         raise ResectError(path, "a PyTorch file of tensors alone", reason, fix) from None
 

@@ -181,10 +181,10 @@ def fit(
 
 
 def _bounded(guess: Hypotheses) -> Float[Tensor, "6 6"]:
-    """Information on a detected pose; where its rotation is unknown, that it is half a turn off at most."""
+    """Information on a detected pose; where its rotation is unknown, that it is half a turn off at most.
+
+    That is the same about any point: it says nothing of where the point is.
+    """
     assert guess.information is not None
-    about = torch.eye(6, dtype=torch.float64)
-    about[:3, 3:] = so3.hat(guess.cam_from_world.t[0].double())
-    turn = torch.diag(torch.tensor([0.0] * 3 + [math.pi**-2] * 3, dtype=torch.float64))
-    back = torch.linalg.inv(about)
-    return guess.information[0].double() + back.mT @ turn @ back
+    half = torch.tensor([0.0] * 3 + [math.pi**-2] * 3, dtype=torch.float64)
+    return guess.information[0].double() + torch.diag(half)
