@@ -57,7 +57,7 @@ class PoseCnnSettings(TrainingSettings):
     """Of each object's surface: which of it is seen is told by the nearest of them."""
     asked: float = 0.5
     """Least visible part of an object that teaches its rotation."""
-    box_jitter: float = 0.08
+    box_jitter: float = 0.15
     """How far sides of boxes are moved while training, parts of the box."""
     colour: tuple[float, float, float, float] = (0.3, 0.3, 0.3, 0.04)
     """Changes of brightness, contrast, saturation and hue while training."""
