@@ -172,8 +172,9 @@ def find_objects(objects: KnownObjects, detector: Any, photo: Photo) -> list[tup
 
 
 def refine_found(where: Localizer, photo: Photo, guess: Hypotheses | None) -> Estimate:
-    """The pose of a detected object: from the detector's guess where it knows the rotation; else, and where that fails,
-    from every rotation laid into the object's box; without a box, at the place that was found.
+    """The pose of a detected object: from the detector's guess where it is a density or knows the rotation; where one
+    pose does not, or leads nowhere, from every rotation laid into the object's box; without a box, at the place that
+    was found.
 
     Beside a box a detector's mask is left out: it goes by cells, and would be taken at its word pixel by pixel. What it
     is good for is to refuse answers whose silhouettes lie elsewhere.
@@ -188,13 +189,13 @@ def refine_found(where: Localizer, photo: Photo, guess: Hypotheses | None) -> Es
 
     if guess is None or not len(guess):
         return answer()
-    if guess.information is not None and not _knows_turn(guess.information[0].double()):
+    if len(guess) == 1 and guess.information is not None and not _knows_turn(guess.information[0].double()):
         if boxed or where.scene is None:
             return answer()
         middle = where.scene.bounds.mean(0)
         guess = replace(turned_in_place(guess.cam_from_world[0], middle, where.count), target=guess.target)
     first = answer(guess)
-    if first.ok or not boxed:
+    if first.ok or not boxed or len(guess) > 1:
         return first
     again = answer()
     return replace(again if again.ok else first, cost=first.cost + again.cost)

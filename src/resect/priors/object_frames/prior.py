@@ -15,6 +15,7 @@ from resect.errors import ResectError
 from resect.geometry import so3
 from resect.geometry.se3 import SE3
 from resect.geometry.sim3 import Sim3
+from resect.priors.lay import information_of
 from resect.priors.object_frames.register import Sighting, Standing, register
 from resect.priors.object_frames.settings import ObjectFrameSettings
 from resect.protocols import Detector
@@ -23,6 +24,7 @@ from resect.types import Hypotheses, Photo, PhotoSet, Target
 
 KIND = "object-frames"
 _MOST = 1000
+_EACH = 8  # poses of an object that are carried on
 
 
 class SavedDetector(Detector, Protocol):
@@ -48,7 +50,7 @@ class ObjectFrames:
     detector: SavedDetector | None = None
 
     def propose(self, photo: Photo, count: int, generator: torch.Generator) -> Hypotheses:
-        """A pose of the camera from each object that is found, most certain first; the target holds their masks."""
+        """Poses of the camera from the likeliest of each object that is found; the target holds their masks."""
         del generator
         if self.detector is None:
             raise ResectError("object-frames", "its detector", "none", "Open it by resect.load.")
@@ -59,31 +61,32 @@ class ObjectFrames:
         if not found:
             return Hypotheses(SE3.identity(0, dtype=torch.float64), torch.zeros(0))
         asked = self._asked([t for t, _ in found]) if self.settings.masked else None
-        each = [self._carried(target.object_id, guess) for target, guess in found[: max(1, count)]]
-        return Hypotheses(
+        each = [self._carried(target.object_id, guess) for target, guess in found]
+        every = Hypotheses(
             SE3.cat([h.cam_from_world for h in each]),
             torch.cat([h.log_weight for h in each]),
             torch.cat([h.information for h in each if h.information is not None]),
-            source=tuple(f"{KIND}:{t.object_id}" for t, _ in found[: len(each)]),
+            source=sum((h.source for h in each), ()),
             target=asked,
         )
+        return every.take(every.log_weight.argsort(descending=True, stable=True)[: max(1, count)])
 
     def _carried(self, name: str, guess: Hypotheses) -> Hypotheses:
         """From the object's frame to the world; what the frame itself may be off is added to the spread."""
-        standing, best = self.standing[name], guess.take([0])
-        frame = standing.world_from_obj
-        pose = frame.move_camera(best.cam_from_world.double())
+        standing, best = self.standing[name], guess.take(guess.log_weight.argsort(descending=True, stable=True)[:_EACH])
+        frame, n = standing.world_from_obj, len(best)
+        pose = SE3.cat([frame.move_camera(best.cam_from_world[k : k + 1].double()) for k in range(n)])
         eye = torch.eye(3, dtype=torch.float64)
         own = torch.block_diag(standing.shift**2 * eye, standing.turn_rad**2 * eye)
-        middle = pose.apply(frame.t[None, None])[0, 0]
-        carry = torch.eye(6, dtype=torch.float64)
-        carry[:3, 3:] = so3.hat(middle)
+        middle = pose.apply(frame.t.expand(n, 1, 3))[:, 0]
+        carry = torch.eye(6, dtype=torch.float64).repeat(n, 1, 1)
+        carry[:, :3, 3:] = so3.hat(middle)
         covariance = carry @ own @ carry.mT + 1e-12 * torch.eye(6, dtype=torch.float64)
         if best.information is not None:
             scale = torch.tensor([float(frame.s)] * 3 + [1.0] * 3, dtype=torch.float64)
-            covariance = covariance + scale[:, None] * torch.linalg.inv(_bounded(best)) * scale
-        information = torch.linalg.inv(covariance)
-        return replace(best, cam_from_world=pose, information=((information + information.mT) / 2)[None], target=None)
+            covariance = covariance + scale[:, None] * torch.linalg.inv(_bounded(best.information)) * scale
+        names = n * (f"{KIND}:{name}",)
+        return replace(best, cam_from_world=pose, information=information_of(covariance), source=names, target=None)
 
     def _asked(self, targets: list[Target]) -> Target | None:
         """All that was found, as one target."""
@@ -180,11 +183,10 @@ def fit(
     return made
 
 
-def _bounded(guess: Hypotheses) -> Float[Tensor, "6 6"]:
-    """Information on a detected pose; where its rotation is unknown, that it is half a turn off at most.
+def _bounded(information: Float[Tensor, "k 6 6"]) -> Float[Tensor, "k 6 6"]:
+    """Information on detected poses; where their rotation is unknown, that it is half a turn off at most.
 
     That is the same about any point: it says nothing of where the point is.
     """
-    assert guess.information is not None
     half = torch.tensor([0.0] * 3 + [math.pi**-2] * 3, dtype=torch.float64)
-    return guess.information[0].double() + torch.diag(half)
+    return information.double() + torch.diag(half)

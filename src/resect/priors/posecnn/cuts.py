@@ -16,7 +16,7 @@ from torch.nn import functional
 from resect.geometry import so3
 from resect.geometry.camera import Camera
 
-_MARGIN = 1.2
+MARGIN = 1.2
 _FINER = 2  # samples along a side of each pixel
 _SAME_SURFACE = 0.05  # diameters behind the nearest point of a cell up to which points are averaged
 
@@ -32,6 +32,10 @@ class Cuts:
 
     turn: Float[Tensor, "n 3 3"]
     reach: Float[Tensor, "n"]
+
+    def row(self, k: int) -> "Cuts":
+        """One of them."""
+        return Cuts(self.turn[k : k + 1], self.reach[k : k + 1])
 
     def rays(self, side: int) -> Float[Tensor, "n side side 3"]:
         """Through the middles of side × side parts, depth 1, in the cut's frame."""
@@ -61,7 +65,7 @@ def cuts_of(boxes: Float[Tensor, "n 4"], camera: Camera, roll: Float[Tensor, "n"
     if roll is not None:
         flat = torch.stack([roll.cos(), -roll.sin(), roll.sin(), roll.cos()], -1).unflatten(-1, (2, 2))
         turn = torch.cat([turn[:, :, :2] @ flat, turn[:, :, 2:]], -1)
-    return Cuts(turn, _MARGIN / 2 * size.amax(-1) / ray.norm(dim=-1))
+    return Cuts(turn, MARGIN / 2 * size.amax(-1) / ray.norm(dim=-1))
 
 
 def turn_to(middle: Float[Tensor, "n 3"]) -> Float[Tensor, "n 3 3"]:

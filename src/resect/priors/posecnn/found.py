@@ -57,7 +57,7 @@ class Found:
 
 @dataclass(frozen=True)
 class PoseSpread:
-    """Standard deviations of poses, as measured on training photos.
+    """Standard deviations of the nearest of an object's poses, as measured on training photos.
 
     Attributes:
         turn_rad: of each angle of the rotation.
@@ -65,7 +65,7 @@ class PoseSpread:
         away: along it, parts of the depth.
     """
 
-    turn_rad: float = 0.35
+    turn_rad: float = 0.15
     across: float = 0.05
     away: float = 0.08
 

@@ -26,8 +26,8 @@ def loss_of(objects: tuple[KnownObject, ...], s: PoseCnnSettings) -> Callable[[n
         labels, centres, found = network(b.picture, b.cut, b.kind)
         label = functional.cross_entropy(labels, b.label, weight=weight.to(labels))
         centre = _centre_loss(centres, b, everywhere=s.everywhere)
-        own, same = (known.to(b.rotation)[b.kind] for known in (patches, symmetries))
-        off = surface_loss(found, b.place, b.shown, b.rotation, own, same)
+        own, same = (known.to(b.place)[b.kind] for known in (patches, symmetries))
+        off = surface_loss(found, b.place, b.shown, own, same)
         surface = off.sum() / max(1, len(off))
         total = s.label_weight * label + s.centre_weight * centre + s.surface_weight * surface
         return {"loss": total, "labels": label.detach(), "centres": centre.detach(), "surfaces": surface.detach()}

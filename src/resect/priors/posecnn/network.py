@@ -47,7 +47,7 @@ class PoseCnnNetwork(nn.Module):
         branch = _MixedBranch if s.mixed else _Branch
         self.labels = branch(channels, s.label_width, classes + 1)
         self.centres = branch(channels, s.centre_width, 3 * classes)
-        self.surfaces = _SurfaceBranch(channels, s.surface_width, 2 + s.patches, classes)
+        self.surfaces = _SurfaceBranch(channels, s.surface_width, 1 + s.patches, classes)
 
     def train(self, mode: bool = True) -> "PoseCnnNetwork":
         """Norms of a pretrained backbone stay: they may be folded into its weights, and batches are small."""
@@ -88,7 +88,7 @@ class PoseCnnNetwork(nn.Module):
             kind: class of each, from 0.
         """
         found = self.surfaces(self.seen(cuts), kind)
-        return Surface(found[:, 0], found[:, 1], found[:, 2:])
+        return Surface(found[:, 0], found[:, 1:])
 
     def forward(self, picture: Pictures, cuts: Pictures, kind: Int[Tensor, "n"]) -> tuple[Tensor, Tensor, Surface]:
         """Labels, centres and surfaces of a batch; see `dense` and `surface`."""

@@ -1,5 +1,6 @@
 """A fitted PoseCNN as a `Detector`: the known objects in a photo, with masks, boxes and poses."""
 
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Self
@@ -25,13 +26,13 @@ from resect.priors.posecnn.found import Found, PoseSpread, Seen, find
 from resect.priors.posecnn.frames import camera_beside
 from resect.priors.posecnn.network import PoseCnnNetwork, make_network
 from resect.priors.posecnn.objects import KnownObject
+from resect.priors.posecnn.patterns import Patterns, patterns_of, turned
 from resect.priors.posecnn.settings import PoseCnnSettings
 from resect.priors.posecnn.store import checked_objects, object_tensors
-from resect.priors.posecnn.surface import rotations_of
 from resect.types import Hypotheses, Photo, Target
 
 KIND = "posecnn"
-_KNOWN_RAD = 0.8  # a rotation whose error is greater is not known
+_KNOWN_RAD = 0.35  # where the nearest of many rotations is farther off, rotations are not known
 
 
 class PoseCnn:
@@ -60,6 +61,7 @@ class PoseCnn:
         self.network, self.settings, self.objects = network, settings, objects
         self.camera, self.depth, self.meters_per_unit = camera, depth, meters_per_unit
         self.spread = spread or PoseSpread()
+        self._patterns: dict[int, Patterns] = {}
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -67,7 +69,9 @@ class PoseCnn:
         return tuple(o.name for o in self.objects)
 
     def detect(self, photo: Photo, count: int) -> list[tuple[Photo, Hypotheses]]:
-        """At most `count` objects, best first, each with its mask, box and one pose; none where nothing is found.
+        """At most `count` objects, best first, each with its mask, box and poses; none where nothing is found.
+
+        Poses of one object are a density over what it may be, the likeliest first: rotations of a grid, some 15° apart.
 
         The photo's camera must be known: the network looks at a picture of the focal length that it was trained with,
         which is the larger the wider the photo's camera sees.
@@ -80,18 +84,17 @@ class PoseCnn:
         found = sorted(self.find(seen), key=lambda f: -f.score)[:count]
         if not found:
             return []
-        poses = self.poses(seen, found)
         answers = []
-        for k, one in enumerate(found):
+        for one, (pose, likely) in zip(found, self.poses(seen, found), strict=True):
             mask = self._in_photo(one.cells, seen.camera, photo)
             if not bool(mask.any()):
                 continue
             target = Target(self.names[one.kind], one.instance, box=box_of(mask), mask=mask, score=one.score)
-            answers.append((with_target(photo, target), self._hypotheses(poses[k : k + 1], one, target)))
+            answers.append((with_target(photo, target), self._hypotheses(pose, likely, one, target)))
         return answers
 
     def propose(self, photo: Photo, count: int, generator: torch.Generator) -> Hypotheses:
-        """Poses of the instances of the target's object (of the best object where there is no target)."""
+        """The likeliest poses of the target's object, of any instance; of the best object where there is no target."""
         del generator
         asked = None if photo.target is None else photo.target.object_id
         if asked is not None and asked not in self.names:
@@ -100,15 +103,15 @@ class PoseCnn:
         found = [h for p, h in seen if asked is None or (p.target and p.target.object_id == asked)]
         if not found:
             return Hypotheses(SE3.identity(0, dtype=torch.float64), torch.zeros(0), target=photo.target)
-        found = found[: max(1, count)] if asked is not None else found[:1]
-        information = torch.cat([h.information for h in found if h.information is not None])
-        return Hypotheses(
+        found = found if asked is not None else found[:1]
+        every = Hypotheses(
             SE3.cat([h.cam_from_world for h in found]),
             torch.cat([h.log_weight for h in found]),
-            information,
-            source=(KIND,) * len(found),
+            torch.cat([h.information for h in found if h.information is not None]),
+            source=sum((h.source for h in found), ()),
             target=photo.target,
         )
+        return every.take(every.log_weight.argsort(descending=True, stable=True)[: max(1, count)])
 
     def of(self, mesh: Mesh) -> Self:
         """Itself: which object is meant says the photo's target."""
@@ -125,16 +128,8 @@ class PoseCnn:
         """Objects by voting, every class."""
         return find(seen, self.settings, self.depth, [o.radius for o in self.objects])
 
-    def poses(self, seen: Seen, found: list[Found]) -> SE3:
-        """One pose an object: the centre's ray at its depth, the rotation of what its cut shows."""
-        known = [self.objects[f.kind] for f in found]
-        ray = seen.camera.rays(torch.stack([f.centre for f in found])).double()
-        middle = ray / ray[:, 2:] * torch.tensor([[f.depth] for f in found], dtype=torch.float64)
-        rotation = self._rotations(seen, found, middle)
-        own = torch.stack([o.middle for o in known]).double()
-        return SE3(rotation, middle - (rotation @ own[..., None])[..., 0])
-
-    def _rotations(self, seen: Seen, found: list[Found], middle: Float[Tensor, "n 3"]) -> Float[Tensor, "n 3 3"]:
+    def poses(self, seen: Seen, found: list[Found]) -> list[tuple[SE3, Float[Tensor, "k"]]]:
+        """Poses of each object by what its cut shows, the likeliest first, and the logarithms of their weights."""
         s, known = self.settings, [self.objects[f.kind] for f in found]
         boxes = torch.tensor([box_of(f.cells) for f in found]) * s.cell
         cuts = cuts_of(boxes, seen.camera)
@@ -142,26 +137,39 @@ class PoseCnn:
         kind = torch.tensor([f.kind for f in found])
         with torch.no_grad():
             surface = rolled.surface(self.network, pictures.to(s.device), kind.to(s.device), s.turns).cpu()
-        distance = (middle.float() * cuts.turn[..., 2]).sum(-1) / torch.tensor([o.diameter for o in known])
-        patches = torch.stack([o.seen_from_middle(o.patches) for o in known])
-        return cuts.turn.double() @ rotations_of(surface, cuts, distance, patches).double()
+        answers = []
+        for k, one in enumerate(known):
+            likely = turned(surface.row(k), cuts.row(k), self._patterns_of(found[k].kind), s.poses)
+            turn = cuts.turn[k].double()
+            rotation, middle = turn @ likely.rotation.double(), one.diameter * likely.middle.double() @ turn.mT
+            pose = SE3(rotation, middle - (rotation @ one.middle.double()[:, None])[..., 0])
+            answers.append((pose, likely.log_weight))
+        return answers
 
-    def _hypotheses(self, pose: SE3, found: Found, target: Target) -> Hypotheses:
-        """With a spread about the object's middle."""
-        known, spread = self.objects[found.kind], self.spread
-        middle = pose.apply(known.middle.double()[None, None])[0, 0]
-        along = torch.nn.functional.normalize(middle, dim=0)
-        axis = along[:, None] * along
+    def _patterns_of(self, kind: int) -> Patterns:
+        if kind not in self._patterns:
+            self._patterns[kind] = patterns_of(self.objects[kind])
+        return self._patterns[kind]
+
+    def _hypotheses(self, pose: SE3, likely: Float[Tensor, "k"], found: Found, target: Target) -> Hypotheses:
+        """With a spread about the object's middle; one alone, of which the place is known, where rotations are not."""
+        known, spread, n = self.objects[found.kind], self.spread, len(likely)
+        middle = pose.apply(known.middle.double().expand(n, 1, 3))[:, 0]
+        along = torch.nn.functional.normalize(middle, dim=-1)
+        axis = along[:, :, None] * along[:, None]
         eye = torch.eye(3, dtype=torch.float64)
-        place = (spread.across * known.diameter) ** 2 * (eye - axis) + (spread.away * found.depth) ** 2 * axis
-        carry = torch.eye(6, dtype=torch.float64)
-        carry[:3, 3:] = so3.hat(middle)
-        turn = spread.turn_rad**-2 if spread.turn_rad < _KNOWN_RAD else 0.0
-        pivoted = torch.block_diag(information_of(place), turn * eye)
+        across = (spread.across * known.diameter) ** 2 * (eye - axis)
+        place = across + (spread.away * middle.norm(dim=-1)[:, None, None]).square() * axis
+        carry = torch.eye(6, dtype=torch.float64).repeat(n, 1, 1)
+        carry[:, :3, 3:] = so3.hat(middle)
+        pivoted = torch.zeros(n, 6, 6, dtype=torch.float64)
+        pivoted[:, :3, :3] = information_of(place)
+        known_turn = spread.turn_rad < _KNOWN_RAD
+        pivoted[:, 3:, 3:] = eye * spread.turn_rad**-2 * known_turn
         back = torch.linalg.inv(carry)
-        information = back.mT @ pivoted @ back
-        weight = torch.tensor([found.score]).clamp_min(1e-6).log()
-        return Hypotheses(pose, weight, information[None], source=(KIND,), target=target)
+        weight = likely.log_softmax(0) + math.log(max(found.score, 1e-6))
+        every = Hypotheses(pose, weight, back.mT @ pivoted @ back, source=n * (KIND,), target=target)
+        return every if known_turn else every.take([0])
 
     def _in_photo(self, cells: Bool[Tensor, "i j"], camera: Camera, photo: Photo) -> Bool[Tensor, "h w"]:
         """Cells of a camera's picture as pixels of the photo."""

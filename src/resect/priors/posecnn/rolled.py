@@ -38,9 +38,8 @@ def surface(network: PoseCnnNetwork, cuts: Float[Tensor, "n 3 y x"], kind: Int[T
     """What cuts show, as `PoseCnnNetwork.surface`; `turns` as in `dense`."""
     seen = [(k, network.surface(torch.rot90(cuts, k, (2, 3)), kind)) for k in _quarters(turns)]
     shown = torch.stack([torch.rot90(s.shown, -k, (1, 2)) for k, s in seen]).mean(0)
-    relief = torch.stack([torch.rot90(s.relief, -k, (1, 2)) for k, s in seen]).mean(0)
     patch = torch.stack([torch.rot90(s.patch.softmax(1), -k, (2, 3)) for k, s in seen]).mean(0)
-    return Surface(shown, relief, patch.log())
+    return Surface(shown, patch.log())
 
 
 def _quarters(turns: int) -> range:

@@ -84,6 +84,8 @@ class PoseCnnSettings(TrainingSettings):
     """Part of the label's cells in reach that must vote for a further instance."""
     instances: int = 4
     """Most instances of a class in a photo."""
+    poses: int = 100
+    """Most poses of an object that was found, the likeliest."""
     batch: int = 8
     steps: int = 3000
     rate: float = 1e-3
@@ -114,6 +116,7 @@ class PoseCnnSettings(TrainingSettings):
             "agreeing": (0, 1),
             "least_votes": (0, 1),
             "instances": (1, 100),
+            "poses": (1, 4000),
         }
         check(self, within)
         if not self.strides or list(self.strides) != sorted(set(self.strides)):

@@ -1,4 +1,4 @@
-"""What is known of a pose before the photo is looked at: the start and its spread."""
+"""What is known of a pose before the photo is looked at: the start and its spread, or a density of many."""
 
 from dataclasses import dataclass
 
@@ -11,33 +11,69 @@ from resect.refine.levenberg_marquardt import State, System
 from resect.refine.rows import pose_information
 from resect.types import Hypotheses
 
+_ELSEWHERE = -6.0  # log density where none of many hypotheses is, against the likeliest: they may all be wrong
+_LEAST = -3.0  # of the weight of a start
+_PAIRS = 65_536
+
 
 @dataclass(frozen=True, eq=False)
 class Known:
     """Starts with information; without any, nothing is known.
 
-    Of many hypotheses each is one cell of a cover, and a pose that moves on from one cell to the next is none the worse
-    for it; so `of` takes few hypotheses only.
+    Few starts are searched around, and each candidate stays bound to its own. Many are one density: a pose that moves
+    on from one of them to the next is none the worse for it, and one that leaves them all is.
+
+    Attributes:
+        start: the hypotheses.
+        information: of each, if known.
+        log_weight: of each.
+        many: whether they are a density.
     """
 
     start: SE3
     information: Float[Tensor, "k 6 6"] | None
+    log_weight: Float[Tensor, "k"]
+    many: bool
 
     @classmethod
     def of(cls, starts: Hypotheses, most: int) -> "Known":
-        """What is known of the pose, if there are at most so many hypotheses."""
-        return cls(starts.cam_from_world, starts.information if len(starts) <= most else None)
+        """What is known of the pose; more hypotheses than `most` are a density."""
+        weight = starts.log_weight.double().log_softmax(0)
+        return cls(starts.cam_from_world, starts.information, weight - weight.max(), len(starts) > most)
+
+    def weight(self, parent: Int[Tensor, "h"]) -> Float[Tensor, "h"]:
+        """Logarithm of the weight of the starts `parent` over the greatest; a density holds the weights itself."""
+        if self.many and self.information is not None:
+            return torch.zeros(len(parent), dtype=torch.float64)
+        return self.log_weight[parent].clamp_min(_LEAST)
 
     def term(self, parent: Int[Tensor, "h"], strength: float) -> System | None:
-        """½ eᵀ Λ e · strength of hypotheses that came of the starts `parent`."""
-        if self.information is None:
+        """½ eᵀ Λ e · strength of hypotheses that came of the starts `parent`; none of a density."""
+        if self.information is None or self.many:
             return None
         return pose_information(self.start[parent], strength * self.information[parent])
 
     def log_density(self, poses: SE3, parent: Int[Tensor, "h"]) -> Float[Tensor, "h"]:
-        """−½ eᵀ Λ e."""
+        """−½ eᵀ Λ e; of a density its logarithm over that of its likeliest part."""
+        if self.many and self.information is not None:
+            return self._mixture(poses, self.information)
         term = self.term(parent, 1.0)
-        if term is None:
-            return torch.zeros(len(poses))
-        nothing = torch.zeros(len(poses), 0, dtype=torch.float64)
-        return -term(State(poses, nothing, torch.arange(len(poses)), 0)).loss.float()
+        return torch.zeros(len(poses)) if term is None else -_loss(term, poses)
+
+    def _mixture(self, poses: SE3, information: Float[Tensor, "k 6 6"]) -> Float[Tensor, "h"]:
+        k, parts = len(information), list[Tensor]()
+        chunk = max(1, _PAIRS // k)
+        for begin in range(0, len(poses), chunk):
+            some = poses[begin : begin + chunk]
+            n = len(some)
+            each = SE3(some.R.repeat_interleave(k, 0), some.t.repeat_interleave(k, 0))
+            every = SE3(self.start.R.repeat(n, 1, 1), self.start.t.repeat(n, 1))
+            loss = _loss(pose_information(every, information.repeat(n, 1, 1)), each)
+            near = self.log_weight.float() - loss.view(n, k)
+            parts.append(torch.logaddexp(near.logsumexp(1), torch.tensor(_ELSEWHERE)))
+        return torch.cat(parts) if parts else torch.zeros(0)
+
+
+def _loss(term: System, poses: SE3) -> Float[Tensor, "h"]:
+    nothing = torch.zeros(len(poses), 0, dtype=torch.float64)
+    return term(State(poses, nothing, torch.arange(len(poses)), 0)).loss.float()

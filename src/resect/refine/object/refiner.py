@@ -93,7 +93,7 @@ class ObjectInversion:
         assert sight is not None
         assert fine is not None
         score = sight.rank(candidates.cam_from_world) + self._told(known, candidates, count)
-        candidates = self._ordered(work, starts, candidates.scored(score), count)
+        candidates = self._ordered(work, known, candidates.scored(score), count)
         looked = fine.rank(before)
         improved = bool(fine.rank(candidates.cam_from_world[:1]) >= looked.max())
         if not improved:
@@ -102,7 +102,7 @@ class ObjectInversion:
             if len(starts) > 1:
                 candidates, count = with_equivalents(work, candidates, self.symmetries, s.apart_deg)
                 candidates = candidates.scored(sight.rank(candidates.cam_from_world))
-                candidates = self._ordered(work, starts, candidates, count)
+                candidates = self._ordered(work, known, candidates, count)
         modes = self._modes(sight, known, starts, candidates)
         first = modes.cam_from_world[:1]
         least = s.least_told if known.information is not None or starts.target is not None else s.least
@@ -111,11 +111,11 @@ class ObjectInversion:
         status = self._status(modes, agrees, improved)
         return Estimate(status, modes, tuple(work.trace), work.meter.cost, loss=loss)
 
-    def _ordered(self, work: Work, starts: Hypotheses, candidates: Candidates, count: int) -> Candidates:
+    def _ordered(self, work: Work, known: Known, candidates: Candidates, count: int) -> Candidates:
         """Those that differ, by mass."""
         s = self.settings
         candidates = distinct(work, candidates, max(s.keep[-1], count), s.apart_deg, s.apart_shift)
-        return candidates.take(self._mass(starts, candidates).argsort(descending=True))
+        return candidates.take(self._mass(known, candidates).argsort(descending=True))
 
     def _told(self, known: Known, candidates: Candidates, count: int) -> Float[Tensor, "h"]:
         """What is known of candidates in units of rank; of each `count` of them the others look like the first.
@@ -127,10 +127,9 @@ class ObjectInversion:
         which = which if len(known.start) == 1 else which // count * count
         return self.settings.mass * known.log_density(candidates.cam_from_world[which], candidates.parent)
 
-    def _mass(self, starts: Hypotheses, candidates: Candidates) -> Float[Tensor, "h"]:
+    def _mass(self, known: Known, candidates: Candidates) -> Float[Tensor, "h"]:
         """Logarithm, up to a constant: weight of the hypothesis that each came from, and rank."""
-        prior = starts.log_weight.double().log_softmax(0)[candidates.parent]
-        return (prior - prior.max()).clamp_min(-3.0) + candidates.score.double() / self.settings.mass
+        return known.weight(candidates.parent) + candidates.score.double() / self.settings.mass
 
     def _modes(self, sight: Sight, known: Known, starts: Hypotheses, chosen: Candidates) -> Hypotheses:
         poses = chosen.cam_from_world
@@ -140,7 +139,7 @@ class ObjectInversion:
         if before is not None:
             information = information + before(state).matrix
         names = tuple(starts.source[int(k)] for k in chosen.parent) if starts.source else ()
-        weight = self._mass(starts, chosen).log_softmax(0).to(starts.log_weight)
+        weight = self._mass(known, chosen).log_softmax(0).to(starts.log_weight)
         return Hypotheses(poses, weight, information, source=names, target=starts.target)
 
     def _status(self, modes: Hypotheses, agrees: bool, improved: bool) -> Status:
