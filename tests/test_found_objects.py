@@ -47,6 +47,25 @@ def test_a_whole_guess_is_refined_as_it_is() -> None:
     assert [len(h) for h in refiner.given] == [1]
 
 
+def test_a_density_is_refined_as_it_is_and_without_the_box_of_cells() -> None:
+    seen = list[Photo]()
+
+    class Watching(Asked):
+        def refine(self, scene: object, photo: Photo, hypotheses: Hypotheses) -> Estimate:
+            seen.append(photo)
+            return super().refine(scene, photo, hypotheses)
+
+    refiner, one = Watching(), guess(True)
+    assert one.information is not None
+    three = Hypotheses(SE3.cat(3 * [one.cam_from_world]), torch.zeros(3), one.information.repeat(3, 1, 1))
+    found = refine_found(where(refiner), PHOTO, replace(three, target=PHOTO.target))
+    assert [len(h) for h in refiner.given] == [3]
+    assert seen[0].target is None
+    assert found.modes is not None
+    assert found.modes.target is PHOTO.target
+    assert not refine_found(where(Asked(fails=1)), PHOTO, three).ok  # what no rotation of the density explains stays so
+
+
 def test_every_rotation_is_laid_into_the_box_where_none_is_known() -> None:
     refiner = Asked()
     refine_found(where(refiner), PHOTO, guess(False))

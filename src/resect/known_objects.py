@@ -176,8 +176,9 @@ def refine_found(where: Localizer, photo: Photo, guess: Hypotheses | None) -> Es
     pose does not, or leads nowhere, from every rotation laid into the object's box; without a box, at the place that
     was found.
 
-    Beside a box a detector's mask is left out: it goes by cells, and would be taken at its word pixel by pixel. What it
-    is good for is to refuse answers whose silhouettes lie elsewhere.
+    A detector's mask goes by cells and would be taken at its word pixel by pixel, so it is left out beside a box; and
+    a density knows place and size better than the box around such cells. What the mask is good for is to refuse answers
+    whose silhouettes lie elsewhere.
     """
     target = photo.target
     boxed, mask = target is not None and target.box is not None, None
@@ -189,13 +190,17 @@ def refine_found(where: Localizer, photo: Photo, guess: Hypotheses | None) -> Es
 
     if guess is None or not len(guess):
         return answer()
-    if len(guess) == 1 and guess.information is not None and not _knows_turn(guess.information[0].double()):
+    if len(guess) > 1:
+        found = where.estimate(replace(photo, target=None), replace(guess, target=None))
+        modes = None if found.modes is None else replace(found.modes, target=guess.target)
+        return _within(where, photo, replace(found, modes=modes), mask)
+    if guess.information is not None and not _knows_turn(guess.information[0].double()):
         if boxed or where.scene is None:
             return answer()
         middle = where.scene.bounds.mean(0)
         guess = replace(turned_in_place(guess.cam_from_world[0], middle, where.count), target=guess.target)
     first = answer(guess)
-    if first.ok or not boxed or len(guess) > 1:
+    if first.ok or not boxed:
         return first
     again = answer()
     return replace(again if again.ok else first, cost=first.cost + again.cost)

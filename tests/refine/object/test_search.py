@@ -33,6 +33,19 @@ def test_what_templates_and_outlines_like_is_ranked() -> None:
     assert apart(SE3(best.R[None], best.t[None]), truth)[0] < 3.5
 
 
+def test_the_likeliest_of_a_density_are_looked_at_whatever_templates_say() -> None:
+    scene, truth = painted(), pose(2)
+    center, settings = scene.bounds.mean(0), ObjectSettings(keep=(4, 3))
+    near = [disturbed(truth, 3.0 + k, 0.5, k, center) for k in range(36)]
+    poses = SE3.cat([*near, *(disturbed(truth, 150.0, 2.0, 50 + k, center) for k in range(4))])
+    weight = torch.tensor(36 * [-5.0] + 4 * [0.0])
+    information = torch.eye(6).expand(40, 6, 6)
+    work = Work(scene, photograph(scene, truth), settings)
+    for told, expected in ((information, {36, 37, 38, 39}), (None, set[int]())):
+        found = search(work, Hypotheses(poses, weight, told))
+        assert {int(k) for k in found.parent if k >= 36} == expected
+
+
 def test_a_start_in_metres_of_a_mesh_in_millimetres_asks_for_few_templates(monkeypatch: pytest.MonkeyPatch) -> None:
     """The camera is then within the object: distances behind it, and shifts beyond the photo, are not looked at."""
     asked = []

@@ -104,7 +104,11 @@ def turned(surface: Surface, cuts: Cuts, patterns: Patterns, count: int) -> Turn
         count: at most so many.
     """
     table = _table(surface)
-    some = _fitted(table, patterns.patch, *_COARSE)[0].topk(min(_LOOKED_AT_AGAIN, len(patterns.rotation))).indices
+    some = (
+        _fitted(table, patterns.patch, *_COARSE)[0]
+        .topk(min(max(_LOOKED_AT_AGAIN, count), len(patterns.rotation)))
+        .indices
+    )
     score, window = _fitted(table, patterns.patch[some], *_FINE)
     order = score.argsort(descending=True)[:count]
     chosen, (size, x, y) = some[order], window[order].unbind(-1)

@@ -61,15 +61,17 @@ class Known:
         return torch.zeros(len(poses)) if term is None else -_loss(term, poses)
 
     def _mixture(self, poses: SE3, information: Float[Tensor, "k 6 6"]) -> Float[Tensor, "h"]:
-        k, parts = len(information), list[Tensor]()
+        heavy = (self.log_weight > 2 * _ELSEWHERE).nonzero()[:, 0]
+        information, start, weight = information[heavy], self.start[heavy], self.log_weight[heavy].float()
+        k, parts = len(heavy), list[Tensor]()
         chunk = max(1, _PAIRS // k)
         for begin in range(0, len(poses), chunk):
             some = poses[begin : begin + chunk]
             n = len(some)
             each = SE3(some.R.repeat_interleave(k, 0), some.t.repeat_interleave(k, 0))
-            every = SE3(self.start.R.repeat(n, 1, 1), self.start.t.repeat(n, 1))
+            every = SE3(start.R.repeat(n, 1, 1), start.t.repeat(n, 1))
             loss = _loss(pose_information(every, information.repeat(n, 1, 1)), each)
-            near = self.log_weight.float() - loss.view(n, k)
+            near = weight - loss.view(n, k)
             parts.append(torch.logaddexp(near.logsumexp(1), torch.tensor(_ELSEWHERE)))
         return torch.cat(parts) if parts else torch.zeros(0)
 

@@ -70,7 +70,7 @@ def _around(work: Work, hypotheses: Hypotheses, k: int) -> Candidates | None:
 
 
 def _among(work: Work, hypotheses: Hypotheses) -> Candidates | None:
-    """The hypotheses as they are and, since a box may show a part only, nearer."""
+    """The hypotheses as they are and, since a box may show a part only, nearer; the likeliest of a density anyway."""
     s, poses = work.settings, hypotheses.cam_from_world
     sight = work.sight(poses, s.search_px, facets_px=s.facets_px)
     if sight is None:
@@ -82,7 +82,9 @@ def _among(work: Work, hypotheses: Hypotheses) -> Candidates | None:
     found = _slid(work, sight.view, SE3.cat(nearer), reach, keep)
     by_template = Candidates(found.cam_from_world, found.score, found.candidate % len(poses))
     as_they_are = Candidates(poses, torch.zeros(len(poses)), torch.arange(len(poses)))
-    return _ranked(sight, by_template, _outlined(sight, as_they_are, keep))
+    told = 0 if hypotheses.information is None else min(keep // 4, len(poses))
+    likely = as_they_are.take(hypotheses.log_weight.topk(told).indices)
+    return _ranked(sight, by_template, _outlined(sight, as_they_are, keep), likely)
 
 
 def _outlined(sight: Sight, candidates: Candidates, keep: int) -> Candidates:
