@@ -219,7 +219,7 @@ ZOO: dict[str, Entry] = {
         settings="resect.priors.posecnn.settings:PoseCnnSettings",
         fit="resect.priors.posecnn.fit:fit",
         load="resect.priors.posecnn.prior:PoseCnn.load",
-        cite=("posecnn", "cdpn", "epos", "mobilenetv2"),
+        cite=("posecnn", "epos", "surfemb", "mobilenetv2"),
     ),
     "posecnn-full": Entry(
         "prior",
@@ -227,7 +227,7 @@ ZOO: dict[str, Entry] = {
         settings="resect.priors.posecnn.settings:PublishedPoseCnnSettings",
         fit="resect.priors.posecnn.fit:fit",
         load="resect.priors.posecnn.prior:PoseCnn.load",
-        cite=("posecnn", "cdpn", "epos"),
+        cite=("posecnn", "epos", "surfemb"),
     ),
     "object-frames": Entry(
         "prior",

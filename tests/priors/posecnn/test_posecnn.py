@@ -12,15 +12,16 @@ from resect import zoo
 from resect.errors import ResectError
 from resect.geometry import so3
 from resect.geometry.camera import Camera
+from resect.geometry.se3 import SE3
 from resect.priors.posecnn.batches import Batches
 from resect.priors.posecnn.cuts import Cuts, cuts_of, shown_surface
 from resect.priors.posecnn.fit import fit
-from resect.priors.posecnn.found import Seen
+from resect.priors.posecnn.found import Found, Seen
 from resect.priors.posecnn.frames import Frames
 from resect.priors.posecnn.loss import loss_of
 from resect.priors.posecnn.network import make_network
 from resect.priors.posecnn.objects import known_objects
-from resect.priors.posecnn.prior import PoseCnn, ready
+from resect.priors.posecnn.prior import PoseCnn, _seen_box, ready
 from resect.priors.posecnn.settings import PoseCnnSettings, PublishedPoseCnnSettings
 from resect.priors.posecnn.spread import measured_spread
 from resect.priors.posecnn.surface import Surface
@@ -49,6 +50,7 @@ def planted(made: PoseCnn, i: int, monkeypatch: pytest.MonkeyPatch) -> None:
     cuts = cuts_of(frame.box[row], CAMERA)
     rotation = cuts.turn.mT @ frame.rotation[row]
     told = true_surface(made, cuts, rotation, frame.middle[row])
+    monkeypatch.setattr("resect.priors.posecnn.prior._seen_box", lambda camera, pose, known, box: box)
     monkeypatch.setattr(made.network, "surface", lambda _, k: Surface(told.shown[k], told.patch[k]))
 
 
@@ -86,6 +88,31 @@ def test_true_maps_give_true_poses(i: int, monkeypatch: pytest.MonkeyPatch) -> N
         assert 0.9 < photo.target.score <= 1
         assert guess.information is not None
         assert bool((torch.linalg.eigvalsh(guess.information[0]) > 0).all())
+
+
+def test_the_second_cut_is_of_the_box_that_the_first_pose_fills(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = untrained(MANY)
+    frame = Frames(table(), made.objects, made.settings, CAMERA)[0]
+    other = torch.tensor([1.0, 2.0, 3.0, 4.0])
+    for k, known in enumerate(made.objects):
+        row = int((frame.kind == k).nonzero()[0, 0])
+        pose = poses()[0, k : k + 1].double()
+        gap = _seen_box(CAMERA, pose, known, other) - frame.box[row]
+        assert float(gap.abs().max()) < 2.5  # pixels; nothing hides either of them
+        behind = SE3(pose.R, pose.t - torch.tensor([0.0, 0.0, 3.0]))
+        assert torch.equal(_seen_box(CAMERA, behind, known, other), other)
+    asked = []
+    whole = made._poses_in
+    monkeypatch.setattr(made, "_poses_in", lambda s, f, boxes, n: asked.append((boxes, n)) or whole(s, f, boxes, n))
+    seen = Seen(torch.zeros(3, 18, 24), torch.zeros(2, 3, 18, 24), picture(0)[0].permute(2, 0, 1), CAMERA)
+    cells = torch.zeros(18, 24, dtype=torch.bool)
+    cells[5:9, 6:14] = True
+    ((found, _),) = made.poses(seen, [Found(0, 0, cells, torch.tensor([40.0, 28.0]), 1.2, 1.0)])
+    (first, one), (second, many) = asked
+    assert (one, many) == (1, made.settings.poses)
+    assert first.tolist() == [[24.0, 20.0, 56.0, 36.0]]
+    assert not torch.equal(first, second)
+    assert len(found) == many
 
 
 def test_a_photo_of_another_camera_gets_masks_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:

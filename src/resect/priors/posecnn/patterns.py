@@ -143,8 +143,8 @@ def _fitted(
     )
     area = size.square() * nothing.numel() / patch[0].numel()
     values = functional.pad(seen.flatten(2) * area[:, None, None], (0, 0, 0, 1))
-    index, score, best = patch.flatten(1).long(), patch.new_full((len(patch),), -torch.inf, dtype=torch.float32), None
-    best = torch.zeros(len(patch), dtype=torch.long)
+    index = patch.flatten(1).long()
+    score, best = torch.full((len(patch),), -torch.inf), torch.zeros(len(patch), dtype=torch.long)
     for k, value in enumerate(values):
         here = value.gather(0, index).sum(1)
         best = torch.where(here > score, k, best)

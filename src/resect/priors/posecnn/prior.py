@@ -32,6 +32,7 @@ from resect.priors.posecnn.store import checked_objects, object_tensors
 from resect.types import Hypotheses, Photo, Target
 
 KIND = "posecnn"
+_FEWER = 16  # of an object's points tell its box
 _KNOWN_RAD = 0.35  # where the nearest of many rotations is farther off, rotations are not known
 
 
@@ -129,20 +130,34 @@ class PoseCnn:
         return find(seen, self.settings, self.depth, [o.radius for o in self.objects])
 
     def poses(self, seen: Seen, found: list[Found]) -> list[tuple[SE3, Float[Tensor, "k"]]]:
-        """Poses of each object by what its cut shows, the likeliest first, and the logarithms of their weights."""
-        s, known = self.settings, [self.objects[f.kind] for f in found]
-        boxes = torch.tensor([box_of(f.cells) for f in found]) * s.cell
-        cuts = cuts_of(boxes, seen.camera)
+        """Poses of each object by what its cut shows, the likeliest first, and the logarithms of their weights.
+
+        In two rounds: boxes of cells are off, and what is cut by the box of the likeliest pose is more like what cuts
+        showed in training.
+        """
+        boxes = torch.tensor([box_of(f.cells) for f in found]).float() * self.settings.cell
+        known = [self.objects[f.kind] for f in found]
+        first = self._poses_in(seen, found, boxes, 1)
+        better = [
+            _seen_box(seen.camera, pose, one, box) for (pose, _), one, box in zip(first, known, boxes, strict=True)
+        ]
+        return self._poses_in(seen, found, torch.stack(better), self.settings.poses)
+
+    def _poses_in(
+        self, seen: Seen, found: list[Found], boxes: Float[Tensor, "n 4"], count: int
+    ) -> list[tuple[SE3, Float[Tensor, "k"]]]:
+        s, cuts = self.settings, cuts_of(boxes, seen.camera)
         pictures = pictures_of(cuts, seen.picture[None], torch.zeros(len(found), dtype=torch.long), seen.camera, s.cut)
         kind = torch.tensor([f.kind for f in found])
         with torch.no_grad():
             surface = rolled.surface(self.network, pictures.to(s.device), kind.to(s.device), s.turns).cpu()
         answers = []
-        for k, one in enumerate(known):
-            likely = turned(surface.row(k), cuts.row(k), self._patterns_of(found[k].kind), s.poses)
+        for k, one in enumerate(found):
+            known = self.objects[one.kind]
+            likely = turned(surface.row(k), cuts.row(k), self._patterns_of(one.kind), count)
             turn = cuts.turn[k].double()
-            rotation, middle = turn @ likely.rotation.double(), one.diameter * likely.middle.double() @ turn.mT
-            pose = SE3(rotation, middle - (rotation @ one.middle.double()[:, None])[..., 0])
+            rotation, middle = turn @ likely.rotation.double(), known.diameter * likely.middle.double() @ turn.mT
+            pose = SE3(rotation, middle - (rotation @ known.middle.double()[:, None])[..., 0])
             answers.append((pose, likely.log_weight))
         return answers
 
@@ -211,6 +226,19 @@ class PoseCnn:
         if not all(0 < x < float("inf") for x in (spread.turn_rad, spread.across, spread.away)):
             raise ResectError(f"{where}: spread", "numbers above 0", str(spread), "Fit it again.")
         return cls(ready(network, settings), settings, objects, camera, depth, meters, spread)
+
+
+def _seen_box(camera: Camera, pose: SE3, known: KnownObject, other: Float[Tensor, "4"]) -> Float[Tensor, "4"]:
+    """The box that an object fills in a picture at the first pose; the other one where it reaches behind the camera or
+    out of the picture.
+    """
+    points = pose[:1].apply(known.points[::_FEWER].double()[None])[0]
+    tangent = points[:, :2] / points[:, 2:].clamp_min(1e-9)
+    at = tangent * tangent.new_tensor([camera.fx, camera.fy]) + tangent.new_tensor([camera.cx, camera.cy])
+    most = at.new_tensor([camera.width, camera.height])
+    low, high = at.amin(0).clamp_min(0), at.amax(0).minimum(most)
+    sound = bool((points[:, 2] > 0).all()) and bool((high - low > 1).all())
+    return torch.cat([low, high]).to(other) if sound else other
 
 
 def ready(network: PoseCnnNetwork, settings: PoseCnnSettings) -> PoseCnnNetwork:
