@@ -190,7 +190,7 @@ def refine_found(where: Localizer, photo: Photo, guess: Hypotheses | None) -> Es
 
     if guess is None or not len(guess):
         return answer()
-    if len(guess) > 1:
+    if len(guess) > 1 and guess.information is not None:
         found = where.estimate(replace(photo, target=None), replace(guess, target=None))
         modes = None if found.modes is None else replace(found.modes, target=guess.target)
         return _within(where, photo, replace(found, modes=modes), mask)
