@@ -137,3 +137,17 @@ def test_a_singular_or_broken_information_has_no_covariance(value: float) -> Non
     information = torch.diag(torch.tensor([1.0, 1, 1, 1, 1, value], dtype=torch.float64))[None]
     modes = Hypotheses(SE3.identity(1), torch.zeros(1), information)
     assert Estimate(Status.OK, modes).covariance is None
+
+
+def test_several_are_one_and_the_heaviest_come_first() -> None:
+    known = dataclasses.replace(some_hypotheses(2), information=torch.eye(6).expand(2, 6, 6))
+    light = dataclasses.replace(known, log_weight=known.log_weight.amin() - torch.tensor([2.0, 1.0]))
+    both = Hypotheses.cat([light, known])
+    assert len(both) == 4
+    assert both.source == light.source + known.source
+    assert both.information is not None
+    best = both.best(3)
+    assert best.log_weight.tolist() == sorted(both.log_weight.tolist(), reverse=True)[:3]
+    torch.testing.assert_close(best.cam_from_world.t[2], light.cam_from_world.t[1])
+    unknown = dataclasses.replace(known, information=None)
+    assert Hypotheses.cat([unknown, known]).information is None

@@ -259,6 +259,22 @@ class Hypotheses:
             source=tuple(self.source[k] for k in i.tolist()) if self.source else (),
         )
 
+    def best(self, count: int) -> "Hypotheses":
+        """At most `count` of them, the heaviest first; equals in their order."""
+        return self.take(self.log_weight.argsort(descending=True, stable=True)[:count])
+
+    @classmethod
+    def cat(cls, parts: "Sequence[Hypotheses]", target: Target | None = None) -> "Hypotheses":
+        """All of several, in order, as poses of one target; information where all have it, no codes and cameras."""
+        known = [h.information for h in parts if h.information is not None]
+        return cls(
+            SE3.cat([h.cam_from_world for h in parts]),
+            torch.cat([h.log_weight for h in parts]),
+            torch.cat(known) if len(known) == len(parts) else None,
+            source=sum((h.source for h in parts), ()),
+            target=target,
+        )
+
 
 @dataclass(frozen=True, eq=False)
 class Render:
