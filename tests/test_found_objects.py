@@ -21,11 +21,13 @@ class Asked:
 
     def __init__(self, fails: int = 0) -> None:
         self.given: list[Hypotheses] = []
+        self.seen: list[Photo] = []
         self.fails = fails
 
     def refine(self, scene: object, photo: Photo, hypotheses: Hypotheses) -> Estimate:
-        del scene, photo
+        del scene
         self.given.append(hypotheses)
+        self.seen.append(photo)
         if len(self.given) <= self.fails:
             return Estimate(Status.NO_AGREEMENT)
         return Estimate(Status.OK, hypotheses.take([0]))
@@ -48,19 +50,12 @@ def test_a_whole_guess_is_refined_as_it_is() -> None:
 
 
 def test_a_density_is_refined_as_it_is_and_without_the_box_of_cells() -> None:
-    seen = list[Photo]()
-
-    class Watching(Asked):
-        def refine(self, scene: object, photo: Photo, hypotheses: Hypotheses) -> Estimate:
-            seen.append(photo)
-            return super().refine(scene, photo, hypotheses)
-
-    refiner, one = Watching(), guess(True)
+    refiner, one = Asked(), guess(True)
     assert one.information is not None
     three = Hypotheses(SE3.cat(3 * [one.cam_from_world]), torch.zeros(3), one.information.repeat(3, 1, 1))
     found = refine_found(where(refiner), PHOTO, replace(three, target=PHOTO.target))
     assert [len(h) for h in refiner.given] == [3]
-    assert seen[0].target is None
+    assert refiner.seen[0].target is None
     assert found.modes is not None
     assert found.modes.target is PHOTO.target
     assert not refine_found(where(Asked(fails=1)), PHOTO, three).ok  # what no rotation of the density explains stays so
@@ -75,17 +70,11 @@ def test_every_rotation_is_laid_into_the_box_where_none_is_known() -> None:
 
 
 def test_a_mask_of_cells_is_left_out_beside_its_box() -> None:
-    seen = list[Photo]()
-
-    class Watching(Asked):
-        def refine(self, scene: object, photo: Photo, hypotheses: Hypotheses) -> Estimate:
-            seen.append(photo)
-            return super().refine(scene, photo, hypotheses)
-
+    refiner = Asked(fails=1)
     assert PHOTO.target is not None
     assert PHOTO.target.mask is not None
-    refine_found(where(Watching(fails=1)), PHOTO, guess(True))
-    assert [p.target and (p.target.mask, p.target.box) for p in seen] == 2 * [(None, PHOTO.target.box)]
+    refine_found(where(refiner), PHOTO, guess(True))
+    assert [p.target and (p.target.mask, p.target.box) for p in refiner.seen] == 2 * [(None, PHOTO.target.box)]
 
 
 def test_a_place_alone_is_tried_with_every_rotation() -> None:

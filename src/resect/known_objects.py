@@ -32,7 +32,7 @@ from resect.protocols import Prior, Scene
 from resect.types import Estimate, Hypotheses, Photo, Status
 
 VIEWS = 4000
-"""Rotations that are laid into a box: about 12° apart."""
+"""Rotations that are laid into a box: some 15° apart."""
 _MOST_FOUND = 1000
 _COMPARED_PX, _LEAST_OVERLAP = 640, 0.35  # right answers overlap a detector's mask by 0.46 or more, gross errors less
 _NARROW_PX, _WIDE = 4.0, 4.0  # seen smaller, or larger than so many pictures, an object tells nothing

@@ -118,9 +118,7 @@ class Localizer:
         finite = hypotheses.cam_from_world.finite
         if not bool(finite.any()):
             return Estimate(Status.NON_FINITE, camera=photo.camera, camera_source=photo.camera_source)
-        hypotheses = hypotheses.take(finite.nonzero()[:, 0])
-        order = hypotheses.log_weight.argsort(descending=True)
-        modes = hypotheses.take(order)
+        modes = hypotheses.take(finite.nonzero()[:, 0]).best(len(hypotheses))
         modes = replace(modes, log_weight=modes.log_weight.log_softmax(0))
         return Estimate(Status.OK, modes, camera=photo.camera, camera_source=photo.camera_source)
 

@@ -10,7 +10,7 @@ from scipy.linalg import expm, logm
 from torch import Tensor
 
 from resect.geometry import so3
-from resect.geometry.se3 import SE3
+from resect.geometry.se3 import SE3, pivot
 
 ANGLES = [0.0, 1e-7, 1e-3, 0.0999, 0.1001, 1.0, 3.0, math.pi - 1e-3, math.pi]
 AXIS = torch.tensor([0.6, -0.48, 0.64], dtype=torch.float64)
@@ -186,3 +186,12 @@ def test_which_are_finite() -> None:
     broken.R[1, 2, 0], broken.t[2, 1] = torch.nan, torch.inf
     assert broken.finite.tolist() == [True, False, False, True]
     assert bool(poses[0].finite)
+
+
+def test_a_pivot_turns_about_its_point_and_moves_it() -> None:
+    point, moved = torch.tensor([[0.3, -0.7, 1.1], [0.0, 2.0, 5.0]], dtype=torch.float64), 1e-6 * DELTA
+    step = SE3.exp((pivot(point) @ moved[:, None])[..., 0])
+    torch.testing.assert_close(step.apply(point[:, None])[:, 0] - point, moved[:3].expand(2, 3), atol=1e-11, rtol=0)
+    torch.testing.assert_close(step.R, SE3.exp(moved).R.expand(2, 3, 3), atol=1e-15, rtol=0)
+    torch.testing.assert_close(pivot(-point), torch.linalg.inv(pivot(point)))
+    assert pivot(point[0]).shape == (6, 6)

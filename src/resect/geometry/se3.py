@@ -163,3 +163,12 @@ class SE3:
     def cat(cls, items: "Sequence[SE3]") -> "SE3":
         """Concatenates along the first batch dimension."""
         return SE3(torch.cat([x.R for x in items]), torch.cat([x.t for x in items]))
+
+
+def pivot(point: Float[Tensor, "*b 3"]) -> Float[Tensor, "*b 6 6"]:
+    """From (p, ω), how a point moves and how all turns about it, to the twist (v, ω): v = p + point × ω.
+
+    Its inverse is that of the opposite point.
+    """
+    still = torch.eye(3, dtype=point.dtype, device=point.device).expand(*point.shape, 3)
+    return SE3(still, point).adjoint()

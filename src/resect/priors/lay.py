@@ -7,8 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from resect.geometry import so3
-from resect.geometry.se3 import SE3
+from resect.geometry.se3 import SE3, pivot
 from resect.priors.lift import lift
 from resect.priors.views import box_of
 from resect.types import Hypotheses, Photo
@@ -60,10 +59,7 @@ def lay(
     pose = laid.cam_from_world[keep]
     middle = pose.apply(((points.amin(0) + points.amax(0)) / 2).expand(len(keep), 1, 3))[:, 0]
     size = (points.amax(0) - points.amin(0)).norm()
-    along = normalize(middle, dim=-1)
-    axis = along[:, :, None] * along[:, None, :]
-    across = (_SHIFT * size).square() * (torch.eye(3, dtype=torch.float64) - axis)
-    place = across + (_AWAY * middle.norm(dim=-1)).square()[:, None, None] * axis
+    place = place_covariance(middle, float(_SHIFT * size), _AWAY)
     return replace(found.take(keep), cam_from_world=pose, information=_information(middle, place, covariance[keep]))
 
 
@@ -74,11 +70,18 @@ def _information(
 
     The point moves by p = v + ω × c, so v = p + c × ω.
     """
-    carry = torch.eye(6, dtype=torch.float64).repeat(len(point), 1, 1)
-    carry[:, :3, 3:] = so3.hat(point)
+    carry = pivot(point)
     both = torch.zeros(len(point), 6, 6, dtype=torch.float64)
     both[:, :3, :3], both[:, 3:, 3:] = place, covariance
     return information_of(carry @ both @ carry.mT)
+
+
+def place_covariance(point: Float[Tensor, "h 3"], across: float, away: float) -> Float[Tensor, "h 3 3"]:
+    """Of points whose deviation is `across` units across the ray to each, `away` of their distance along it."""
+    along = normalize(point, dim=-1)
+    axis = along[:, :, None] * along[:, None, :]
+    eye = torch.eye(3, dtype=point.dtype)
+    return across**2 * (eye - axis) + (away * point.norm(dim=-1)).square()[:, None, None] * axis
 
 
 def information_of(covariance: Float[Tensor, "*h n n"]) -> Float[Tensor, "*h n n"]:

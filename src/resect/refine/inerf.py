@@ -50,8 +50,7 @@ class Inerf:
         if not bool(finite.any()):
             status = Status.NON_FINITE if len(hypotheses) else Status.NO_HYPOTHESIS
             return Estimate(status, **known)  # type: ignore[arg-type]
-        best = hypotheses.take(finite.nonzero()[:, 0])
-        best = best.take(best.log_weight.argsort(descending=True)[: self.starts])
+        best = hypotheses.take(finite.nonzero()[:, 0]).best(self.starts)
         work = Work(scene, photo, replace(RefineSettings(), bench_side=self.side))
         if not has_contrast(work):
             return Estimate(Status.NO_AGREEMENT, cost=work.meter.cost, **known)  # type: ignore[arg-type]

@@ -128,10 +128,18 @@ def pose_information(mean: SE3, information: Float[Tensor, "h 6 6"]) -> System:
         error, jacobian = offset.log(), offset.inverse_left_jacobian()
         weighted = jacobian.mT @ information[state.index]
         force = (weighted @ error[..., None])[..., 0]
-        loss = 0.5 * (error * (information[state.index] @ error[..., None])[..., 0]).sum(-1)
-        return Normal(weighted @ jacobian, force, loss)
+        return Normal(weighted @ jacobian, force, _half_square(error, information[state.index]))
 
     return system
+
+
+def pose_loss(poses: SE3, mean: SE3, information: Float[Tensor, "h 6 6"]) -> Float[Tensor, "h"]:
+    """The loss of `pose_information` alone."""
+    return _half_square((poses.double() @ mean.double().inverse()).log(), information.double())
+
+
+def _half_square(error: Float[Tensor, "h 6"], information: Float[Tensor, "h 6 6"]) -> Float[Tensor, "h"]:
+    return 0.5 * (error * (information @ error[..., None])[..., 0]).sum(-1)
 
 
 def fuse(poses: SE3, terms: Sequence[System], lock: Lock | None = None) -> tuple[SE3, Float[Tensor, "h 6 6"]]:

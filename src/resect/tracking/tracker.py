@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from resect.geometry import so3
-from resect.geometry.se3 import SE3
+from resect.geometry.se3 import SE3, pivot
 from resect.geometry.symmetry import Symmetries
 from resect.protocols import Prior, Refiner, Scene
 from resect.tracking.motion import Belief, MotionNoise, begin, innovation, predict, update
@@ -204,9 +204,7 @@ class Tracker:
             distance, turn = self._distance(poses[k]), math.radians(s.noise_turn_deg)
             across = 0.25 * s.noise_shift * distance
             diagonal = torch.tensor([across, across, s.noise_shift * distance, turn, turn, turn], dtype=torch.float64)
-            # Turns about the object's middle move the camera's frame of reference along: v = v' + c × ω'.
-            carry = torch.eye(6, dtype=torch.float64)
-            carry[:3, 3:] = so3.hat(poses[k].R @ self._middle + poses[k].t)
+            carry = pivot((poses[k].R @ self._middle + poses[k].t).double())
             found.append(carry @ torch.diag(diagonal.square()) @ carry.mT)
         return torch.stack(found)
 

@@ -13,7 +13,7 @@ from resect import artifact
 from resect.data.mask import box_of
 from resect.errors import ResectError
 from resect.geometry import so3
-from resect.geometry.se3 import SE3
+from resect.geometry.se3 import SE3, pivot
 from resect.geometry.sim3 import Sim3
 from resect.priors.lay import information_of
 from resect.priors.object_frames.register import Sighting, Standing, register
@@ -62,25 +62,16 @@ class ObjectFrames:
             return Hypotheses(SE3.identity(0, dtype=torch.float64), torch.zeros(0))
         asked = self._asked([t for t, _ in found]) if self.settings.masked else None
         each = [self._carried(target.object_id, guess) for target, guess in found]
-        every = Hypotheses(
-            SE3.cat([h.cam_from_world for h in each]),
-            torch.cat([h.log_weight for h in each]),
-            torch.cat([h.information for h in each if h.information is not None]),
-            source=sum((h.source for h in each), ()),
-            target=asked,
-        )
-        return every.take(every.log_weight.argsort(descending=True, stable=True)[: max(1, count)])
+        return Hypotheses.cat(each, asked).best(max(1, count))
 
     def _carried(self, name: str, guess: Hypotheses) -> Hypotheses:
         """From the object's frame to the world; what the frame itself may be off is added to the spread."""
-        standing, best = self.standing[name], guess.take(guess.log_weight.argsort(descending=True, stable=True)[:_EACH])
+        standing, best = self.standing[name], guess.best(_EACH)
         frame, n = standing.world_from_obj, len(best)
-        pose = SE3.cat([frame.move_camera(best.cam_from_world[k : k + 1].double()) for k in range(n)])
+        pose = frame.move_camera(best.cam_from_world.double())
         eye = torch.eye(3, dtype=torch.float64)
         own = torch.block_diag(standing.shift**2 * eye, standing.turn_rad**2 * eye)
-        middle = pose.apply(frame.t.expand(n, 1, 3))[:, 0]
-        carry = torch.eye(6, dtype=torch.float64).repeat(n, 1, 1)
-        carry[:, :3, 3:] = so3.hat(middle)
+        carry = pivot(pose.apply(frame.t.expand(n, 1, 3))[:, 0])
         covariance = carry @ own @ carry.mT + 1e-12 * torch.eye(6, dtype=torch.float64)
         if best.information is not None:
             scale = torch.tensor([float(frame.s)] * 3 + [1.0] * 3, dtype=torch.float64)

@@ -13,13 +13,12 @@ from resect import artifact
 from resect.data.mask import box_of
 from resect.data.target import with_target
 from resect.errors import ResectError, unknown_name
-from resect.geometry import so3
 from resect.geometry.camera import Camera
 from resect.geometry.mesh import Mesh
-from resect.geometry.se3 import SE3
+from resect.geometry.se3 import SE3, pivot
 from resect.nn.backbone.weights import load_weights
 from resect.nn.picture import look, shows_nothing
-from resect.priors.lay import information_of
+from resect.priors.lay import information_of, place_covariance
 from resect.priors.posecnn import rolled
 from resect.priors.posecnn.cuts import cuts_of, pictures_of
 from resect.priors.posecnn.found import Found, PoseSpread, Seen, find
@@ -105,14 +104,7 @@ class PoseCnn:
         if not found:
             return Hypotheses(SE3.identity(0, dtype=torch.float64), torch.zeros(0), target=photo.target)
         found = found if asked is not None else found[:1]
-        every = Hypotheses(
-            SE3.cat([h.cam_from_world for h in found]),
-            torch.cat([h.log_weight for h in found]),
-            torch.cat([h.information for h in found if h.information is not None]),
-            source=sum((h.source for h in found), ()),
-            target=photo.target,
-        )
-        return every.take(every.log_weight.argsort(descending=True, stable=True)[: max(1, count)])
+        return Hypotheses.cat(found, photo.target).best(max(1, count))
 
     def of(self, mesh: Mesh) -> Self:
         """Itself: which object is meant says the photo's target."""
@@ -170,18 +162,11 @@ class PoseCnn:
         """With a spread about the object's middle; one alone, of which the place is known, where rotations are not."""
         known, spread, n = self.objects[found.kind], self.spread, len(likely)
         middle = pose.apply(known.middle.double().expand(n, 1, 3))[:, 0]
-        along = torch.nn.functional.normalize(middle, dim=-1)
-        axis = along[:, :, None] * along[:, None]
-        eye = torch.eye(3, dtype=torch.float64)
-        across = (spread.across * known.diameter) ** 2 * (eye - axis)
-        place = across + (spread.away * middle.norm(dim=-1)[:, None, None]).square() * axis
-        carry = torch.eye(6, dtype=torch.float64).repeat(n, 1, 1)
-        carry[:, :3, 3:] = so3.hat(middle)
-        pivoted = torch.zeros(n, 6, 6, dtype=torch.float64)
-        pivoted[:, :3, :3] = information_of(place)
         known_turn = spread.turn_rad < _KNOWN_RAD
-        pivoted[:, 3:, 3:] = eye * spread.turn_rad**-2 * known_turn
-        back = torch.linalg.inv(carry)
+        pivoted = torch.zeros(n, 6, 6, dtype=torch.float64)
+        pivoted[:, :3, :3] = information_of(place_covariance(middle, spread.across * known.diameter, spread.away))
+        pivoted[:, 3:, 3:] = torch.eye(3, dtype=torch.float64) * spread.turn_rad**-2 * known_turn
+        back = pivot(-middle)
         weight = likely.log_softmax(0) + math.log(max(found.score, 1e-6))
         every = Hypotheses(pose, weight, back.mT @ pivoted @ back, source=n * (KIND,), target=target)
         return every if known_turn else every.take([0])

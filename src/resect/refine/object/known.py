@@ -7,8 +7,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from resect.geometry.se3 import SE3
-from resect.refine.levenberg_marquardt import State, System
-from resect.refine.rows import pose_information
+from resect.refine.levenberg_marquardt import System
+from resect.refine.rows import pose_information, pose_loss
 from resect.types import Hypotheses
 
 _ELSEWHERE = -6.0  # log density where none of many hypotheses is, against the likeliest: they may all be wrong
@@ -42,10 +42,11 @@ class Known:
         return cls(starts.cam_from_world, starts.information, weight - weight.max(), len(starts) > most)
 
     def weight(self, parent: Int[Tensor, "h"]) -> Float[Tensor, "h"]:
-        """Logarithm of the weight of the starts `parent` over the greatest; a density holds the weights itself."""
+        """Logarithm of the weight of the starts `parent` over their greatest; a density holds the weights itself."""
         if self.many and self.information is not None:
             return torch.zeros(len(parent), dtype=torch.float64)
-        return self.log_weight[parent].clamp_min(_LEAST)
+        weight = self.log_weight[parent]
+        return (weight - weight.max()).clamp_min(_LEAST)
 
     def term(self, parent: Int[Tensor, "h"], strength: float) -> System | None:
         """½ eᵀ Λ e · strength of hypotheses that came of the starts `parent`; none of a density."""
@@ -57,8 +58,9 @@ class Known:
         """−½ eᵀ Λ e; of a density its logarithm over that of its likeliest part."""
         if self.many and self.information is not None:
             return self._mixture(poses, self.information)
-        term = self.term(parent, 1.0)
-        return torch.zeros(len(poses)) if term is None else -_loss(term, poses)
+        if self.information is None:
+            return torch.zeros(len(poses))
+        return -pose_loss(poses, self.start[parent], self.information[parent]).float()
 
     def _mixture(self, poses: SE3, information: Float[Tensor, "k 6 6"]) -> Float[Tensor, "h"]:
         heavy = (self.log_weight > 2 * _ELSEWHERE).nonzero()[:, 0]
@@ -70,12 +72,6 @@ class Known:
             n = len(some)
             each = SE3(some.R.repeat_interleave(k, 0), some.t.repeat_interleave(k, 0))
             every = SE3(start.R.repeat(n, 1, 1), start.t.repeat(n, 1))
-            loss = _loss(pose_information(every, information.repeat(n, 1, 1)), each)
-            near = weight - loss.view(n, k)
+            near = weight - pose_loss(each, every, information.repeat(n, 1, 1)).float().view(n, k)
             parts.append(torch.logaddexp(near.logsumexp(1), torch.tensor(_ELSEWHERE)))
         return torch.cat(parts) if parts else torch.zeros(0)
-
-
-def _loss(term: System, poses: SE3) -> Float[Tensor, "h"]:
-    nothing = torch.zeros(len(poses), 0, dtype=torch.float64)
-    return term(State(poses, nothing, torch.arange(len(poses)), 0)).loss.float()

@@ -12,8 +12,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from resect.errors import ResectError
-from resect.geometry import so3
-from resect.geometry.se3 import SE3
+from resect.geometry.se3 import SE3, pivot
 from resect.geometry.symmetry import Symmetries
 from resect.protocols import Scene
 from resect.refine.halving import Candidates, join
@@ -219,9 +218,7 @@ def _scattered(work: Work, known: Known, around: Candidates, turn_deg: float, ge
     poses = SE3(
         around.cam_from_world.R.repeat_interleave(count, 0), around.cam_from_world.t.repeat_interleave(count, 0)
     )
-    carry = torch.eye(6).repeat(len(poses), 1, 1)
-    carry[:, :3, 3:] = so3.hat(work.centers(poses))
-    moved = poses.retract((carry @ step[..., None])[..., 0])
+    moved = poses.retract((pivot(work.centers(poses)) @ step[..., None])[..., 0])
     sight = work.sight(around.cam_from_world, s.scatter_px, facets_px=s.facets_px)
     if sight is None:
         return around

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 
 from resect.geometry import so3
-from resect.geometry.se3 import SE3
+from resect.geometry.se3 import SE3, pivot
 from resect.refine.halving import Candidates, join
 from resect.refine.lookup import rotation_lattice
 from resect.refine.object.sight import Sight, Work
@@ -44,8 +44,7 @@ def reach_of(work: Work, hypotheses: Hypotheses, k: int) -> Reach:
     across, along = shift, shift
     if hypotheses.information is not None:
         center = work.centers(hypotheses.cam_from_world[k : k + 1].double())[0]
-        carry = torch.eye(6, dtype=torch.float64)
-        carry[:3, 3:] = so3.hat(center)
+        carry = pivot(center)
         here = carry.mT @ hypotheses.information[k].double() @ carry
         sigma = torch.linalg.pinv(here, hermitian=True).diagonal().clamp_min(0).sqrt()
         known = here.diagonal() > 0
