@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
+from sets import data_folder
+
 from resect.data.bop.results import read_results
 from resect.data.object_set import ObjectSet
 from resect.geometry.se3 import SE3
-from sets import data_folder
 
 
 def with_third_party_poses(sets: Mapping[str, ObjectSet]) -> dict[str, ObjectSet]:
