@@ -129,6 +129,23 @@ def test_objects_that_seem_to_be_elsewhere_in_each_photo_have_no_frame() -> None
     assert set(fit(photos(), parents=(Moving(),)).standing) == {"can"}
 
 
+def test_of_several_of_a_class_the_surest_is_taken() -> None:
+    class Doubled(Told):
+        def detect(self, photo: Photo, count: int) -> list[tuple[Photo, Hypotheses]]:
+            found = super().detect(photo, count)
+            g = torch.Generator().manual_seed(int(photo.name[:2]))
+            false = [
+                (p, replace(h, cam_from_world=SE3(so3.random(1, generator=g), h.cam_from_world.t))) for p, h in found
+            ]
+            return [*found, *false]
+
+    one, two = (fit(photos(), parents=(detector,)).standing for detector in (Told(), Doubled()))
+    assert set(one) == set(two)
+    for name, standing in one.items():
+        assert two[name].photos == standing.photos
+        torch.testing.assert_close(two[name].world_from_obj.t, standing.world_from_obj.t)
+
+
 def test_the_artefact_is_the_prior(tmp_path: Path) -> None:
     made = fit(photos(), out=tmp_path / "a", parents=(Told(),))
     assert (tmp_path / "a" / "detector").is_dir()

@@ -141,7 +141,7 @@ def fit(
     generator: torch.Generator | None = None,
     progress: Progress | None = None,
 ) -> ObjectFrames:
-    """Finds the objects' frames by what a detector finds in training photos.
+    """Finds the objects' frames by what a detector finds in training photos, of each object where it is surest of it.
 
     Args:
         data: the training photos, with poses.
@@ -158,15 +158,15 @@ def fit(
     detector, s = parents[0], settings or ObjectFrameSettings()
     rows: dict[str, list[tuple[SE3, SE3]]] = {}
     for i in range(len(data)):
-        found = detector.detect(replace(data[i], target=None), _MOST)
-        names = [p.target.object_id for p, _ in found if p.target is not None]
-        for photo, guess in found:
-            assert photo.target is not None
-            if names.count(photo.target.object_id) == 1 and len(guess):  # which of two it is, no one knows
-                pose = data.truth.cam_from_world[i].double()
-                rows.setdefault(photo.target.object_id, []).append((pose, guess.cam_from_world[0].double()))
+        surest: dict[str, Hypotheses] = {}
+        for photo, guess in detector.detect(replace(data[i], target=None), _MOST):
+            if photo.target is not None and len(guess):
+                surest.setdefault(photo.target.object_id, guess)
+        for name, guess in surest.items():
+            pose = data.truth.cam_from_world[i].double()
+            rows.setdefault(name, []).append((pose, guess.cam_from_world[0].double()))
         if progress is not None:
-            progress(i + 1, len(data), ", ".join(names))
+            progress(i + 1, len(data), ", ".join(surest))
     sightings = {k: Sighting(SE3.stack([a for a, _ in v]), SE3.stack([b for _, b in v])) for k, v in rows.items()}
     made = ObjectFrames(s, register(sightings, s), detector)
     if out is not None:
