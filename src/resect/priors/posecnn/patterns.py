@@ -30,7 +30,7 @@ _STRAY = 0.05  # of one that shows the object and should not
 _ALONE = 20.0  # parts that say the same: neighbours are wrong together
 _COARSE = (0.85, 1.0, 1.18), (-0.2, 0.0, 0.2)  # sizes of the pattern in that of the box; shifts, halves of the cut
 _FINE = (0.75, 0.83, 0.91, 1.0, 1.1, 1.21, 1.33), (-0.2, -0.1, 0.0, 0.1, 0.2)
-_LOOKED_AT_AGAIN = 400
+_AGAIN = 4, 40  # times as many as are asked for are looked at again, at least so many
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,11 +104,8 @@ def turned(surface: Surface, cuts: Cuts, patterns: Patterns, count: int) -> Turn
         count: at most so many.
     """
     table = _table(surface)
-    some = (
-        _fitted(table, patterns.patch, *_COARSE)[0]
-        .topk(min(max(_LOOKED_AT_AGAIN, count), len(patterns.rotation)))
-        .indices
-    )
+    again = min(max(_AGAIN[0] * count, _AGAIN[1]), len(patterns.rotation))
+    some = _fitted(table, patterns.patch, *_COARSE)[0].topk(again).indices
     score, window = _fitted(table, patterns.patch[some], *_FINE)
     order = score.argsort(descending=True)[:count]
     chosen, (size, x, y) = some[order], window[order].unbind(-1)
