@@ -100,6 +100,12 @@ def test_score_draws_what_was_found(shop: Path, tmp_path: Path) -> None:
     assert len(list((tmp_path / "r").glob("*.png"))) == 2
 
 
+def test_score_refuses_shares_above_one(shop: Path) -> None:
+    said = resect("score", shop / "net", shop / "drawn", "--visible", "2", *QUICK)
+    assert said.code == 2
+    assert "--visible" in said.err
+
+
 def test_meshes_that_the_detector_does_not_know_are_refused(shop: Path) -> None:
     arguments = [str(a).replace("1=", "mug=") for a in asked(shop, "photo.png")]
     said = resect(*arguments)

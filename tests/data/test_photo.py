@@ -103,6 +103,9 @@ def test_absurd_exif_is_ignored(value: object) -> None:
 def test_camera_files(tmp_path: Path) -> None:
     write_camera(CAMERA, tmp_path / "c.json")
     assert read_camera(tmp_path / "c.json") == CAMERA
+    bop = {"fx": 50.0, "fy": 51.0, "cx": 19.5, "cy": 14.5, "width": 40, "height": 30, "depth_scale": 1.0}
+    (tmp_path / "camera.json").write_text(json.dumps(bop))
+    assert read_camera(tmp_path / "camera.json") == Camera(50.0, 51.0, 20.0, 15.0, 40, 30)
     (tmp_path / "cameras.txt").write_text("1 PINHOLE 40 30 50 51 20 15\n")
     assert read_camera(tmp_path / "cameras.txt") == Camera(50.0, 51.0, 20.0, 15.0, 40, 30)
     (tmp_path / "cameras.txt").write_text("1 PINHOLE 40 30 50 51 20 15\n2 PINHOLE 80 60 50 51 20 15\n")

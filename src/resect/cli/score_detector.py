@@ -9,6 +9,7 @@ import tyro
 
 from resect.cli.options import COMMON, CommonFlags, parse, refuse_overwrite, start
 from resect.cli.output import result, say
+from resect.errors import ResectError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,6 +53,8 @@ def run(arguments: Sequence[str]) -> int:
     from resect.evaluation.detector_score import score_detector
     from resect.priors.posecnn.prior import PoseCnn
 
+    if not 0 <= flags.visible <= 1:
+        raise ResectError("--visible", "a share from 0 to 1", f"{flags.visible:g}")
     if flags.report is not None:
         refuse_overwrite(flags.report, flags.overwrite)
     data = read_objects(flags.truth, split=flags.split)

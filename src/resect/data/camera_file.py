@@ -1,6 +1,6 @@
-"""Intrinsics on their own: a small JSON of resect's, a transforms.json, or COLMAP's cameras file."""
+"""Intrinsics on their own: a small JSON of resect's or of BOP's, a transforms.json, or COLMAP's cameras file."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +9,7 @@ from resect.data.colmap import camera_for_photo, read_cameras
 from resect.data.transforms import camera_from_transforms
 from resect.errors import ResectError
 from resect.geometry.camera import Camera
+from resect.geometry.conventions import pixel_offset
 
 _SIZES = ("w", "h", "fl_x", "fl_y", "cx", "cy", "camera_angle_x", "camera_angle_y")
 _INTRINSICS = (*_SIZES, "camera_model", "is_fisheye", "k1", "k2", "k3", "k4", "k5", "k6", "p1", "p2")
@@ -18,8 +19,8 @@ def read_camera(path: Path | str, photo: str = "", width: int = 0, height: int =
     """A camera from a file.
 
     Takes `{"fx", "fy", "cx", "cy", "width", "height", "model", "distortion"}` in resect's convention (pixel origin at
-    the image corner), a transforms file, or COLMAP's cameras.txt / cameras.bin (one camera in it, or a folder with the
-    images file that names the photo).
+    the image corner), BOP's `camera.json`, which has a `depth_scale` beside, a transforms file, or COLMAP's cameras.txt
+    / cameras.bin (one camera in it, or a folder with the images file that names the photo).
 
     Args:
         path: the file.
@@ -36,7 +37,11 @@ def read_camera(path: Path | str, photo: str = "", width: int = 0, height: int =
         return found or _top(path, width, height)
     if not isinstance(facts, dict) or not {"fx", "fy", "cx", "cy", "width", "height"} <= set(facts):
         raise ResectError(path, "keys fx, fy, cx, cy, width, height", "something else")
-    return settings_from_json(Camera, facts, path)
+    if "depth_scale" not in facts:
+        return settings_from_json(Camera, facts, path)
+    offset = pixel_offset("bop")
+    found = settings_from_json(Camera, {k: v for k, v in facts.items() if k != "depth_scale"}, path)
+    return replace(found, cx=found.cx + offset, cy=found.cy + offset)
 
 
 def write_camera(camera: Camera, path: Path) -> None:
