@@ -60,7 +60,8 @@ class EstimateArguments:
     world_up: tuple[float, float, float] | None = None
     """Up in the world, where the photos that the scene was learned from do not say."""
     camera: Path | None = None
-    """Intrinsics of the photos: transforms.json, COLMAP cameras.txt, BOP camera.json, or JSON with fx fy cx cy width height."""
+    """Intrinsics of the photos: transforms.json, COLMAP cameras.txt, BOP camera.json, or JSON with fx fy cx cy width
+    height."""
     fov_deg: float | None = None
     """Horizontal field of view, in place of --camera."""
     depth: Path | None = None
