@@ -7,6 +7,8 @@ import pytest
 import torch
 from tests.priors.posecnn.table import poses, table
 
+from resect.data.object_set import ObjectSet
+from resect.errors import ResectError
 from resect.evaluation.detection_pictures import drawn_detections
 from resect.evaluation.detector_score import score_detector
 from resect.geometry import so3
@@ -65,6 +67,34 @@ def test_what_is_missed_counts_and_what_is_not_there_too() -> None:
     assert wrong["extra"] == 4
     hidden = {k: replace(o, visible=torch.tensor([0.3, 0.9])) for k, o in table().items()}
     assert score_detector(Told(), hidden, visible=0.6).as_json()["asked"] == 2
+
+
+def without(*, mask: bool = False, box: bool = False) -> dict[str, ObjectSet]:
+    """The table's objects, told by less."""
+    gone = {"mask": None} if mask else {}
+    gone |= {"box": None} if box else {}
+
+    def bare(objects: ObjectSet) -> ObjectSet:
+        load = objects.photos.load
+
+        def less(i: int) -> Photo:
+            photo = load(i)
+            assert photo.target is not None
+            return replace(photo, target=replace(photo.target, **gone))
+
+        return replace(objects, photos=replace(objects.photos, load=less))
+
+    return {name: bare(objects) for name, objects in table().items()}
+
+
+def test_boxes_are_compared_where_there_are_no_masks() -> None:
+    score = score_detector(Told(), without(mask=True))
+    assert (score.as_json()["detected"], score.as_json()["iou"], score.by_boxes) == (1, 1, 4)
+    assert "boxes are compared" in score.text()
+    assert score_detector(Told(), table()).by_boxes == 0
+    assert score_detector(Told(names=("rod", "brick")), without(mask=True)).as_json()["detected"] == 0
+    with pytest.raises(ResectError, match="masks or boxes"):
+        score_detector(Told(), without(mask=True, box=True))
 
 
 def test_refined_poses_stand_beside_the_starts() -> None:

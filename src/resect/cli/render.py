@@ -73,14 +73,19 @@ def run(arguments: Sequence[str]) -> int:
 
     scene, camera = _of_mesh(flags) if flags.scene.is_file() else _of_place(flags)
     path = _drawn_path(scene, camera, flags) if flags.poses is None else _path(flags.poses, flags.between)
-    frames = []
+    frames, film = [], flags.out.suffix.lower() in (".gif", *_VIDEOS)
     with bar("frames") as progress:
         for i in range(len(path)):
             shown = scene.render(camera, path[i : i + 1], want=(flags.channel,))
-            frames.append(_picture(getattr(shown, flags.channel)[0], camera.width, camera.height))
+            frame = _picture(getattr(shown, flags.channel)[0], camera.width, camera.height)
+            if film:
+                frames.append(frame)
+            else:  # at once: what is drawn survives Ctrl-C
+                write_frame(frame, flags.out, i)
             progress(i + 1, len(path), "")
-    write_frames(frames, flags.out, flags.fps)
-    result(flags.common, {"out": str(flags.out), "frames": len(frames)}, str(flags.out))
+    if film:
+        write_frames(frames, flags.out, flags.fps)
+    result(flags.common, {"out": str(flags.out), "frames": len(path)}, str(flags.out))
     return 0
 
 
@@ -222,9 +227,14 @@ def write_frames(frames: Sequence[Any], out: Path, fps: int) -> None:
     elif out.suffix.lower() in _VIDEOS:
         _video(frames, out, fps)
     else:
-        out.mkdir(parents=True, exist_ok=True)
         for i, frame in enumerate(frames):
-            frame.save(out / f"{i:05d}.png")
+            write_frame(frame, out, i)
+
+
+def write_frame(frame: Any, out: Path, number: int) -> None:
+    """One picture of a folder of PNG files."""
+    out.mkdir(parents=True, exist_ok=True)
+    frame.save(out / f"{number:05d}.png")
 
 
 def need_videos() -> None:

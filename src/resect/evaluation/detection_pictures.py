@@ -47,7 +47,7 @@ def drawn_detections(
             middle = torch.zeros(3) if middles is None else middles[k]
             _draw_axes(draw, camera, guess.cam_from_world[0], middle, length)
         if one.target is not None and one.target.box is not None:
-            text = f"{one.target.object_id} {one.target.score:.2f}"
+            text = f"{one.target.object_id}: {one.target.score:.2f}"
             draw.text((one.target.box[0], max(0.0, one.target.box[1] - 11)), text, fill=colour)
     return torch.from_numpy(np.asarray(picture).copy())
 

@@ -2,6 +2,7 @@
 
 Every true object that is visible enough is asked for. It is matched to the detection of its class in its image whose
 mask overlaps most, each detection once, best pairs first; an object without one is missed: no overlap, infinite error.
+Where the data has no mask of an object, visible boxes are compared in place of masks.
 """
 
 import math
@@ -10,13 +11,14 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
-from jaxtyping import Bool
 from torch import Tensor
 
+from resect.data.mask import Box
 from resect.data.object_set import ObjectSet
 from resect.errors import ResectError
 from resect.geometry.mesh import diameter
 from resect.geometry.se3 import SE3
+from resect.metrics.box import aligned_iou
 from resect.metrics.object import add_s, object_errors
 from resect.metrics.pose import median
 from resect.protocols import Detector
@@ -35,7 +37,7 @@ class ObjectCase:
     Attributes:
         photo: its name.
         target: object id.
-        iou: of the masks; 0 where it was missed.
+        iou: of the masks, or of the boxes; 0 where it was missed.
         rotation_deg: error of the detector's pose, to the nearest equivalent one.
         translation: the same, object units.
         add: ADD(-S) over the diameter.
@@ -61,30 +63,33 @@ class DetectorScore:
         cases: one each.
         extra: detections that belong to no object that is there, visible enough or not.
         meters_per_unit: of the objects, if known.
+        by_boxes: of how many objects visible boxes were compared, as the data has no masks of them.
     """
 
     cases: tuple[ObjectCase, ...]
     extra: int
     meters_per_unit: float | None
+    by_boxes: int = 0
 
     def as_json(self) -> dict[str, Any]:
         """Shares over all objects that were asked for, then the same of each kind."""
         kinds = sorted({c.target for c in self.cases})
         each = {kind: self._shares([c for c in self.cases if c.target == kind]) for kind in kinds}
-        return {**self._shares(self.cases), "extra": self.extra, "objects": each}
+        return {**self._shares(self.cases), "extra": self.extra, "by_boxes": self.by_boxes, "objects": each}
 
     def text(self) -> str:
         """A table."""
         facts = self.as_json()
         rows = [("all", facts), *facts["objects"].items()]
-        names = [k for k in facts if k not in ("extra", "objects")]
+        names = [k for k in facts if k not in ("extra", "by_boxes", "objects")]
         lines = ["  ".join(["object".ljust(12), *(n.rjust(max(8, len(n))) for n in names)])]
         for name, row in rows:
             cells = ("–" if row[n] is None else f"{row[n]:g}" if n == "asked" else f"{row[n]:.3f}" for n in names)
             lines.append(
                 "  ".join([name.ljust(12), *(c.rjust(max(8, len(n))) for c, n in zip(cells, names, strict=True))])
             )
-        return "\n".join([*lines, f"{self.extra} detections of what is not there"])
+        boxes = f"boxes are compared, not masks, of {self.by_boxes} objects: the data has no masks of them"
+        return "\n".join([*lines, f"{self.extra} detections of what is not there", *([boxes] if self.by_boxes else [])])
 
     def _shares(self, cases: Sequence[ObjectCase]) -> dict[str, Any]:
         n = max(1, len(cases))
@@ -152,8 +157,10 @@ def score_detector(
             shown(bare, found)
         if progress is not None:
             progress(done, len(by_image), image)
+    if by_image and not judge.told:
+        raise ResectError("true objects", "masks or boxes of what is visible of them", "neither")
     first = next(iter(data.values()))
-    return DetectorScore(tuple(judge.cases), judge.extra, first.photos.world.meters_per_unit)
+    return DetectorScore(tuple(judge.cases), judge.extra, first.photos.world.meters_per_unit, judge.by_boxes)
 
 
 class _Judge:
@@ -162,13 +169,17 @@ class _Judge:
     def __init__(self, data: Mapping[str, ObjectSet], visible: float, refine: Refine | None) -> None:
         self.data, self.visible, self.refine = data, visible, refine
         self.cases: list[ObjectCase] = []
-        self.extra = 0
+        self.extra = self.by_boxes = 0
+        self.told = False
         self._points: dict[str, tuple[Tensor, float]] = {}
 
     def image(self, rows: Sequence[tuple[str, int]], found: Sequence[tuple[Photo, Hypotheses]]) -> None:
-        true = [(name, i, _mask(self.data[name].photos[i].target)) for name, i in rows]
+        true = [(name, i, self.data[name].photos[i].target) for name, i in rows]
+        known = [t for _, _, t in true if t is not None and (t.mask is not None or t.box is not None)]
+        self.told |= bool(known)
+        self.by_boxes += sum(t.mask is None for t in known)
         pairs = sorted(
-            ((_iou(mask, _mask(p.target)), k, m) for k, (name, _, mask) in enumerate(true)
+            ((_overlap(target, p.target), k, m) for k, (name, _, target) in enumerate(true)
              for m, (p, _) in enumerate(found) if p.target is not None and p.target.object_id == name),
             reverse=True,
         )  # fmt: skip
@@ -218,11 +229,16 @@ class _Judge:
         )
 
 
-def _mask(target: Target | None) -> Bool[Tensor, "h w"] | None:
-    return None if target is None else target.mask
-
-
-def _iou(a: Tensor | None, b: Tensor | None) -> float:
-    if a is None or b is None or a.shape != b.shape:
+def _overlap(true: Target | None, found: Target) -> float:
+    """IoU of masks, of boxes where there is no true mask; 0 where neither is known."""
+    if true is None:
         return 0.0
-    return float((a & b).sum()) / max(1, int((a | b).sum()))
+    if true.mask is not None and found.mask is not None and true.mask.shape == found.mask.shape:
+        return float((true.mask & found.mask).sum()) / max(1, int((true.mask | found.mask).sum()))
+    return 0.0 if true.mask is not None or true.box is None or found.box is None else _box_iou(true.box, found.box)
+
+
+def _box_iou(a: Box, b: Box) -> float:
+    """Of rectangles: of slabs of one thickness."""
+    slabs = [torch.tensor([[left, top, 0.0], [right, bottom, 1.0]]) for left, top, right, bottom in (a, b)]
+    return float(aligned_iou(*slabs))

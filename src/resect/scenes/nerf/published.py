@@ -30,6 +30,7 @@ from resect.types import PhotoSet
 
 _COARSE, _FINE = "network_fn_state_dict", "network_fine_state_dict"
 _LAYER = "pts_linears.{}.weight"
+_MOST_NAMED = 8
 
 
 @dataclass(frozen=True)
@@ -95,8 +96,9 @@ def _settings(weights: Mapping[str, Any], lying: Lying, where: object) -> NerfSe
         width, place = weights[_LAYER.format(0)].shape
         view = weights["views_linears.0.weight"].shape[1] - width if seen else 3
         octaves, view_octaves = ((n - 3) // 6 for n in (place, view))
-    except (KeyError, ValueError, AttributeError) as error:
-        raise ResectError(where, "weights of a NeRF: pts_linears, …", str(error)[:80]) from None
+    except (KeyError, ValueError, AttributeError):
+        got = ", ".join(sorted(map(str, weights))[:_MOST_NAMED]) or "no weights"
+        raise ResectError(where, "weights of a NeRF: pts_linears.0.weight, …", got[:200]) from None
     if place != 3 + 6 * octaves or view != 3 + 6 * view_octaves:
         raise ResectError(where, "Fourier encodings: 3 + 6 L inputs", f"{place} and {view}")
     return replace(
