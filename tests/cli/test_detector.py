@@ -50,15 +50,15 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def told(off_deg: float) -> "object":
-    """A detection of the truth, turned."""
+def told(off_deg: float, times: int = 1) -> "object":
+    """A detection of the truth, turned; so many of them."""
 
     def detect(self: PoseCnn, photo: Photo, count: int) -> list[tuple[Photo, Hypotheses]]:
         del self, count
         mask = photographed()[1]
-        target = Target("1", box=box_of(mask), mask=mask, score=0.8)
+        targets = [Target("1", k, box=box_of(mask), mask=mask, score=0.8 - 0.1 * k) for k in range(times)]
         pose = SE3(TRUTH.R[0] @ so3.exp(torch.tensor([0.0, 0.0, off_deg]).deg2rad()), TRUTH.t[0])
-        return [(replace(photo, target=target), object_start(pose, ell()))]
+        return [(replace(photo, target=target), object_start(pose, ell())) for target in targets]
 
     return detect
 
@@ -73,8 +73,8 @@ def test_one_command_from_photo_to_refined_pose(shop: Path, monkeypatch: pytest.
     monkeypatch.setattr(
         "resect.refine.object.refiner.ObjectInversion", lambda **given: ObjectInversion(settings, **given)
     )
-    monkeypatch.setattr(PoseCnn, "detect", told(6.0))
-    said = resect(*asked(shop, "photo.png"), "--out", tmp_path / "answers")
+    monkeypatch.setattr(PoseCnn, "detect", told(6.0, times=2))
+    said = resect(*asked(shop, "photo.png"), "--instances", 1, "--out", tmp_path / "answers")
     assert said.code == 0, said.err
     (row,) = said.json["photos"]
     assert row["target"] == "1"

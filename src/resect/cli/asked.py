@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from resect.cli.knowledge import Sigma, read_starts
+from resect.cli.output import say
 from resect.errors import ResectError
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ class Asking:
         start: a pose, or a pose file.
         sigma: of the start: degrees, part of the object's diameter.
         detector: folder of a fitted detector, asked where nothing else is said.
+        instances: most of each object that it is asked for; all that it finds where not said.
         placed: whether a prior tells from the whole photo where the object stands, so that nothing need be said.
     """
 
@@ -40,6 +42,7 @@ class Asking:
     start: Path | None = None
     sigma: tuple[float, float] = (10.0, 0.1)
     detector: Path | None = None
+    instances: int | None = None
     placed: bool = False
 
     @property
@@ -73,7 +76,7 @@ class Asking:
     def reader(self, objects: "KnownObjects") -> "Callable[[Photo, Path], list[tuple[Photo, Hypotheses | None]]]":
         """From a photo and its file to what is asked for in it, each with a start where one was given."""
         if self.detector is not None and self.detects:
-            return _detecting(self.detector, objects)
+            return _detecting(self.detector, objects, self.instances)
         found = self._read_detections(objects)
         starts = self._read_starts(objects)
 
@@ -125,11 +128,12 @@ class Asking:
 
 
 def _detecting(
-    folder: Path, objects: "KnownObjects"
+    folder: Path, objects: "KnownObjects", instances: int | None
 ) -> "Callable[[Photo, Path], list[tuple[Photo, Hypotheses | None]]]":
     """From a photo to what a fitted detector finds in it; the photo itself where it finds nothing."""
     import torch
 
+    from resect.evaluation.pose_file import target_name
     from resect.geometry.se3 import SE3
     from resect.known_objects import find_objects
     from resect.types import Hypotheses
@@ -142,11 +146,14 @@ def _detecting(
         raise ResectError("--scene", f"meshes of {', '.join(detector.names)}", ", ".join(unknown[:8]), fix)
 
     def ask(photo: "Photo", file: Path) -> "list[tuple[Photo, Hypotheses | None]]":
-        del file
         if photo.camera is None:
             return [(photo, None)]
         nothing = Hypotheses(SE3.identity(0), torch.zeros(0))
-        return [*find_objects(objects, detector, photo)] or [(photo, nothing)]
+        found = find_objects(objects, detector, photo)
+        if instances is not None:
+            found = [(p, h) for p, h in found if p.target is not None and p.target.instance < instances]
+        say(f"{file}: {len(found)} objects found, {', '.join(target_name(p.target) for p, _ in found) or 'none'}")
+        return [*found] or [(photo, nothing)]
 
     return ask
 

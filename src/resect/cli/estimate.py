@@ -78,6 +78,8 @@ class EstimateArguments:
     """Outline of the object in the one photo: a text file with x y in pixels on each line."""
     detections: Path | None = None
     """Boxes or masks of several objects: COCO annotations, BOP or COCO results, or a folder of masks."""
+    instances: int | None = None
+    """Most of each object in a photo that a detector as --prior is asked for, the surest; by default all it finds."""
     instance: str = ""
     """Which instance of a category the photos show, by its name; by default it is told from its looks."""
     reference: Path | None = None
@@ -180,7 +182,7 @@ def _check_place(flags: EstimateArguments) -> None:
     for flag in ("instance", "reference"):
         if getattr(flags, flag):
             raise ResectError(f"--{flag}", "a category as --scene", f"the place {flags.scene[0]}")
-    for flag in ("box", "mask", "contour", "detections", "units"):
+    for flag in ("box", "mask", "contour", "detections", "instances", "units"):
         if getattr(flags, flag) is not None:
             raise ResectError(f"--{flag}", "the mesh of an object as --scene", f"the place {flags.scene[0]}")
     lock_names(flags.lock, anchored=flags.start is not None or flags.near is not None)

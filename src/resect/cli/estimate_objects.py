@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from resect.cli.answers import Answer, facts_of, photo_files
 from resect.cli.asked import Asking, tells_position
 from resect.cli.main import BAD_INPUT, DONE, SOME_FAILED
-from resect.cli.options import start
+from resect.cli.options import at_least, start
 from resect.cli.output import result, say
 from resect.errors import ResectError
 
@@ -34,9 +34,21 @@ def run_objects(flags: "EstimateArguments") -> int:
             raise ResectError(flag, "the folder of a place as --scene", f"meshes: {flags.scene[0]}")
     if flags.units is not None:
         parse_units(flags.units)
+    if flags.instances is not None:
+        at_least("--instances", flags.instances, 1)
     detector = next((Path(p) for p in flags.prior if kind_in(Path(p)) == "posecnn"), None)
     placed = any(tells_position(prior) for prior in flags.prior)
-    asking = Asking(flags.box, flags.mask, flags.contour, flags.detections, flags.start, flags.sigma, detector, placed)
+    asking = Asking(
+        flags.box,
+        flags.mask,
+        flags.contour,
+        flags.detections,
+        flags.start,
+        flags.sigma,
+        detector,
+        flags.instances,
+        placed,
+    )
     priors = tuple(p for p in flags.prior if not (asking.detects and Path(p) == detector))
     objects = KnownObjects(model_files(flags.scene), flags.units, flags.count or VIEWS, flags.common.seed, priors)
     files = photo_files(flags.photos)

@@ -107,7 +107,7 @@ def test_the_second_cut_is_of_the_box_that_the_first_pose_fills(monkeypatch: pyt
     seen = Seen(torch.zeros(3, 18, 24), torch.zeros(2, 3, 18, 24), picture(0)[0].permute(2, 0, 1), CAMERA)
     cells = torch.zeros(18, 24, dtype=torch.bool)
     cells[5:9, 6:14] = True
-    ((found, _),) = made.poses(seen, [Found(0, 0, cells, torch.tensor([40.0, 28.0]), 1.2, 1.0)])
+    ((found, _),) = made.poses(seen, [Found(0, cells, torch.tensor([40.0, 28.0]), 1.2, 1.0)])
     (first, one), (second, many) = asked
     assert (one, many) == (1, made.settings.poses)
     assert first.tolist() == [[24.0, 20.0, 56.0, 36.0]]

@@ -40,7 +40,6 @@ class Found:
 
     Attributes:
         kind: class, from 0.
-        instance: of its class.
         cells: that show it.
         centre: projection of its middle, pixels of the picture.
         depth: of its middle, object units.
@@ -48,7 +47,6 @@ class Found:
     """
 
     kind: int
-    instance: int
     cells: Bool[Tensor, "i j"]
     centre: Float[Tensor, "2"]
     depth: float
@@ -103,7 +101,7 @@ def find(seen: Seen, s: PoseCnnSettings, unit: float, radii: Sequence[float]) ->
             agree = agreement(torch.stack([v.centre for v in votes]), at, direction, reach)
             owner = torch.where(agree.amax(0) > -1, agree.argmax(0), -1)
             own = [index[owner == k] for k in range(len(votes))]
-            found += [_found(seen, s, kind, k, own[k], v, depth[v.voters]) for k, v in enumerate(votes) if len(own[k])]
+            found += [_found(seen, s, kind, own[k], v, depth[v.voters]) for k, v in enumerate(votes) if len(own[k])]
     return [f for f in found if f.depth > 0]
 
 
@@ -111,7 +109,6 @@ def _found(
     seen: Seen,
     s: PoseCnnSettings,
     kind: int,
-    instance: int,
     own: Int[Tensor, "n"],
     vote: Vote,
     depths: Float[Tensor, "m"],
@@ -125,4 +122,4 @@ def _found(
     cells = torch.zeros(seen.probability[0].numel(), dtype=torch.bool)
     cells[own[sure] if bool(sure.any()) else own] = True
     score = float(probability.mean()) * min(1.0, len(depths) / len(own))
-    return Found(kind, instance, cells.view(seen.probability.shape[1:]), vote.centre, float(depths.median()), score)
+    return Found(kind, cells.view(seen.probability.shape[1:]), vote.centre, float(depths.median()), score)

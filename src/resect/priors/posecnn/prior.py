@@ -71,6 +71,8 @@ class PoseCnn:
     def detect(self, photo: Photo, count: int) -> list[tuple[Photo, Hypotheses]]:
         """At most `count` objects, best first, each with its mask, box and poses; none where nothing is found.
 
+        Instances of a class are numbered from the surest, 0, on.
+
         Poses of one object are a density over what it may be, the likeliest first: rotations of a grid, some 15° apart.
 
         The photo's camera must be known: the network looks at a picture of the focal length that it was trained with,
@@ -84,12 +86,13 @@ class PoseCnn:
         found = sorted(self.find(seen), key=lambda f: -f.score)[:count]
         if not found:
             return []
-        answers = []
+        answers, before = [], [0] * len(self.names)
         for one, (pose, likely) in zip(found, self.poses(seen, found), strict=True):
             mask = self._in_photo(one.cells, seen.camera, photo)
             if not bool(mask.any()):
                 continue
-            target = Target(self.names[one.kind], one.instance, box=box_of(mask), mask=mask, score=one.score)
+            target = Target(self.names[one.kind], before[one.kind], box=box_of(mask), mask=mask, score=one.score)
+            before[one.kind] += 1
             answers.append((with_target(photo, target), self._hypotheses(pose, likely, one, target)))
         return answers
 
