@@ -81,7 +81,8 @@ def run(arguments: Sequence[str]) -> int:
             if film:
                 frames.append(frame)
             else:  # at once: what is drawn survives Ctrl-C
-                write_frame(frame, flags.out, i)
+                flags.out.mkdir(parents=True, exist_ok=True)
+                frame.save(flags.out / f"{i:05d}.png")
             progress(i + 1, len(path), "")
     if film:
         write_frames(frames, flags.out, flags.fps)
@@ -220,21 +221,12 @@ def _picture(values: Any, width: int, height: int) -> Any:
 
 
 def write_frames(frames: Sequence[Any], out: Path, fps: int) -> None:
-    """Pictures as a GIF, a video, or a folder of PNG files."""
+    """Pictures as a GIF or a video."""
     if out.suffix.lower() == ".gif":
         out.parent.mkdir(parents=True, exist_ok=True)
         frames[0].save(out, save_all=True, append_images=frames[1:], duration=round(1000 / fps), loop=0)
-    elif out.suffix.lower() in _VIDEOS:
-        _video(frames, out, fps)
     else:
-        for i, frame in enumerate(frames):
-            write_frame(frame, out, i)
-
-
-def write_frame(frame: Any, out: Path, number: int) -> None:
-    """One picture of a folder of PNG files."""
-    out.mkdir(parents=True, exist_ok=True)
-    frame.save(out / f"{number:05d}.png")
+        _video(frames, out, fps)
 
 
 def need_videos() -> None:
