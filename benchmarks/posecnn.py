@@ -21,8 +21,8 @@ Specification, fixed before the first number was taken with it (docs/decisions/p
   for, 0 where missed; 5°5cm and ADD(-S) < 0.1 d over all objects asked for. "refined": every detection's pose refined
   against the mesh by the default refiner. "box": the baseline; the box of the true mask, every rotation laid into it,
   the same refiner.
-- "third party" (LM-O): the poses of a published method that learned from real photos too, with the true masks; and ours
-  measured by its poses in place of the given ones, which are off themselves (docs/decisions/posecnn.md).
+- "third party" (LM-O): the poses of a published RGB method, with the true masks; and ours measured by them in place
+  of the given ones, which are off themselves (docs/decisions/posecnn.md).
 - Stages in milliseconds are medians over images and objects, from the decoded photo on.
 
 Images that are done are kept in a journal beside the answer; the same command goes on where it was cut off.

@@ -1,4 +1,4 @@
-"""What a published method, which learned from real photos too, found in the photos of LM-O: poses to compare with."""
+"""What a published RGB method found in the photos of LM-O: poses to compare with."""
 
 from collections.abc import Mapping
 from dataclasses import replace
