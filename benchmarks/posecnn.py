@@ -274,6 +274,7 @@ def run_set(name: str, args: Arguments) -> tuple[list[dict[str, Any]], dict[str,
     known = name.removesuffix("-drawn")
     detector = detector_of(known, args)
     data = lmo_test() if name == "lmo" else drawn(known, "test", 2 if args.quick else TEST_IMAGES, TEST_SEED, args)
+    third = with_third_party_poses(data) if name == "lmo" else {}
     images = sorted({n for o in data.values() for n in o.photos.names})[:: args.every]
     images = images[:1] if args.quick else images
     asked = f"{name} seed {args.seed} refine {args.refine} box {args.box} detector {args.detector} steps {args.steps}"
@@ -306,14 +307,13 @@ def run_set(name: str, args: Arguments) -> tuple[list[dict[str, Any]], dict[str,
     rows: list[dict[str, Any]] = []
     scores: dict[str, list[DetectorScore]] = {}
     for image in images:
-        some = {k: found for k, o in data.items() if len(found := _of_image(o, image))}
+        some, other = _of_image(data, image), _of_image(third, image)
 
-        def one(image_sets: Mapping[str, ObjectSet] = some) -> dict[str, Any]:
+        def one(image_sets: Mapping[str, ObjectSet] = some, third: Mapping[str, ObjectSet] = other) -> dict[str, Any]:
             refine = refined if args.refine else None
             once = Timed(detector, stages)
             found = {"posecnn": score_detector(once, image_sets, visible=VISIBLE[name], refine=refine)}
-            if name == "lmo":
-                third = with_third_party_poses(image_sets)
+            if third:
                 found["third party"] = score_detector(_Truth(third), image_sets, visible=VISIBLE[name])
                 found["posecnn, by third party"] = score_detector(once, third, visible=VISIBLE[name], refine=refine)
             if args.box:
@@ -338,8 +338,10 @@ def run_set(name: str, args: Arguments) -> tuple[list[dict[str, Any]], dict[str,
     return rows, {stage: median(ms) for stage, ms in stages.ms.items()}
 
 
-def _of_image(objects: ObjectSet, image: str) -> ObjectSet:
-    return objects.subset([i for i, n in enumerate(objects.photos.names) if n == image])
+def _of_image(sets: Mapping[str, ObjectSet], image: str) -> dict[str, ObjectSet]:
+    """Those that are in an image, with it alone."""
+    rows = {key: [i for i, n in enumerate(objects.photos.names) if n == image] for key, objects in sets.items()}
+    return {key: sets[key].subset(some) for key, some in rows.items() if some}
 
 
 class _Truth:

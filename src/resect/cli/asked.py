@@ -62,7 +62,7 @@ class Asking:
         if self.detections is None and not self.detects and len(objects.files) > 1:
             fix = "Give one mesh, or --detections, or a detector as --prior, which name the object of each box."
             if self.detector is not None:
-                said = " and ".join(given) or "--start"
+                said = given[0] if given else "--start"
                 fix = f"{said} points at one object: give one mesh, or leave {said} out."
             raise ResectError("--scene", "one object", f"{len(objects.files)}: {', '.join(objects.files)}", fix)
         if self.box is not None:
