@@ -23,7 +23,7 @@ class FitObjectFramesArguments:
     poses: Path | None = None
     """List that picks the poses of a 7-Scenes folder."""
     overwrite: bool = False
-    """Replace what an earlier run made."""
+    """Replace what an earlier run made; without it the same command goes on where it was cut off."""
     common: CommonFlags = COMMON
 
 
@@ -36,11 +36,14 @@ def fit_object_frames(name: str, flags: FitObjectFramesArguments, settings: Any)
     from resect.zoo import load
 
     out = flags.scene / "priors" / name
-    refuse_overwrite(out, flags.overwrite)
+    begun = (out / "seen.json").is_file() and not (out / "artifact.json").is_file()
+    if not begun:
+        refuse_overwrite(out, flags.overwrite)
     photos = read(flags.data, poses=flags.poses)
     train = photos.subset(load_split(flags.scene / "split.json", photos).train)
     with bar("looking") as progress:
-        made = fit(train, settings, out=out, parents=(load(flags.detector, role="prior"),), progress=progress)
+        detector = load(flags.detector, role="prior")
+        made = fit(train, settings, out=out, parents=(detector,), resume=not flags.overwrite, progress=progress)
     rows = {
         key: {
             "photos": s.photos,

@@ -26,7 +26,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "cite": ("resect.cli.cite", "BibTeX of the methods"),
     "doctor": ("resect.cli.doctor", "versions, device, one timed render"),
 }
-_RESUME = ("demo", "fit", "predict", "benchmark")
+_RESUME = ("demo", "predict", "benchmark")  # keep each answer; what is fitted says itself what it has saved
 
 _HELP = """resect: the pose of a camera or an object from a single image.
 
@@ -98,7 +98,7 @@ def _guarded(verb: str, arguments: list[str]) -> int:
         return _bad(str(error) if error.where.startswith(name) else f"{name}: {error}")
     except KeyboardInterrupt as error:
         what = f"interrupted: {error}" if str(error) else "interrupted"
-        again = "; the same command goes on from what was saved" if verb in _RESUME else ""
+        again = "; the same command goes on from what was saved" if str(error) or verb in _RESUME else ""
         _complain(f"\nresect {verb}: {what}{again}")
         return INTERRUPTED
     except BrokenPipeError:

@@ -1,11 +1,14 @@
 """Frames of objects against frames that are known, with wrong detections among the right ones."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
+from resect import artifact
+from resect.data.digest import photos_digest
 from resect.errors import ResectError
 from resect.geometry import so3
 from resect.geometry.camera import Camera
@@ -56,7 +59,7 @@ class Told:
         return found[:count]
 
     def save(self, folder: Path) -> None:
-        folder.mkdir(parents=True)
+        artifact.save(folder, "told", {"noise": self.noise}, {"noise": torch.tensor(self.noise)})
 
 
 def photos() -> PhotoSet:
@@ -163,3 +166,40 @@ def test_detections_that_do_not_agree_are_no_frame() -> None:
         fit(photos(), ObjectFrameSettings(share=0.9), parents=(Told(),))
     with pytest.raises(ResectError, match="detector"):
         fit(photos())
+
+
+def test_it_goes_on_after_the_photos_that_were_looked_at(tmp_path: Path) -> None:
+    class Stopped(Told):
+        looked = 0
+
+        def detect(self, photo: Photo, count: int) -> list[tuple[Photo, Hypotheses]]:
+            if self.looked == 5:
+                raise KeyboardInterrupt
+            self.looked += 1
+            return super().detect(photo, count)
+
+    class Counting(Stopped):
+        looked = -100
+
+    with pytest.raises(KeyboardInterrupt, match="5 of 12"):
+        fit(photos(), out=tmp_path, parents=(Stopped(),))
+    again, anew, other = Counting(), Counting(), Counting(1.0)
+    made = fit(photos(), out=tmp_path, parents=(again,), resume=True)
+    assert again.looked == -100 + 7
+    assert not (tmp_path / "seen.json").exists()
+    whole = fit(photos(), out=tmp_path, parents=(anew,), resume=True)
+    assert anew.looked == -100 + 12
+    for name, standing in whole.standing.items():
+        torch.testing.assert_close(made.standing[name].world_from_obj.t, standing.world_from_obj.t)
+    with pytest.raises(KeyboardInterrupt):
+        fit(photos(), out=tmp_path, parents=(Stopped(),))
+    fit(photos(), out=tmp_path, parents=(other,), resume=True)  # what another detector saw does not count
+    assert other.looked == -100 + 12
+
+
+@pytest.mark.parametrize("seen", [3, [{"can": 3}], [{"can": [1.0]}], [{"can": 7 * [None]}], ["can"], 13 * [{}]])
+def test_what_was_seen_is_checked(seen: object, tmp_path: Path) -> None:
+    Told().save(tmp_path / "detector")
+    key = f"{photos_digest(photos())} {artifact.digest(tmp_path / 'detector')}"
+    (tmp_path / "seen.json").write_text(json.dumps({"of": key, "seen": seen}))
+    assert set(fit(photos(), out=tmp_path, parents=(Told(),), resume=True).standing) == {"can", "box"}

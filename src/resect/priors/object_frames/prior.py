@@ -10,20 +10,21 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from resect import artifact
+from resect.data.digest import photos_digest
 from resect.data.mask import box_of
 from resect.errors import ResectError
 from resect.geometry import so3
 from resect.geometry.se3 import SE3, pivot
 from resect.geometry.sim3 import Sim3
 from resect.priors.lay import information_of
-from resect.priors.object_frames.register import Sighting, Standing, register
+from resect.priors.object_frames.register import Standing, register
 from resect.priors.object_frames.settings import ObjectFrameSettings
+from resect.priors.object_frames.sightings import MOST, by_object, look
 from resect.protocols import Detector
 from resect.training.log import Progress
 from resect.types import Hypotheses, Photo, PhotoSet, Target
 
 KIND = "object-frames"
-_MOST = 1000
 _EACH = 8  # poses of an object that are carried on
 
 
@@ -54,7 +55,7 @@ class ObjectFrames:
         del generator
         if self.detector is None:
             raise ResectError("object-frames", "its detector", "none", "Open it by resect.load.")
-        seen = [] if photo.camera is None else self.detector.detect(replace(photo, target=None), _MOST)
+        seen = [] if photo.camera is None else self.detector.detect(replace(photo, target=None), MOST)
         found = [
             (p.target, g) for p, g in seen if p.target is not None and p.target.object_id in self.standing and len(g)
         ]
@@ -110,7 +111,7 @@ class ObjectFrames:
         found, where = artifact.load(folder, KIND), f"{folder}/artifact.json"
         settings = artifact.settings_from_json(ObjectFrameSettings, found.settings, where)
         facts = found.extra.get("standing")
-        if not isinstance(facts, dict) or not 0 < len(facts) <= _MOST:
+        if not isinstance(facts, dict) or not 0 < len(facts) <= MOST:
             raise ResectError(f"{where}: standing", "frames of objects", type(facts).__name__, "Fit it again.")
         return cls(settings, {str(k): _standing(v, f"{where}: {k}") for k, v in facts.items()})
 
@@ -148,29 +149,28 @@ def fit(
         settings: how.
         out: folder for the artefact; nothing is written when not given.
         parents: the detector.
-        resume: not used; it takes seconds.
+        resume: goes on after the photos that an interrupted run in `out` has looked at.
         generator: not used.
         progress: called with (photo, photos, remark).
+
+    Raises:
+        KeyboardInterrupt: after Ctrl-C; with `out`, what was seen is kept.
     """
-    del resume, generator
+    del generator
     if len(parents) != 1:
         raise ResectError("object-frames", "one detector as parent", f"{len(parents)}", "Give --detector DIR.")
     detector, s = parents[0], settings or ObjectFrameSettings()
-    rows: dict[str, list[tuple[SE3, SE3]]] = {}
-    for i in range(len(data)):
-        surest: dict[str, Hypotheses] = {}
-        for photo, guess in detector.detect(replace(data[i], target=None), _MOST):
-            if photo.target is not None and len(guess):
-                surest.setdefault(photo.target.object_id, guess)
-        for name, guess in surest.items():
-            pose = data.truth.cam_from_world[i].double()
-            rows.setdefault(name, []).append((pose, guess.cam_from_world[0].double()))
-        if progress is not None:
-            progress(i + 1, len(data), ", ".join(surest))
-    sightings = {k: Sighting(SE3.stack([a for a, _ in v]), SE3.stack([b for _, b in v])) for k, v in rows.items()}
-    made = ObjectFrames(s, register(sightings, s), detector)
+    kept, key = None, ""
     if out is not None:
-        made.save(out)
+        detector.save(out / "detector")
+        kept, key = out / "seen.json", f"{photos_digest(data)} {artifact.digest(out / 'detector')}"
+        if not resume:
+            kept.unlink(missing_ok=True)
+    seen = look(data, detector, kept, key, progress)
+    made = ObjectFrames(s, register(by_object(data.truth.cam_from_world, seen), s), detector)
+    if kept is not None:
+        made.save(kept.parent)
+        kept.unlink(missing_ok=True)
     return made
 
 
