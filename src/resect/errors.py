@@ -35,6 +35,7 @@ def unknown_name(where: object, got: str, known: Iterable[str]) -> ResectError:
     """The error for a name that does not exist, naming the nearest ones that do."""
     names = sorted(known)
     near = difflib.get_close_matches(got, names, n=3, cutoff=0.5)
-    shown = ", ".join(names[:_MOST_NAMES]) + (f", … ({len(names)} in all)" if len(names) > _MOST_NAMES else "")
+    many = len(names) > _MOST_NAMES
+    shown = ", ".join((near or names[:_MOST_NAMES]) if many else names) + (f", … ({len(names)} in all)" if many else "")
     fix = f"Did you mean {' or '.join(repr(n) for n in near)}?" if near else ""
     return ResectError(where, f"one of {shown}", repr(got), fix)

@@ -55,6 +55,11 @@ def extract(flags: ExtractArguments) -> int:
     middle = scene.bounds.mean(0)
     side = float((scene.bounds[1] - scene.bounds[0]).max()) * (1 + 2 * flags.margin)
     value = evaluate(lambda p: density(scene, p + middle), level, cells=flags.cells, halvings=flags.halvings, side=side)
+    if not bool((value > level).any()):
+        fix = "Give a --density below it, or a NeRF that has learned longer."
+        raise ResectError(
+            "--density", f"one that is reached; the greatest is {float(value.max()):.3g}", f"{level:.3g}", fix
+        )
     mesh = marching_cubes(value, level, side=side)
     vertices = mesh.vertices + middle
     seen = colours(scene, vertices, -mesh.vertex_normals().to(torch.float32))

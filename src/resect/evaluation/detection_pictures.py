@@ -8,6 +8,7 @@ from jaxtyping import Float, UInt8
 from PIL import Image, ImageDraw
 from torch import Tensor
 
+from resect.evaluation.names import write_names
 from resect.evaluation.outlines import COLOURS
 from resect.evaluation.pictures import to_pil
 from resect.geometry.camera import Camera
@@ -40,15 +41,15 @@ def drawn_detections(
             inside = one.target.mask.numpy()
             pixels[inside] = (1 - _BLEND) * pixels[inside] + _BLEND * np.array(COLOURS[k % len(COLOURS)], np.float32)
     picture = Image.fromarray(pixels.round().astype(np.uint8))
-    draw, camera = ImageDraw.Draw(picture), photo.known_camera()
+    draw, camera, names = ImageDraw.Draw(picture), photo.known_camera(), []
     for k, (one, guess) in enumerate(found):
         colour = COLOURS[k % len(COLOURS)]
         if len(guess):
             middle = torch.zeros(3) if middles is None else middles[k]
             _draw_axes(draw, camera, guess.cam_from_world[0], middle, length)
         if one.target is not None and one.target.box is not None:
-            text = f"{one.target.object_id}: {one.target.score:.2f}"
-            draw.text((one.target.box[0], max(0.0, one.target.box[1] - 11)), text, fill=colour)
+            names.append((one.target.box, f"{one.target.object_id}: {one.target.score:.2f}", colour))
+    write_names(draw, names)
     return torch.from_numpy(np.asarray(picture).copy())
 
 

@@ -9,6 +9,7 @@ from PIL import Image, ImageDraw
 from torch import Tensor
 
 from resect.data.mask import box_of
+from resect.evaluation.names import write_names
 from resect.evaluation.pictures import Painter, shrink, to_pil
 from resect.evaluation.pose_file import target_name
 from resect.geometry.camera import Camera
@@ -46,12 +47,10 @@ def outlined(answers: Sequence[tuple[Photo, Estimate, Scene]], side: int = 1280)
         draw_later.append((name, _around(inside), colour, False))
     found = Image.fromarray(pixels)
     draw = ImageDraw.Draw(found)
-    for text, box, colour, framed in draw_later:
-        if box is None:
-            continue
-        if framed:
+    for _, box, colour, framed in draw_later:
+        if framed and box is not None:
             draw.rectangle(box, outline=colour)
-        draw.text((box[0], max(0.0, box[1] - 12)), text, fill=colour)
+    write_names(draw, [(box, text, colour) for text, box, colour, _ in draw_later if box is not None])
     return _bytes(found)
 
 

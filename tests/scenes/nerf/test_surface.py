@@ -55,6 +55,16 @@ def test_a_mesh_is_written(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> N
     assert float(mesh.colors[~above & (mesh.vertices[:, 2] < CENTER[2] - 0.3), 0].mean()) < 0.1
 
 
+def test_a_density_that_is_nowhere_is_answered_by_the_greatest(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    made = ball(monkeypatch)
+    monkeypatch.setattr(Nerf, "load", lambda folder, device: made)
+    flags = ("--density", 100.0, "--cells", 8, "--halvings", 0, "--threads", 1)
+    said = resect("mesh", "extract", tmp_path, "--out", tmp_path / "ball.ply", *flags)
+    assert said.code == 2
+    greatest = float(said.err.split("the greatest is ")[1].split(",")[0])
+    assert 3 < greatest < 12.1
+
+
 def test_a_warped_one_has_no_mesh() -> None:
     with pytest.raises(ResectError, match="ahead"):
         density(random_nerf(warp=(1.8, 2.4)), torch.zeros(1, 3))
