@@ -98,6 +98,12 @@ def test_score_draws_what_was_found(shop: Path, tmp_path: Path) -> None:
     assert said.code == 0, said.err
     assert 0 <= said.json["detected"] <= 1
     assert len(list((tmp_path / "r").glob("*.png"))) == 2
+    page = (tmp_path / "r" / "report.html").read_text()
+    assert page.count("data:image/jpeg") == 2
+    assert f"{said.json['asked']} objects asked for" in page
+    assert (tmp_path / "r" / "score.json").is_file()
+    fewer = resect("score", shop / "net", shop / "drawn", "--split", "train", "--photos", "1", *QUICK)
+    assert 0 < fewer.json["asked"] < said.json["asked"]
 
 
 def test_score_refuses_shares_above_one(shop: Path) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import tyro
 
-from resect.cli.options import COMMON, CommonFlags, parse, refuse_overwrite, start
+from resect.cli.options import COMMON, CommonFlags, at_least, parse, refuse_overwrite, start
 from resect.cli.output import result, say
 from resect.errors import ResectError
 
@@ -32,9 +32,11 @@ class ScoreDetectorArguments:
     refine: bool = False
     """Refine each pose against the object's mesh too."""
     report: Path | None = None
-    """Folder for pictures of what was found: masks, centres, axes."""
+    """Folder for report.html, score.json and pictures of what was found: masks, centres, axes."""
+    photos: int | None = None
+    """Most photos to look at, spread evenly; by default all."""
     overwrite: bool = False
-    """Write over pictures in --report."""
+    """Write over what is in --report."""
     common: CommonFlags = COMMON
 
 
@@ -50,21 +52,27 @@ def run(arguments: Sequence[str]) -> int:
     start(flags.common)
     from resect.cli.progress import bar
     from resect.data.objects import read_objects
+    from resect.evaluation.detector_report import write_detector_report
     from resect.evaluation.detector_score import score_detector
     from resect.priors.posecnn.prior import PoseCnn
 
     if not 0 <= flags.visible <= 1:
         raise ResectError("--visible", "a share from 0 to 1", f"{flags.visible:g}")
+    if flags.photos is not None:
+        at_least("--photos", flags.photos, 1)
     if flags.report is not None:
         refuse_overwrite(flags.report, flags.overwrite)
     data = read_objects(flags.truth, split=flags.split)
     detector = PoseCnn.load(flags.answers, flags.common.device)
     refine = _refiner(data, flags.common.seed) if flags.refine else None
-    shown = None if flags.report is None else _drawer(flags.report)
+    drawn: dict[str, Path] = {}
+    shown = None if flags.report is None else _drawer(flags.report, drawn)
     with bar("looking") as progress:
-        found = score_detector(detector, data, visible=flags.visible, refine=refine, progress=progress, shown=shown)
+        found = score_detector(
+            detector, data, visible=flags.visible, most=flags.photos, refine=refine, progress=progress, shown=shown
+        )
     if flags.report is not None:
-        say(f"pictures: {flags.report}")
+        say(f"report: {write_detector_report(flags.report, found, drawn)}")
     result(flags.common, found.as_json(), found.text())
     return 0
 
@@ -84,7 +92,7 @@ def _refiner(data: Any, seed: int) -> "Callable[[Photo, Hypotheses], Any]":
     return refine
 
 
-def _drawer(folder: Path) -> "Callable[[Photo, Sequence[tuple[Photo, Hypotheses]]], None]":
+def _drawer(folder: Path, drawn: dict[str, Path]) -> "Callable[[Photo, Sequence[tuple[Photo, Hypotheses]]], None]":
     from pathlib import PurePosixPath
 
     from resect.artifact import write_atomic
@@ -93,6 +101,7 @@ def _drawer(folder: Path) -> "Callable[[Photo, Sequence[tuple[Photo, Hypotheses]
 
     def draw(photo: "Photo", found: "Sequence[tuple[Photo, Hypotheses]]") -> None:
         name = "_".join(PurePosixPath(photo.name).with_suffix("").parts)
-        write_atomic(folder / f"{name}.png", png_bytes(drawn_detections(photo, found)))
+        drawn[photo.name] = folder / f"{name}.png"
+        write_atomic(drawn[photo.name], png_bytes(drawn_detections(photo, found)))
 
     return draw

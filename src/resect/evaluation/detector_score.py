@@ -129,16 +129,18 @@ def score_detector(
     data: Mapping[str, ObjectSet],
     *,
     visible: float = 0.5,
+    most: int | None = None,
     refine: Refine | None = None,
     progress: Callable[[int, int, str], None] | None = None,
     shown: Callable[[Photo, Sequence[tuple[Photo, Hypotheses]]], None] | None = None,
 ) -> DetectorScore:
-    """Looks at every image once.
+    """Looks at every image once, or at some.
 
     Args:
         detector: what is judged.
         data: object id → its photos with masks and poses.
         visible: least visible share of what is asked for.
+        most: images to look at, evenly spread; all when not given.
         refine: from a detected object and the detector's pose to a better one.
         progress: called with (done, total, remark).
         shown: called with each photo and what was detected in it, for pictures.
@@ -148,7 +150,9 @@ def score_detector(
         for i, photo_name in enumerate(objects.photos.names):
             by_image.setdefault(photo_name, []).append((name, i))
     judge = _Judge(data, visible, refine)
-    for done, (image, rows) in enumerate(sorted(by_image.items()), 1):
+    images = sorted(by_image.items())
+    images = images[:: 1 if most is None else max(1, math.ceil(len(images) / most))]
+    for done, (image, rows) in enumerate(images, 1):
         photo = data[rows[0][0]].photos[rows[0][1]]
         bare = replace(photo, target=None)
         found = detector.detect(bare, _MOST)
@@ -156,7 +160,7 @@ def score_detector(
         if shown is not None:
             shown(bare, found)
         if progress is not None:
-            progress(done, len(by_image), image)
+            progress(done, len(images), image)
     if by_image and not judge.told:
         raise ResectError("true objects", "masks or boxes of what is visible of them", "neither")
     first = next(iter(data.values()))
