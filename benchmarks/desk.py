@@ -51,8 +51,6 @@ from resect.synthesis.backdrop import draw_background
 
 SIDE, CELLS, FLAT = 3.2, 400, 0.7
 FADED = 0.7
-TINY = {"depth": 2, "width": 16, "octaves": 3, "samples": 8, "finer_samples": 8, "max_side": 32, "steps": 4}
-FEW = {"steps": 4}
 RING, NEAREST = 0.4, 0.55
 LIGHT = Light((0.55,) * 3, (0.45,) * 3, (0.4, 0.3, 0.866))
 COLUMNS = {
@@ -79,8 +77,6 @@ class Arguments:
     """PyTorch's threads; 0: all cores."""
     out: Path | None = RESULTS / "desk.json"
     """JSON file to write."""
-    quick: bool = False
-    """Two photos of a tiny size and tiny networks, to see whether the script runs."""
 
 
 def desk(generator: torch.Generator) -> Mesh:
@@ -142,8 +138,7 @@ def draw(folder: Path, args: Arguments) -> None:
     from PIL import Image
 
     generator = torch.Generator().manual_seed(args.seed)
-    size = (64, 48) if args.quick else (640, 480)
-    camera = Camera.from_fov(math.radians(58.5), *size)
+    camera = Camera.from_fov(math.radians(58.5), 640, 480)
     scene = MeshScene(desk(generator), light=LIGHT)
     for part, count in (("val", args.held_out), ("train", args.photos)):
         poses, frames = cameras(count, generator), []
@@ -166,20 +161,20 @@ def run(*words: object) -> dict[str, Any]:
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True)
     if done.returncode not in (0, 3):  # 3: photos without an answer
         raise SystemExit(done.returncode)
-    return json.loads(done.stdout.splitlines()[-1])
+    return dict(json.loads(done.stdout.splitlines()[-1]))
 
 
 def starts(folder: Path, place: Path) -> dict[str, Any]:
     """The guess by itself."""
     photos, prior = read(folder), resect.load(place / "priors" / "object-frames", role="prior")
     asked = photos.given_split.test if photos.given_split else ()
-    errors = []
+    errors: list[tuple[float, float]] = []
     for i in asked:
         guess = prior.propose(replace(photos[i], target=None), 64, torch.Generator().manual_seed(0)).best(1)
         truth = photos.truth.cam_from_world[i : i + 1]
-        errors += [tuple(float(x) for x in pose_errors(guess.cam_from_world, truth))] if len(guess) else []
-    none = (len(asked) - len(errors)) * [(math.inf, math.inf)]
-    return {"what": "start", **facts(errors + none)}
+        turn, shift = pose_errors(guess.cam_from_world, truth) if len(guess) else (math.inf, math.inf)
+        errors.append((float(turn), float(shift)))
+    return {"what": "start", **facts(errors)}
 
 
 def facts(errors: list[tuple[float, float]]) -> dict[str, Any]:
@@ -189,8 +184,8 @@ def facts(errors: list[tuple[float, float]]) -> dict[str, Any]:
         "photos": len(errors),
         "answers": sum(math.isfinite(a) for a, _ in errors),
         "5deg_5cm": joint / len(errors),
-        "median_deg": median(torch.tensor([a for a, _ in errors])),
-        "median_m": median(torch.tensor([b for _, b in errors])),
+        "median_deg": median(torch.tensor([a for a, _ in errors]).double()),
+        "median_m": median(torch.tensor([b for _, b in errors]).double()),
     }
 
 
@@ -209,16 +204,14 @@ def main() -> None:
     """Draws, fits, finds, prints, writes."""
     args = tyro.cli(Arguments, description=__doc__, config=(tyro.conf.FlagConversionOff,))
     use_threads(args.threads)
-    home = args.cache / f"desk{'-quick' if args.quick else ''}-seed{args.seed}"
+    home = args.cache / f"desk-seed{args.seed}"
     photos, nerf, field = home / "photos", home / "nerf", home / "field"
     if not (photos / "transforms_train.json").is_file():
         draw(photos, args)
     common = ("--seed", args.seed, "--threads", args.threads)
-    tiny = [f"--nerf.{k.replace('_', '-')}={v}" for k, v in TINY.items()] if args.quick else []
-    small = [f"--field.{k}={v}" for k, v in FEW.items()] if args.quick else []
     fits = {
-        nerf: ("nerf", photos, "--out", nerf, "--priors", *common, *tiny),
-        field: ("field", photos, "--nerf", nerf, "--out", field, "--priors", *common, *small),
+        nerf: ("nerf", photos, "--out", nerf, "--priors", *common),
+        field: ("field", photos, "--nerf", nerf, "--out", field, "--priors", *common),
     }
     spent = {}
     for place, words in fits.items():

@@ -1,6 +1,7 @@
 """Every benchmark runs at tiny size on the synthetic capture and writes what it should."""
 
 import json
+import math
 import os
 import subprocess
 from importlib import import_module
@@ -13,6 +14,7 @@ import pytest
 import torch
 from scipy.spatial.transform import Rotation
 
+from resect.data import read
 from resect.evaluation.run_folder import finite
 
 pytestmark = pytest.mark.usefixtures("settled_threads")
@@ -272,6 +274,30 @@ def test_posecnn(tmp_path: Path) -> None:
     assert rows[0]["what"] == "posecnn"
     assert 0 <= rows[0]["detected"] <= 1
     assert "detect" in written["stages_ms"]["meshes"]
+
+
+@pytest.mark.skipif("RESECT_TEST_DATA" not in os.environ, reason="RESECT_TEST_DATA is not set")
+def test_the_desk_is_drawn_as_props_nerf_is(tmp_path: Path) -> None:
+    from desk import Arguments, draw
+
+    draw(tmp_path, Arguments(tmp_path, photos=2, held_out=1))
+    photos = read(tmp_path)
+    assert (photos.format, len(photos)) == ("blender", 3)
+    assert photos.given_split is not None
+    assert [photos.names[i] for i in photos.given_split.test] == ["val/r_0.png"]
+    assert photos[0].alpha is None
+    assert photos.cameras[0].fx == pytest.approx(572, abs=2)
+    middle = photos.truth.cam_from_world.apply(torch.zeros(3, 1, 3).double())[:, 0]
+    assert bool((middle[:, 2] > 0.5).all())
+    assert bool((middle[:, :2].abs() < 0.2).all())
+
+
+def test_errors_of_the_desk_count_all_photos() -> None:
+    from desk import facts
+
+    assert facts([(1.0, 0.01), (4.0, 0.2), (math.inf, math.inf)]) == {
+        "photos": 3, "answers": 2, "5deg_5cm": 1 / 3, "median_deg": 4.0, "median_m": pytest.approx(0.2)
+    }  # fmt: skip
 
 
 def test_latent_speed(tmp_path: Path) -> None:
