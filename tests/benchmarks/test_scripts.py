@@ -267,6 +267,12 @@ def test_nerf(cache: Path, tmp_path: Path) -> None:
     assert again[0]["median_rotation_deg"] == rows[2]["median_rotation_deg"]
 
 
+def test_nerf_depth(tmp_path: Path) -> None:
+    rows, _ = ran("nerf_depth", "--views", 4, "--cache", tmp_path, *QUICK, out=tmp_path / "depth.json")
+    assert [(r["weight"], r["views"]) for r in rows] == [(0.0, 4), (0.1, 4)]
+    assert all(r["median_depth_cm"] > 0 for r in rows)
+
+
 @pytest.mark.skipif("RESECT_TEST_DATA" not in os.environ, reason="RESECT_TEST_DATA is not set")
 def test_posecnn(tmp_path: Path) -> None:
     flags = ["--sets", "meshes", "--cache", tmp_path, "--no-refine", "--no-box"]

@@ -25,12 +25,10 @@ class Vote:
     Attributes:
         centre: pixels.
         voters: which of the cells vote for it.
-        share: of the cells.
     """
 
     centre: Float[Tensor, "2"]
     voters: Bool[Tensor, "n"]
-    share: float
 
 
 def find_centres(
@@ -99,7 +97,7 @@ def _best(
             break
         centre = torch.linalg.solve(normal, across.mT @ (across * p[voters]).sum(-1))
     voters = left & (agreement(centre[None], at, direction, reach)[0] > agreeing)
-    return Vote(centre, voters, float(voters.sum()) / len(at))
+    return Vote(centre, voters)
 
 
 def meet(
