@@ -12,7 +12,8 @@ Specification, fixed before the first number was taken with it:
 - The detector: `--detector`, of the same models, learned from drawn photos (`posecnn.py --sets lmo`): it never saw the
   desk. The commands: `fit nerf`, `fit object-frames`, `estimate --refiner inerf` with 150 steps of 512 rays, as a CPU
   affords (published: 300 of 2048); and the other way, `fit field --nerf` and `estimate` from the same frames with the
-  default refiner. Errors are of all held-out photos: 5°5cm, medians; a photo without an answer counts as a miss. "start" is the guess's likeliest pose by itself.
+  default refiner. Errors are of all held-out photos: 5°5cm, medians; a photo without an answer counts as a miss.
+  "start" is the guess's likeliest pose by itself.
 
 A scene that is there is used again; a fit that was cut off goes on.
 
