@@ -31,7 +31,7 @@ def half_opaque(scene: Nerf, part: float = 0.01) -> float:
 
 def _looked(scene: Nerf, points: Tensor, directions: Tensor) -> tuple[Tensor, Tensor]:
     if scene.space.warp is not None:
-        raise ResectError("mesh of a NeRF", "a capture from around", "one that looks ahead", "Its space is warped.")
+        raise ResectError("mesh of a NeRF", "a capture from around", "one that looks ahead", "Learn it with --nerf.warped no.")
     network = scene.networks.fine or scene.networks.coarse
     found = []
     with torch.no_grad():
