@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 Ask = Callable[["Photo", Path], "list[tuple[Photo, Hypotheses | None]]"]
 _OF_PLACES = ("near", "lock", "up", "world_up", "depth", "focal_sigma")
+_POINTED_AT = ("box", "mask", "contour", "detections", "start", "sigma", "instances")
 _MANY_FACES = 60_000
 
 
@@ -37,18 +38,8 @@ def run_objects(flags: "EstimateArguments") -> int:
     if flags.instances is not None:
         at_least("--instances", flags.instances, 1)
     detector = next((Path(p) for p in flags.prior if kind_in(Path(p)) == "posecnn"), None)
-    placed = any(tells_position(prior) for prior in flags.prior)
-    asking = Asking(
-        flags.box,
-        flags.mask,
-        flags.contour,
-        flags.detections,
-        flags.start,
-        flags.sigma,
-        detector,
-        flags.instances,
-        placed,
-    )
+    said = {name: getattr(flags, name) for name in _POINTED_AT}
+    asking = Asking(**said, detector=detector, placed=any(tells_position(prior) for prior in flags.prior))
     priors = tuple(p for p in flags.prior if not (asking.detects and Path(p) == detector))
     objects = KnownObjects(model_files(flags.scene), flags.units, flags.count or VIEWS, flags.common.seed, priors)
     files = photo_files(flags.photos)

@@ -31,7 +31,8 @@ def half_opaque(scene: Nerf, part: float = 0.01) -> float:
 
 def _looked(scene: Nerf, points: Tensor, directions: Tensor) -> tuple[Tensor, Tensor]:
     if scene.space.warp is not None:
-        raise ResectError("mesh of a NeRF", "a capture from around", "one that looks ahead", "Learn it with --nerf.warped no.")
+        fix = "Learn it with --nerf.warped no."
+        raise ResectError("mesh of a NeRF", "a capture from around", "one that looks ahead", fix)
     network = scene.networks.fine or scene.networks.coarse
     found = []
     with torch.no_grad():
