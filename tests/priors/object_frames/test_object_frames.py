@@ -75,14 +75,14 @@ def photos() -> PhotoSet:
     )
 
 
-@pytest.mark.parametrize(("noise", "turn", "shift"), [(0.0, 1e-6, 1e-3), (3.0, 0.05, 0.2)])
+@pytest.mark.parametrize(("noise", "turn", "shift"), [(0.0, 1e-6, 1e-3), (3.0, 0.05, 0.01), (10.0, 0.2, 0.01)])
 def test_frames_are_found_among_wrong_detections(noise: float, turn: float, shift: float) -> None:
     made = fit(photos(), parents=(Told(noise),))
     assert set(made.standing) == {"can", "box"}
     for name, found in made.standing.items():
         true = FRAMES[name]
         assert float(so3.angle(found.world_from_obj.R, true.R)) < turn
-        assert float(found.world_from_obj.s) == pytest.approx(0.02, rel=0.03 if noise else 1e-3)
+        assert float(found.world_from_obj.s) == pytest.approx(0.02, rel=1e-3)  # turns say nothing of it
         assert float((found.world_from_obj.t - true.t).norm()) < shift
         assert found.photos == 12
 

@@ -2,7 +2,8 @@
 
 An object that stands still has one frame in the world: x_world = s R x_obj + t, with one scale s for all objects, as
 their units are the same. Each detection in a posed photo says what R is, R = R_world←cam R_cam←obj, and where the
-camera's centre lies in both frames, s R c_obj + t = c_world, which is linear in s and t once R is known.
+object's origin lies, t = s R_world←cam t_cam←obj + c_world, which is linear in s and t. Rotations have no part in that:
+what they are off would move the camera, seen from the object, and would make s too small.
 """
 
 import math
@@ -44,7 +45,7 @@ class Standing:
         world_from_obj: its frame.
         photos: that it was detected in.
         turn_rad: median angle by which the detections disagree.
-        shift: median distance by which the camera's centres do, world units.
+        shift: median distance by which the object's places do, world units.
     """
 
     world_from_obj: Sim3
@@ -93,7 +94,7 @@ def _solved(
 def _spread(
     sightings: Mapping[str, Sighting], name: str, found: tuple[Tensor, Tensor], settings: ObjectFrameSettings
 ) -> float:
-    """How far off the places of the camera are by one object alone, parts of its distance; infinite where it says none.
+    """How far off the places of one object are by itself, parts of its distance; infinite where it says none.
 
     Alone, as the one scale of all would make what moves stand still: by putting all cameras in one place.
     """
@@ -121,17 +122,17 @@ def _rotation(s: Sighting, settings: ObjectFrameSettings) -> tuple[Float[Tensor,
 def _equations(
     sightings: Mapping[str, Sighting], turned: Mapping[str, tuple[Tensor, Tensor]]
 ) -> tuple[Float[Tensor, "m k"], Float[Tensor, "m"], Tensor]:
-    """Rows of s R c_obj + t = c_world for the unknowns (s, t of each object), and which object each three are of."""
+    """Rows of t − s R t_cam = c_world for the unknowns (s, t of each object), and which object each three are of."""
     rows, right, of = [], [], []
-    for k, (name, (rotation, _)) in enumerate(turned.items()):
+    for k, name in enumerate(turned):
         s = sightings[name]
-        turned_centre = s.cam_from_obj.double().center @ rotation.mT
-        block = torch.zeros(len(turned_centre), 3, 1 + 3 * len(turned), dtype=torch.float64)
-        block[:, :, 0] = turned_centre
+        pose, seen = s.cam_from_world.double(), s.cam_from_obj.t.double()
+        block = torch.zeros(len(seen), 3, 1 + 3 * len(turned), dtype=torch.float64)
+        block[:, :, 0] = -(pose.R.mT @ seen[..., None])[..., 0]
         block[:, :, 1 + 3 * k : 4 + 3 * k] = torch.eye(3, dtype=torch.float64)
         rows.append(block.flatten(0, 1))
-        right.append(s.cam_from_world.double().center.flatten())
-        of.append(torch.full((len(turned_centre),), k))
+        right.append(pose.center.flatten())
+        of.append(torch.full((len(seen),), k))
     return torch.cat(rows), torch.cat(right), torch.cat(of)
 
 

@@ -16,8 +16,8 @@ class ObjectFrameSettings:
     share: float = 0.3
     """Part of an object's detections that must support its rotation."""
     agree_shift: float = 0.25
-    """Most that the places of the camera by those detections may be off, half of them, parts of the camera's distance
-    from the object."""
+    """Most that the object's places by those detections may be off, half of them, parts of its distance from the
+    camera."""
     rounds: int = 10
     """Of reweighting what disagrees."""
     masked: bool = True
