@@ -91,8 +91,8 @@ def test_proposals_are_the_camera_in_the_world() -> None:
     made = fit(photos(), parents=(Told(),))
     photo = photos()[5]
     guess = made.propose(photo, 10, torch.Generator())
-    assert guess.source == ("object-frames:can", "object-frames:box")
-    for k in range(2):
+    assert guess.source == ("object-frames:can box", "object-frames:can", "object-frames:box")
+    for k in range(3):
         assert float(so3.angle(guess.cam_from_world.R[k], POSES[5].R)) < 1e-5
         assert float((guess.cam_from_world.center[k] - POSES[5].center).norm()) < 1e-2
     assert guess.information is not None
@@ -101,6 +101,33 @@ def test_proposals_are_the_camera_in_the_world() -> None:
     assert guess.target.mask is not None
     assert bool(guess.target.mask[5:9, 3:9].all())
     assert len(replace(made, standing={}).propose(photo, 10, torch.Generator())) == 0
+
+
+def test_what_is_seen_together_says_more_than_each_alone() -> None:
+    class Rough(Told):
+        """10° and 5 % of the distance off, and the box where it is not in every fourth photo."""
+
+        def detect(self, photo: Photo, count: int) -> list[tuple[Photo, Hypotheses]]:
+            g = torch.Generator().manual_seed(int(photo.name[:2]) + 90)
+            found = []
+            for one, guess in super().detect(photo, count):
+                far = 1 + 0.05 * float(torch.randn((), generator=g))
+                pose = SE3(guess.cam_from_world.R, far * guess.cam_from_world.t)
+                found.append((one, replace(guess, cam_from_world=pose)))
+            return found
+
+    made = fit(photos(), parents=(Rough(10.0),))
+    together, alone = [], []
+    for i in (1, 2, 3, 5, 6, 7, 9, 10, 11):
+        guess = made.propose(photos()[i], 10, torch.Generator())
+        assert " " in guess.source[0]
+        off = (guess.cam_from_world.center - POSES[i].center).norm(dim=-1)
+        together.append(float(off[0]))
+        alone.append(float(off[1:].min()))
+        assert guess.information is not None
+        error = (guess.cam_from_world[0] @ POSES[i].inverse()).log()
+        assert float(error @ guess.information[0] @ error) < 40  # a chi-square of 6 degrees of freedom
+    assert sum(together) < 0.6 * sum(alone)
 
 
 def test_a_detector_that_knows_no_rotation_says_where_all_the_same() -> None:
@@ -114,7 +141,8 @@ def test_a_detector_that_knows_no_rotation_says_where_all_the_same() -> None:
     assert bool((torch.linalg.eigvalsh(guess.information) > 0).all())
     sure = fit(photos(), parents=(Told(),)).propose(photos()[5], 10, torch.Generator())
     assert sure.information is not None
-    assert float(guess.information[0, 5, 5]) < float(sure.information[0, 5, 5])
+    assert guess.source[1] == sure.source[1] == "object-frames:can"
+    assert float(guess.information[1, 5, 5]) < float(sure.information[1, 5, 5])
 
 
 def test_objects_that_seem_to_be_elsewhere_in_each_photo_have_no_frame() -> None:

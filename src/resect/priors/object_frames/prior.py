@@ -20,6 +20,7 @@ from resect.priors.lay import information_of
 from resect.priors.object_frames.register import Standing, register
 from resect.priors.object_frames.settings import ObjectFrameSettings
 from resect.priors.object_frames.sightings import MOST, by_object, look
+from resect.priors.object_frames.together import together
 from resect.protocols import Detector
 from resect.training.log import Progress
 from resect.types import Hypotheses, Photo, PhotoSet, Target
@@ -63,7 +64,22 @@ class ObjectFrames:
             return Hypotheses(SE3.identity(0, dtype=torch.float64), torch.zeros(0))
         asked = self._asked([t for t, _ in found]) if self.settings.masked else None
         each = [self._carried(target.object_id, guess) for target, guess in found]
+        if len({target.object_id for target, _ in found}) > 1:
+            each.append(self._agreed([t.object_id for t, _ in found], [g for _, g in found], Hypotheses.cat(each)))
         return Hypotheses.cat(each, asked).best(max(1, count))
+
+    def _agreed(self, names: list[str], guesses: list[Hypotheses], each: Hypotheses) -> Hypotheses:
+        """What all of them together say; as likely as those that agree with it."""
+        seen = SE3.stack([g.best(1).cam_from_world[0].double() for g in guesses])
+        pose, information, agree = together(seen, [self.standing[name] for name in names], each.cam_from_world)
+        weight = torch.stack([g.log_weight.max() for g in guesses])
+        with_it = weight[agree] if bool(agree.any()) else weight
+        return Hypotheses(
+            SE3(pose.R[None], pose.t[None]),
+            torch.logsumexp(with_it, 0)[None].to(each.log_weight),
+            information[None],
+            source=(f"{KIND}:{' '.join(name for name, same in zip(names, agree.tolist(), strict=True) if same)}",),
+        )
 
     def _carried(self, name: str, guess: Hypotheses) -> Hypotheses:
         """From the object's frame to the world; what the frame itself may be off is added to the spread."""
@@ -98,6 +114,8 @@ class ObjectFrames:
                 "photos": s.photos,
                 "turn_rad": s.turn_rad,
                 "shift": s.shift,
+                "aim_rad": s.aim_rad,
+                "away": s.away,
             }
             for name, s in self.standing.items()
         }
@@ -123,13 +141,14 @@ class ObjectFrames:
 def _standing(facts: Any, where: str) -> Standing:
     try:
         values = torch.tensor([facts["s"], *facts["wxyz"], *facts["t"]], dtype=torch.float64).reshape(8)
-        turn, shift, photos = float(facts["turn_rad"]), float(facts["shift"]), int(facts["photos"])
+        turn, shift, aim, away = (float(facts[name]) for name in ("turn_rad", "shift", "aim_rad", "away"))
+        photos = int(facts["photos"])
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise ResectError(where, "a similarity", str(error)[:80], "Fit it again.") from None
     sound = bool(values.isfinite().all()) and float(values[0]) > 0 and abs(float(values[1:5].norm()) - 1) < 1e-3
-    if not sound or not (0 <= turn < 4 and 0 <= shift < float("inf")):
+    if not sound or not (0 <= turn < 4 and 0 <= aim < 4 and 0 <= shift < math.inf and 0 <= away < math.inf):
         raise ResectError(where, "a similarity", str(facts)[:80], "Fit it again.")
-    return Standing(Sim3(values[0], so3.from_quaternion(values[1:5]), values[5:]), photos, turn, shift)
+    return Standing(Sim3(values[0], so3.from_quaternion(values[1:5]), values[5:]), photos, turn, shift, aim, away)
 
 
 def fit(

@@ -46,12 +46,16 @@ class Standing:
         photos: that it was detected in.
         turn_rad: median angle by which the detections disagree.
         shift: median distance by which the object's places do, world units.
+        aim_rad: median angle between the ways to its place and to where it is seen.
+        away: median error of its distance, part of it.
     """
 
     world_from_obj: Sim3
     photos: int
     turn_rad: float
     shift: float
+    aim_rad: float
+    away: float
 
 
 def register(sightings: Mapping[str, Sighting], settings: ObjectFrameSettings) -> dict[str, Standing]:
@@ -86,9 +90,20 @@ def _solved(
     standing = {}
     for k, (name, (rotation, off)) in enumerate(turned.items()):
         frame = Sim3(torch.tensor(scale, dtype=torch.float64), rotation, shifts[k])
-        own = gap[of == k][off < math.radians(settings.agree_deg)]
-        standing[name] = Standing(frame, int((of == k).sum()), float(off.median()), float(own.median()))
+        agree = off < math.radians(settings.agree_deg)
+        aim, away = _apart(sightings[name], frame)
+        found = (off.median(), gap[of == k][agree].median(), aim[agree].median(), away[agree].median())
+        standing[name] = Standing(frame, int((of == k).sum()), *map(float, found))
     return standing
+
+
+def _apart(s: Sighting, frame: Sim3) -> tuple[Float[Tensor, "n"], Float[Tensor, "n"]]:
+    """Of each detection the angle between the ways to the object's place and to where it is seen, error of distance."""
+    true = s.cam_from_world.double().apply(frame.t.expand(len(s.cam_from_obj), 1, 3))[:, 0]
+    seen = float(frame.s) * s.cam_from_obj.t.double()
+    far, length = true.norm(dim=-1), seen.norm(dim=-1)
+    sine, cosine = torch.linalg.cross(true, seen).norm(dim=-1), (true * seen).sum(-1)
+    return torch.atan2(sine, cosine), (length / far - 1).abs()
 
 
 def _spread(
