@@ -16,7 +16,7 @@ from resect.priors.posecnn.frames import Frames
 from resect.priors.posecnn.network import Pictures
 from resect.priors.posecnn.objects import KnownObject
 from resect.priors.posecnn.settings import PoseCnnSettings
-from resect.priors.posecnn.spoil import spoiled, toned
+from resect.priors.posecnn.spoil import spoiled
 from resect.priors.posecnn.views import Views, cell_pixels, joined, owner_of_cells, turned
 from resect.training.loop import Turn
 
@@ -26,7 +26,7 @@ class Batch:
     """B pictures with the labels, directions and depths of their cells, and n cuts of the objects in them.
 
     Attributes:
-        picture: toned, turned, recoloured, blurred, noisy; or what the backbone makes of them.
+        picture: turned, recoloured, blurred, noisy; or what the backbone makes of them.
         label: of each cell: 0 background, else 1 + class.
         centre: direction to the centre and depth of each cell; 0 on the background.
         cut: pictures of single objects, changed in the same way; or what the backbone makes of them.
@@ -78,7 +78,7 @@ class Batches:
     def of(self, rows: Sequence[int], g: torch.Generator) -> Batch:
         """These photos, changed as the generator draws."""
         s = self.settings
-        views = toned(joined([self.frames[i] for i in rows]).to(s.device), s.tone, g)
+        views = joined([self.frames[i] for i in rows]).to(s.device)
         whole = views
         if s.turn_deg > 0 or s.roll_deg > 0:
             whole = turned(views, self.frames.camera, self.changes.turns(len(rows), g).to(s.device), s)

@@ -61,9 +61,6 @@ class PoseCnnSettings(TrainingSettings):
     """How far sides of boxes are moved while training, parts of the box."""
     colour: tuple[float, float, float, float] = (0.3, 0.3, 0.3, 0.04)
     """Changes of brightness, contrast, saturation and hue while training."""
-    tone: float = 0.6
-    """Most of the logarithm of the power that each object's own colours are raised to while training: scans are darker
-    or paler than what a photo's exposure makes of their objects."""
     turn_deg: float = 5.0
     """How far the camera is turned about its x and y axes while training."""
     roll_deg: float = 180.0
@@ -110,7 +107,6 @@ class PoseCnnSettings(TrainingSettings):
             "object_weight": (0.01, 1000),
             "asked": (0, 1),
             "box_jitter": (0, 0.4),
-            "tone": (0, 3),
             "turn_deg": (0, 45),
             "roll_deg": (0, 180),
             "noise": (0, 1),
@@ -154,7 +150,6 @@ class PublishedPoseCnnSettings(PoseCnnSettings):
     mixed: bool = False
     cuts: int = 1
     surface_width: int = 256
-    tone: float = 0.0
     turn_deg: float = 0.0
     roll_deg: float = 0.0
     everywhere: bool = True

@@ -1,6 +1,4 @@
-"""Pictures as a worse camera takes them, of objects that look otherwise than their meshes."""
-
-from dataclasses import replace
+"""Pictures as a worse camera takes them."""
 
 import torch
 from jaxtyping import Float
@@ -9,17 +7,6 @@ from torch.nn import functional
 
 from resect.nn.picture import Changes
 from resect.priors.posecnn.settings import PoseCnnSettings
-from resect.priors.posecnn.views import Views
-
-
-def toned(views: Views, most: float, generator: torch.Generator) -> Views:
-    """Each object in a tone of its own: its colours, in [0, 1], to a power between exp(−most) and exp(most)."""
-    if most == 0:
-        return views
-    power = (most * (2 * torch.rand(len(views.kind), generator=generator) - 1)).exp().to(views.middle)
-    of_pixels = functional.pad(power, (1, 0), value=1.0)[views.owner.long()]
-    picture = 255 * (views.picture.float() / 255) ** of_pixels[:, None]
-    return replace(views, picture=picture.round().byte())
 
 
 def spoiled(
