@@ -41,22 +41,25 @@ def write_steps(
         film_as: ending of the films' names.
         stage: how the names of the steps begin that are told of.
     """
+    from resect.cli.progress import bar
     from resect.cli.render import write_frames
     from resect.evaluation.descent import descent_of, film, write_curves, write_descent
 
     runs = {}
-    for answer in answers:
-        if isinstance(answer.found, str) or (scene := scene_of(answer.found[1])) is None:
-            continue
-        photo, estimate = answer.found
-        estimate = replace(estimate, trace=tuple(step for step in estimate.trace if step.stage.startswith(stage)))
-        if not estimate.trace:
-            continue
-        stem = PurePosixPath(answer.name).with_suffix("")
-        runs[answer.name] = descent_of(estimate)
-        write_descent(out / f"{stem}.steps.csv", runs[answer.name])
-        if photo.camera is not None:
-            write_frames(film(photo, estimate, scene), out / f"{stem}.{film_as}", 8)
+    with bar("films") as progress:
+        for done, answer in enumerate(answers, 1):
+            if isinstance(answer.found, str) or (scene := scene_of(answer.found[1])) is None:
+                continue
+            photo, estimate = answer.found
+            estimate = replace(estimate, trace=tuple(step for step in estimate.trace if step.stage.startswith(stage)))
+            if not estimate.trace:
+                continue
+            stem = PurePosixPath(answer.name).with_suffix("")
+            runs[answer.name] = descent_of(estimate)
+            write_descent(out / f"{stem}.steps.csv", runs[answer.name])
+            if photo.camera is not None:
+                write_frames(film(photo, estimate, scene), out / f"{stem}.{film_as}", 8)
+            progress(done, len(answers), answer.name)
     if runs:
         write_curves(out / "steps.html", runs)
         say(f"curves: {out / 'steps.html'}")

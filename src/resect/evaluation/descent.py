@@ -113,18 +113,20 @@ def _lines(runs: Mapping[str, Descent], name: str, steps: int) -> dict[str, Floa
 
 
 def film(photo: Photo, estimate: Estimate, scene: Scene, *, every: int = 20, side: int = 320) -> list[Image.Image]:
-    """Renders of every so many steps, the first and the last among them, laid on the photo."""
+    """Renders of every so many steps, the first and the last among them, laid on the photo; of half its size, as a film
+    of a NeRF costs several times what the steps did.
+    """
     paint = painter(scene)
     if paint is None or not estimate.trace:
         return []
     best = int(estimate.trace[-1].loss.argmin())
     camera = photo.known_camera().fit_within(side)
-    seen = shrink(to_pil(photo.image), camera)
+    seen, coarse = shrink(to_pil(photo.image), camera), camera.fit_within(side // 2)
     steps = sorted({*range(0, len(estimate.trace), every), len(estimate.trace) - 1})
     frames = []
     for k in steps:
-        shown = to_pil(paint(camera, estimate.trace[k].cam_from_world[best]))
-        frames.append(Image.blend(seen, shown, RENDERED))
+        shown = to_pil(paint(coarse, estimate.trace[k].cam_from_world[best]))
+        frames.append(Image.blend(seen, shown.resize(seen.size), RENDERED))
     return frames
 
 
