@@ -130,8 +130,7 @@ def cameras(count: int, generator: torch.Generator) -> SE3:
     seen = look_at(middle + away[:, None] * ring, aim)
     roll = torch.zeros(count, 3, dtype=torch.float64)
     roll[:, 2] = math.radians(3) * torch.randn(count, generator=generator, dtype=torch.float64)
-    turn = so3.exp(roll)
-    return SE3(turn @ seen.R, (turn @ seen.t[..., None])[..., 0])
+    return SE3(so3.exp(roll), torch.zeros_like(seen.t)) @ seen
 
 
 def draw(folder: Path, args: Arguments) -> None:

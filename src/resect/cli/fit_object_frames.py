@@ -33,10 +33,11 @@ def fit_object_frames(name: str, flags: FitObjectFramesArguments, settings: Any)
     from resect.cli.progress import bar
     from resect.data import load_split, read
     from resect.priors.object_frames.prior import fit
+    from resect.priors.object_frames.sightings import SEEN
     from resect.zoo import load
 
     out = flags.scene / "priors" / name
-    begun = (out / "seen.json").is_file() and not (out / "artifact.json").is_file()
+    begun = (out / SEEN).is_file() and not (out / "artifact.json").is_file()
     if not begun:
         refuse_overwrite(out, flags.overwrite)
     photos = read(flags.data, poses=flags.poses)

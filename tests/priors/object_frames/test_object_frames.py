@@ -105,7 +105,7 @@ def test_proposals_are_the_camera_in_the_world() -> None:
 
 def test_what_is_seen_together_says_more_than_each_alone() -> None:
     class Rough(Told):
-        """10° and 5 % of the distance off, and the box where it is not in every fourth photo."""
+        """10° and 5 % of the distance off."""
 
         def detect(self, photo: Photo, count: int) -> list[tuple[Photo, Hypotheses]]:
             g = torch.Generator().manual_seed(int(photo.name[:2]) + 90)

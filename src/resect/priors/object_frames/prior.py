@@ -19,7 +19,7 @@ from resect.geometry.sim3 import Sim3
 from resect.priors.lay import information_of
 from resect.priors.object_frames.register import Standing, register
 from resect.priors.object_frames.settings import ObjectFrameSettings
-from resect.priors.object_frames.sightings import MOST, by_object, look
+from resect.priors.object_frames.sightings import MOST, SEEN, by_object, look
 from resect.priors.object_frames.together import together
 from resect.protocols import Detector
 from resect.training.log import Progress
@@ -106,6 +106,11 @@ class ObjectFrames:
 
     def save(self, folder: Path) -> None:
         """Writes the artefact, with that of the detector inside."""
+        if self.detector is not None:
+            self.detector.save(folder / "detector")
+        self._save_frames(folder)
+
+    def _save_frames(self, folder: Path) -> None:
         facts = {
             name: {
                 "s": float(s.world_from_obj.s),
@@ -119,8 +124,6 @@ class ObjectFrames:
             }
             for name, s in self.standing.items()
         }
-        if self.detector is not None:
-            self.detector.save(folder / "detector")
         artifact.save(folder, KIND, self.settings, {}, extra={"standing": facts})
 
     @classmethod
@@ -182,13 +185,13 @@ def fit(
     kept, key = None, ""
     if out is not None:
         detector.save(out / "detector")
-        kept, key = out / "seen.json", f"{photos_digest(data)} {artifact.digest(out / 'detector')}"
+        kept, key = out / SEEN, f"{photos_digest(data)} {artifact.digest(out / 'detector')}"
         if not resume:
             kept.unlink(missing_ok=True)
     seen = look(data, detector, kept, key, progress)
     made = ObjectFrames(s, register(by_object(data.truth.cam_from_world, seen), s), detector)
     if kept is not None:
-        made.save(kept.parent)
+        made._save_frames(kept.parent)
         kept.unlink(missing_ok=True)
     return made
 

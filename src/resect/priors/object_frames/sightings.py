@@ -16,6 +16,7 @@ from resect.training.log import Progress
 from resect.types import PhotoSet
 
 MOST = 1000  # objects in a photo
+SEEN = "seen.json"  # in the folder of the artefact, until that is there
 Seen = dict[str, list[float]]  # object id → quaternion w x y z and translation of its surest detection's likeliest pose
 
 
