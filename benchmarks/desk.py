@@ -36,14 +36,16 @@ from record import CACHE, RESULTS, Stopwatch, save, table, use_threads
 from torch import Tensor
 
 import resect
-from resect.artifact import write_json
+from resect.artifact import write_atomic, write_json
 from resect.data import read
+from resect.data.image import png_bytes
 from resect.evaluation.score import score
 from resect.geometry import so3
 from resect.geometry.camera import Camera
 from resect.geometry.conventions import flip_opengl
 from resect.geometry.look_at import look_at
 from resect.geometry.mesh import Mesh, diameter
+from resect.geometry.mesh_edit import concatenated
 from resect.geometry.se3 import SE3
 from resect.metrics.pose import median, pose_errors
 from resect.scenes.mesh.scene import MeshScene
@@ -96,7 +98,7 @@ def desk(generator: torch.Generator) -> Mesh:
         low, high = at.amin(0), at.amax(0)
         foot = torch.cat([(low + high)[:2] / 2, low[2:]])
         parts.append(Mesh(at - foot + torch.cat([middle, torch.zeros(1)]), mesh.faces, mesh.colors))
-    return joined(parts)
+    return concatenated(parts)
 
 
 def bowl(generator: torch.Generator) -> Mesh:
@@ -110,13 +112,6 @@ def bowl(generator: torch.Generator) -> Mesh:
     texture = draw_background((CELLS, CELLS), (), generator).reshape(-1, 3)
     colors = FADED * texture.mean(1, keepdim=True) + (1 - FADED) * texture
     return Mesh(torch.stack([x, y, z], -1).reshape(-1, 3), faces, colors)
-
-
-def joined(parts: list[Mesh]) -> Mesh:
-    first = torch.tensor([0, *[len(m.vertices) for m in parts]]).cumsum(0).tolist()
-    grey = [torch.full_like(m.vertices, 0.5) if m.colors is None else m.colors for m in parts]
-    faces = torch.cat([m.faces + n for m, n in zip(parts, first, strict=False)])
-    return Mesh(torch.cat([m.vertices for m in parts]), faces, torch.cat(grey))
 
 
 def cameras(count: int, generator: torch.Generator) -> SE3:
@@ -135,21 +130,18 @@ def cameras(count: int, generator: torch.Generator) -> SE3:
 
 def draw(folder: Path, args: Arguments) -> None:
     """The photos in PROPS-NeRF's layout; the file that is read first comes last."""
-    from PIL import Image
-
     generator = torch.Generator().manual_seed(args.seed)
     camera = Camera.from_fov(math.radians(58.5), 640, 480)
     scene = MeshScene(desk(generator), light=LIGHT)
     for part, count in (("val", args.held_out), ("train", args.photos)):
         poses, frames = cameras(count, generator), []
-        (folder / part).mkdir(parents=True, exist_ok=True)
         world_from_cam = flip_opengl(poses.inverse(), "world_from_cam").matrix()
         for i in range(count):
             image = scene.render(camera, poses[i : i + 1].float()).rgb
             assert image is not None
             noisy = image.view(camera.height, camera.width, 3)
             noisy = (noisy + 0.01 * torch.randn(noisy.shape, generator=generator)).clamp(0, 1)
-            Image.fromarray((noisy * 255).round().byte().numpy()).save(folder / part / f"r_{i}.png")
+            write_atomic(folder / part / f"r_{i}.png", png_bytes((noisy * 255).round().byte()))
             frames.append({"file_path": f"./{part}/r_{i}", "transform_matrix": world_from_cam[i].tolist()})
         write_json(folder / f"transforms_{part}.json", {"camera_angle_x": math.radians(58.5), "frames": frames})
 
